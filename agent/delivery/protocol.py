@@ -1,0 +1,58 @@
+"""The destination seam: where documents go, and what a destination says back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingDocument:
+    """One finished document.
+
+    Attributes:
+        kind: ``sr`` (a DICOM file) or ``oru`` (HL7 v2 bytes, segments ended by CR, UTF-8, no MLLP frame).
+        identifier: SOP Instance UID of the SR or MSH-10 of the ORU; the same on every resend.
+        path: the file that holds it.
+        study_instance_uid: the study it is about.
+    """
+
+    kind: str
+    identifier: str
+    path: Path
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data."""
+
+    words: str
+
+
+class Destination(Protocol):
+    """Somewhere documents can be sent. Sending the same document twice is harmless."""
+
+    @property
+    def name(self) -> str:
+        """The name in the settings."""
+        ...
+
+    def accepts(self, kind: str) -> bool:
+        """Whether this destination takes documents of this kind."""
+        ...
+
+    def send(self, document: OutgoingDocument) -> Receipt:
+        """Hand the document over and return the peer's acceptance.
+
+        Raises:
+            Transient: silence, refusal to connect, a busy peer: send the same bytes again later.
+            Permanent: the peer refused the document itself; its words are in the message.
+        """
+        ...
+
+    def probe(self) -> Receipt:
+        """Ask whether the other end is there without leaving anything behind (C-ECHO, a TCP connection, a writable folder).
+        Raises `Transient` or `Permanent` as `send` does."""
+        ...

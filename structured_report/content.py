@@ -1,0 +1,200 @@
+"""What is said about a study: frozen facts, no DICOM objects, no sockets, no clock.
+
+One :class:`PreRead` is encoded twice, as a DICOM Structured Report (`structured_report.sr`) and as an HL7 ORU^R01
+(`structured_report.oru`). Whatever both must agree on stands here once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+BANNER = (
+    "AI PRE-READ - NOT A DIAGNOSTIC REPORT. Unverified draft made by software for review by a radiologist; "
+    "it may be wrong and may miss findings."
+)
+
+
+class Outcome(StrEnum):
+    """How a reading ended. All three are results and all three are reported."""
+
+    READ = "read"
+    ABSTAINED = "abstained"  # the model was asked and its reply cannot be used
+    NOT_ANALYSED = "not-analysed"  # nothing in the study may be read
+
+
+class Presence(StrEnum):
+    """PS3.16 CID 240."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNDETERMINED = "undetermined"
+
+
+class Laterality(StrEnum):
+    """PS3.16 CID 244. The patient's side, never the picture's."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    BILATERAL = "bilateral"
+
+
+class Priority(StrEnum):
+    """How soon a person should look. HL7 table 0485 in the ORU (R, A, S); CID 220 in the SR."""
+
+    ROUTINE = "routine"
+    URGENT = "urgent"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept: value (1-16 characters or longer for some schemes), scheme designator (<= 16), meaning (<= 64)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One entry of the finding vocabulary, as the draft states it.
+
+    Attributes:
+        concept: key of `vocabulary.toml`, for example ``pleural_effusion``.
+        certainty_percent: 0-100, only when a calibrated number exists, else None.
+        evidence: the sentence of the draft that says so, or empty.
+    """
+
+    concept: str
+    presence: Presence
+    laterality: Laterality | None = None
+    certainty_percent: float | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUse:
+    """What was done with one image of the study, and why.
+
+    Attributes:
+        role: ``frontal``, ``lateral`` or empty when not used.
+        reason: stable code, for example ``used-frontal``, ``not-chest``, ``newer-frontal-used``.
+        explanation: the same in words for the reader.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    used: bool
+    role: str
+    reason: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Identity copied unaltered from the images; empty means absent. `name` is a DICOM PN string (all component groups)."""
+
+    patient_id: str = ""
+    issuer: str = ""
+    name: str = ""
+    birth_date: str = ""  # DA, YYYYMMDD
+    sex: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is known of the order, from the images; empty means unknown."""
+
+    accession_number: str = ""
+    placer_order_number: str = ""
+    filler_order_number: str = ""
+    requested_procedure_id: str = ""
+    scheduled_procedure_step_id: str = ""
+    procedure: Code | None = None
+    procedure_description: str = ""
+    referring_physician: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The study the pre-read is about."""
+
+    study_instance_uid: str
+    study_id: str = ""
+    study_date: str = ""  # DA
+    study_time: str = ""  # TM
+    timezone_offset: str = ""  # &ZZXX, empty when the images do not say
+    patient: Patient = field(default_factory=Patient)
+    order: Order = field(default_factory=Order)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which algorithm said it.
+
+    Attributes:
+        weights_digest: sha256 hex of the weight files (of their names, sizes and contents).
+        quantization: ``nf4``, ``int8`` or ``none``.
+        prompt_id: identifier and digest of the prompt, for example ``findings-reasoning@1a2b3c4d``.
+        device_uid: changes with every model build (IHE AIR 6.5.3.1).
+    """
+
+    manufacturer: str
+    model_name: str
+    algorithm_name: str
+    algorithm_version: str
+    weights_digest: str
+    quantization: str
+    prompt_id: str
+    device_uid: str
+    station_name: str = ""
+    institution_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrative:
+    """The words of the draft. `reasoning` is the model's trace, `findings` its final answer; either may be empty."""
+
+    findings: str = ""
+    impression: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreRead:
+    """Everything that is reported about one revision of one study.
+
+    Attributes:
+        revision: 1 for the first set of images, 2 when late images came, and so on.
+        reason: stable code when the outcome is not READ, else empty.
+        explanation: the same in words.
+        priority: None while nothing ranks the study (no calibrated triage rule has spoken).
+        abnormal: True or False when the draft's findings say so, None when undetermined.
+        guards: sentences for the reader about what was checked and did not hold.
+        sr_instance_uid / sr_series_uid: derived from (study, revision, build): a re-run makes the same object.
+        supersedes_sr_uid: SR of the revision before, or empty. supersedes_series_uid: its series.
+        control_id: MSH-10, at most 20 characters, same on every resend.
+        analysed_at: aware UTC.
+    """
+
+    study: Study
+    revision: int
+    outcome: Outcome
+    provenance: Provenance
+    images: tuple[ImageUse, ...]
+    analysed_at: datetime
+    sr_instance_uid: str
+    sr_series_uid: str
+    control_id: str
+    reason: str = ""
+    explanation: str = ""
+    narrative: Narrative = field(default_factory=Narrative)
+    findings: tuple[Finding, ...] = ()
+    abnormal: bool | None = None
+    priority: Priority | None = None
+    guards: tuple[str, ...] = ()
+    supersedes_sr_uid: str = ""
+    supersedes_series_uid: str = ""
