@@ -1,0 +1,273 @@
+"""Admission: what happens to each association and each image between the socket and Success.
+
+Success is answered only after the bytes are on disk (fsync, rename, fsync of the folder) and the ledger is committed. Whatever is refused is kept in
+quarantine with its reason. PS3.4 Annex B.2; the answers are those of PS3.4 Table B.2-1 and PS3.7 Annex C.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from queue import SimpleQueue
+
+import structlog
+
+from agent.clock import Clock
+from agent.errors import PrereadError
+from agent.intake.inspect import InstanceFacts, Refused, data_set_digest, inspect, same_pixel_data
+from agent.settings import Settings
+from agent.store import arrivals
+from agent.store.arrivals import Arrival, Refusal
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from dicom_nodes.roles import AssociationInfo, Rejection, admit
+from dicom_nodes.scp import ReceivedInstance, StoreAnswer
+from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SUCCESS
+
+_REFUSALS_REMEMBERED_S = 60.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    arrival: Arrival
+    done: threading.Event = field(default_factory=threading.Event)
+    written: bool = False
+    error: PrereadError | None = None
+
+
+class Committer:
+    """One thread that commits what all associations bring, together.
+
+    A commit waits for the disk; images that arrive on other associations meanwhile share the next one (group commit).
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock, quiet: timedelta) -> None:
+        self._ledger, self._clock, self._quiet = ledger, clock, quiet
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def commit(self, arrival: Arrival) -> bool:
+        """Write one arrival durably. Returns False when its version was taken meanwhile. Raises what the ledger raises."""
+        pending = _Pending(arrival)
+        self._queue.put(pending)
+        pending.done.wait()
+        if pending.error is not None:
+            raise pending.error
+        return pending.written
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = [first], False
+            while not self._queue.empty():
+                more = self._queue.get()
+                if more is None:
+                    last = True
+                    break
+                batch.append(more)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Pending]) -> None:
+        try:
+            with self._ledger.begin() as tx:
+                written = arrivals.record(tx, [p.arrival for p in batch], now=self._clock.now(), quiet=self._quiet)
+            for pending, ok in zip(batch, written, strict=True):
+                pending.written = ok
+        except PrereadError as error:
+            for pending in batch:
+                pending.error = error
+        except Exception as error:  # noqa: BLE001  process edge: nothing of the batch is written, every sender gets A700 and keeps its image
+            for pending in batch:
+                pending.error = PrereadError(f"{type(error).__name__} while committing", code="ledger-failed")
+        finally:
+            for pending in batch:
+                pending.done.set()
+
+
+class Admission:
+    """The `dicom_nodes.scp.Receiver` of the agent."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, files: FileStore, clock: Clock) -> None:
+        self._node = settings.node
+        self._peers = tuple(p.peer() for p in settings.peers)
+        self._ledger, self._files, self._clock = ledger, files, clock
+        self._committer = Committer(ledger, clock, timedelta(seconds=settings.intake.quiet_time_s))
+        self._log = structlog.get_logger("receive")
+        self._refused_at: dict[tuple[str, str, str], float] = {}
+
+    @property
+    def incoming(self) -> Path:
+        return self._files.incoming
+
+    def start(self) -> None:
+        """Tidy up after a predecessor that may have been killed."""
+        self._files.clear_incoming()
+        with self._ledger.begin() as tx:
+            arrivals.no_association_is_open(tx)
+
+    def close(self) -> None:
+        """Commit what is pending."""
+        self._committer.close()
+
+    def admit(self, association: AssociationInfo) -> Rejection | None:
+        return admit(association, own_ae_title=self._node.ae_title, peers=self._peers)
+
+    def opened(self, association: AssociationInfo) -> None:
+        self._log.debug("association opened", calling_ae_title=association.calling_ae_title, address=association.address)
+
+    def closed(self, association: AssociationInfo) -> None:
+        try:
+            with self._ledger.begin() as tx:
+                arrivals.association_closed(tx, association.id)
+        except PrereadError as error:
+            # The study waits for `intake.longest_wait_s` instead; nothing is lost.
+            self._log.error("association end not written", reason=error.code)
+
+    def refused(self, association: AssociationInfo, reason: str) -> None:
+        who = (association.calling_ae_title, association.address, reason)
+        now = self._clock.now()
+        if now.timestamp() - self._refused_at.get(who, 0.0) < _REFUSALS_REMEMBERED_S:
+            return  # a scanner must not be able to fill the ledger
+        self._refused_at = {k: t for k, t in self._refused_at.items() if now.timestamp() - t < _REFUSALS_REMEMBERED_S}
+        self._refused_at[who] = now.timestamp()
+        self._log.warning("association refused", calling_ae_title=who[0], address=who[1], reason=reason)
+        self._write_refusal(
+            Refusal("association", who[0], association.called_ae_title, who[1], "", reason, "the association was rejected")
+        )
+
+    def store(self, received: ReceivedInstance) -> StoreAnswer:
+        """One image: judge it, make it durable, acknowledge it. Never raises."""
+        try:
+            if not self._files.has_room():
+                return self._no_room(received)
+            return self._take(received)
+        except Refused as refused:
+            return self._quarantine(received, refused)
+        except PrereadError as error:
+            self._log.error("image not kept", reason=error.code, address=received.association.address)
+            return StoreAnswer(OUT_OF_RESOURCES, _comment(error.code))
+        except Exception as error:  # noqa: BLE001  process edge: the sender gets A700 and keeps the image; the log names our defect
+            self._log.error("image not kept", reason="internal", error_type=type(error).__name__, exc_info=True)
+            return StoreAnswer(OUT_OF_RESOURCES, "internal error, send again later")
+
+    def _take(self, received: ReceivedInstance) -> StoreAnswer:
+        facts = inspect(
+            received.path,
+            received.data_set_offset,
+            received.transfer_syntax_uid,
+            sop_class_uid=received.sop_class_uid,
+            sop_instance_uid=received.sop_instance_uid,
+        )
+        digest = data_set_digest(received.path, received.data_set_offset)
+        size = received.path.stat().st_size - received.data_set_offset
+        while True:
+            version = self._version(received, facts, digest)
+            if version is None:
+                return StoreAnswer(SUCCESS, "")  # the same bytes again: no new work
+            path = self._files.keep_image(
+                received.path,
+                study_instance_uid=facts.study_instance_uid,
+                sop_instance_uid=facts.sop_instance_uid,
+                digest=digest,
+            )
+            if self._committer.commit(_arrival(received, facts, digest, size, path, version)):
+                return StoreAnswer(SUCCESS, "")
+
+    def _version(self, received: ReceivedInstance, facts: InstanceFacts, digest: str) -> int | None:
+        """Number of the version this would be; None when exactly these bytes are kept already.
+
+        Raises:
+            Refused: 0111 when an instance of that UID with other pixels is kept.
+        """
+        with self._ledger.read() as view:
+            kept = arrivals.kept_versions(view, facts.sop_instance_uid)
+        if any(k.digest == digest for k in kept):
+            return None
+        for other in kept[-1:]:
+            mine = (self._mine(received, facts, digest), received.data_set_offset, received.transfer_syntax_uid)
+            theirs = (self._files.path(other.path), other.data_set_offset, other.transfer_syntax_uid)
+            if other.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
+                raise Refused(
+                    DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
+                )
+        return len(kept) + 1
+
+    def _mine(self, received: ReceivedInstance, facts: InstanceFacts, digest: str) -> Path:
+        """The received file, wherever it is by now: after a lost race it has been given its final name already."""
+        if received.path.exists():
+            return received.path
+        return self._files.image_path(facts.study_instance_uid, facts.sop_instance_uid, digest)
+
+    def _no_room(self, received: ReceivedInstance) -> StoreAnswer:
+        self._log.error("image not kept", reason="disk-reserve", free_bytes=self._files.free_bytes())
+        self._write_refusal(_refusal(received, OUT_OF_RESOURCES, "disk-reserve", "free space is below storage.reserve_gb"))
+        return StoreAnswer(OUT_OF_RESOURCES, "no space left above the reserve, send again later")
+
+    def _quarantine(self, received: ReceivedInstance, refused: Refused) -> StoreAnswer:
+        path = ""
+        try:
+            path = self._files.quarantine(received.path, f"{self._clock.now():%Y%m%d}")
+        except PrereadError as error:
+            self._log.error("refused bytes not kept", reason=error.code)
+        self._log.warning(
+            "image refused", reason=refused.reason, status=f"{refused.status:04X}", address=received.association.address
+        )
+        self._write_refusal(_refusal(received, refused.status, refused.reason, refused.comment, path))
+        return StoreAnswer(refused.status, _comment(refused.comment))
+
+    def _write_refusal(self, refusal: Refusal) -> None:
+        try:
+            with self._ledger.begin() as tx:
+                arrivals.refuse(tx, refusal, now=self._clock.now())
+        except PrereadError as error:
+            self._log.error("refusal not written", reason=error.code)
+
+
+def _comment(text: str) -> str:
+    """Error Comment (0000,0902) is an LO: 64 characters, no backslash."""
+    return text.replace("\\", "/")[:64]
+
+
+def _refusal(received: ReceivedInstance, status: int, reason: str, comment: str, path: str = "") -> Refusal:
+    association = received.association
+    return Refusal(
+        what="instance",
+        calling_ae_title=association.calling_ae_title,
+        called_ae_title=association.called_ae_title,
+        address=association.address,
+        status=f"{status:04X}",
+        reason=reason,
+        comment=comment,
+        sop_instance_uid=received.sop_instance_uid,
+        path=path,
+    )
+
+
+def _arrival(
+    received: ReceivedInstance, facts: InstanceFacts, digest: str, size: int, path: str, version: int
+) -> Arrival:
+    return Arrival(
+        sop_instance_uid=facts.sop_instance_uid,
+        version=version,
+        study_instance_uid=facts.study_instance_uid,
+        series_instance_uid=facts.series_instance_uid,
+        sop_class_uid=facts.sop_class_uid,
+        transfer_syntax_uid=received.transfer_syntax_uid,
+        digest=digest,
+        size=size,
+        data_set_offset=received.data_set_offset,
+        path=path,
+        calling_ae_title=received.association.calling_ae_title,
+        address=received.association.address,
+        association_id=received.association.id,
+        facts=facts.to_json(),
+    )

@@ -1,0 +1,203 @@
+"""The assemble stage: is the study complete, whose is it, and which of its images will be read?
+
+A study is complete after the quiet time without a new image and with no association open that brought some of it. What came before is never
+changed: late images make a new revision that supersedes the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from agent.clock import Clock
+from agent.imaging.views import Selection, select_images
+from agent.intake.identity import disagreement, study_of
+from agent.intake.inspect import InstanceFacts
+from agent.reading.build import Build
+from agent.settings import Intake
+from agent.store import results, studies
+from agent.store.engine import Ledger
+from agent.store.results import StoredReading
+from agent.store.studies import Revision, StoredImage, Use
+from agent.work.queue import Job, Queue, enqueue
+from structured_report.content import Outcome
+from structured_report.plain import provenance_to_json, study_to_json
+
+_LOOK_AGAIN = timedelta(seconds=1)
+
+
+class Assembly:
+    """Turns what has arrived for one study into a study revision."""
+
+    def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, intake: Intake, build: Build) -> None:
+        self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
+        self._quiet = timedelta(seconds=intake.quiet_time_s)
+        self._longest = timedelta(seconds=max(intake.longest_wait_s, intake.quiet_time_s))
+        self._log = structlog.get_logger("assemble")
+
+    def __call__(self, job: Job) -> None:
+        """Assemble the study whose UID is the job's key, or put the job back until it is complete."""
+        uid = job.key
+        with self._ledger.read() as view:
+            arrivals = studies.arrivals_of(view, uid)
+            images = studies.images_of(view, uid)
+            previous = studies.newest_revision(view, uid)
+            before = () if previous is None else studies.images_of_revision(view, previous.id)
+        if wait := self._still_arriving(arrivals):
+            with self._ledger.begin() as tx:
+                self._queue.postpone(tx, job, self._clock.now() + wait)
+            return
+        facts = [InstanceFacts.from_json(i.facts) for i in images]
+        with self._ledger.begin() as tx:
+            if (differing := disagreement(facts)) != "":
+                self._needs_attention(tx, uid, differing)
+            elif previous is not None and not self._changed(previous, [i for i, _ in before], images, facts):
+                self._nothing_new(tx, uid, previous)
+            elif previous is not None and _same_instances(before, images):
+                self._same_pixels_other_identity(tx, previous, before, images, facts)
+            else:
+                self._new_revision(tx, uid, previous, images, facts)
+            self._queue.complete(tx, job)
+
+    def _still_arriving(self, arrivals: studies.Arrivals) -> timedelta:
+        silent_for = self._clock.now() - arrivals.last_received_at
+        if silent_for < self._quiet:
+            return self._quiet - silent_for
+        if arrivals.association_open and silent_for < self._longest:
+            return _LOOK_AGAIN
+        return timedelta()
+
+    def _changed(
+        self, previous: Revision, before: Sequence[StoredImage], images: Sequence[StoredImage], facts: Sequence[InstanceFacts]
+    ) -> bool:
+        """Whether there is something to read or to report that the revision before did not have."""
+        if {i.sop_instance_uid for i in before} != {i.sop_instance_uid for i in images}:
+            return True
+        about = study_to_json(study_of(facts))
+        return any(about[key] != previous.study[key] for key in ("patient", "order"))
+
+    def _needs_attention(self, tx: Connection, uid: str, differing: str) -> None:
+        words = f"the images of this study differ in {differing}; no result is sent until the sender has corrected them (then: preread retry)"
+        studies.set_state(tx, uid, "needs-attention", reason="patient-differs", explanation=words)
+        held = results.change_hold(tx, uid, hold=True)
+        studies.note(tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now())
+        self._log.error("study needs attention", study=uid, reason="patient-differs")
+
+    def _nothing_new(self, tx: Connection, uid: str, previous: Revision) -> None:
+        reading = results.reading_of(tx, previous.id)
+        if reading is None:
+            studies.set_state(tx, uid, "assembled")
+        else:
+            studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
+        self._release(tx, uid)
+        studies.note(tx, uid, "assemble", "nothing-new", now=self._clock.now())
+
+    def _release(self, tx: Connection, uid: str) -> None:
+        now = self._clock.now()
+        for delivery_id, destination in results.change_hold(tx, uid, hold=False):
+            enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)
+
+    def _same_pixels_other_identity(
+        self,
+        tx: Connection,
+        previous: Revision,
+        before: Sequence[tuple[StoredImage, Use]],
+        images: Sequence[StoredImage],
+        facts: Sequence[InstanceFacts],
+    ) -> None:
+        """The sender corrected patient or order: the reading stands, the reports are made again under the right identity."""
+        reading = results.reading_of(tx, previous.id)
+        if reading is None:
+            self._new_revision(tx, previous.study_instance_uid, previous, images, facts)
+            return
+        now = self._clock.now()
+        old_use = {image.sop_instance_uid: use for image, use in before}
+        uses = [
+            Use(i.instance_id, u.used, u.role, u.reason, u.explanation) for i in images for u in [old_use[i.sop_instance_uid]]
+        ]
+        revision_id = self._write(tx, previous, images, facts, uses)
+        copied = {f: getattr(reading, f) for f in StoredReading.__dataclass_fields__} | {"revision_id": revision_id, "completed_at": now}
+        results.add_reading(tx, StoredReading(**copied))
+        uid = previous.study_instance_uid
+        studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
+        studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
+        enqueue(tx, "report", str(revision_id), now=now)
+
+    def _new_revision(
+        self, tx: Connection, uid: str, previous: Revision | None, images: Sequence[StoredImage], facts: Sequence[InstanceFacts]
+    ) -> None:
+        now = self._clock.now()
+        selections = select_images([f.image_facts() for f in facts])
+        uses = [_use(i, s) for i, s in zip(images, selections, strict=True)]
+        revision_id = self._write(tx, previous, images, facts, uses)
+        number = 1 if previous is None else previous.number + 1
+        if any(u.used and u.role == "frontal" for u in uses):
+            studies.set_state(tx, uid, "assembled")
+            studies.note(tx, uid, "assemble", "assembled", f"revision {number}, {len(images)} images", now=now)
+            enqueue(tx, "read", str(revision_id), now=now)
+            return
+        reason, explanation = not_analysed_because(uses)
+        results.add_reading(tx, self._unread(revision_id, reason, explanation))
+        studies.set_state(tx, uid, Outcome.NOT_ANALYSED, reason=reason, explanation=explanation)
+        studies.note(tx, uid, "assemble", reason, f"revision {number}: not analysed: {explanation}", now=now)
+        enqueue(tx, "report", str(revision_id), now=now)
+
+    def _write(
+        self,
+        tx: Connection,
+        previous: Revision | None,
+        images: Sequence[StoredImage],
+        facts: Sequence[InstanceFacts],
+        uses: Sequence[Use],
+    ) -> int:
+        order = sorted(range(len(uses)), key=lambda n: (not uses[n].used, uses[n].role != "frontal", n))
+        set_key = hashlib.sha256("\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()).hexdigest()
+        revision_id = studies.add_revision(
+            tx,
+            study_instance_uid=facts[0].study_instance_uid,
+            number=1 if previous is None else previous.number + 1,
+            set_key=set_key,
+            about=study_to_json(study_of([facts[n] for n in order])),
+            uses=uses,
+            now=self._clock.now(),
+        )
+        self._release(tx, facts[0].study_instance_uid)
+        return revision_id
+
+    def _unread(self, revision_id: int, reason: str, explanation: str) -> StoredReading:
+        return StoredReading(
+            revision_id=revision_id,
+            outcome=Outcome.NOT_ANALYSED,
+            reason=reason,
+            explanation=explanation,
+            provenance=provenance_to_json(self._build.without_model()),
+            reply="",
+            reasoning="",
+            draft="",
+            findings=[],
+            notes=[],
+            seconds=0.0,
+            completed_at=self._clock.now(),
+        )
+
+
+def _same_instances(before: Sequence[tuple[StoredImage, Use]], images: Sequence[StoredImage]) -> bool:
+    return {i.sop_instance_uid for i, _ in before} == {i.sop_instance_uid for i in images}
+
+
+def _use(image: StoredImage, selection: Selection) -> Use:
+    return Use(image.instance_id, selection.used, selection.role, selection.reason, selection.explanation)
+
+
+def not_analysed_because(uses: Sequence[Use]) -> tuple[str, str]:
+    """Why no frontal image can be read: the images' own reason when they share one, else that there is no usable frontal image."""
+    reasons = {u.reason for u in uses if not u.used}
+    if any(u.used for u in uses):
+        return "lateral-only", "the study has a lateral image but no frontal one that can be read"
+    if len(reasons) == 1:
+        return next(iter(reasons)), uses[0].explanation
+    return "no-readable-frontal", "no image of the study can be read: " + "; ".join(sorted({u.explanation for u in uses}))

@@ -1,0 +1,353 @@
+"""Frozen, typed settings from `settings.toml`, the environment and secret files.
+
+Order of precedence: environment variables (``PREREAD_NODE__PORT=104``), then the file, then the defaults below. Unknown keys and unknown
+``PREREAD_`` variables are refused with their path, because a misspelt setting that is silently ignored is found on the day it matters.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from agent.errors import SettingsError
+from dicom_nodes.roles import Peer, check_ae_title
+
+ENV_PREFIX = "PREREAD_"
+SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
+# Variables of ours that are not settings.
+_ENV_NOT_SETTINGS = {"PREREAD_SETTINGS"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+def _ae_title(value: str) -> str:
+    return check_ae_title(value)
+
+
+def _one_line(value: str) -> str:
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
+        raise ValueError("must be one line without control characters")
+    return value
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Line = Annotated[str, AfterValidator(_one_line)]
+
+
+class Node(_Frozen):
+    """This node on the DICOM network."""
+
+    ae_title: AeTitle = "PREREAD"
+    host: str = "0.0.0.0"  # noqa: S104  a PACS must be able to reach it; who may send is decided by `peers`
+    port: Port = 11112
+    max_associations: Annotated[int, Field(ge=1, le=256)] = 16
+    network_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+
+class PeerSettings(_Frozen):
+    """Another DICOM node and what it may do here."""
+
+    name: Name
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 104
+    may: frozenset[Literal["send", "receive", "query"]] = frozenset()
+
+    def peer(self) -> Peer:
+        return Peer(name=self.name, ae_title=self.ae_title, host=self.host, port=self.port, may=frozenset(self.may))
+
+
+class DicomDestinationSettings(_Frozen):
+    """Structured Reports by C-STORE to a peer."""
+
+    name: Name
+    type: Literal["dicom"]
+    peer: Name
+
+
+class Hl7DestinationSettings(_Frozen):
+    """ORU^R01 by MLLP."""
+
+    name: Name
+    type: Literal["hl7"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    receiving_application: Annotated[Line, Field(max_length=180)] = "RIS"
+    receiving_facility: Annotated[Line, Field(max_length=180)] = ""
+    sending_application: Annotated[Line, Field(max_length=180)] = "PREREAD"
+    sending_facility: Annotated[Line, Field(max_length=180)] = "RADIOLOGY"
+    # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F does not exist here.
+    result_status: Literal["R", "P"] = "R"
+
+
+class FolderDestinationSettings(_Frozen):
+    """Every document as a file."""
+
+    name: Name
+    type: Literal["folder"]
+    path: Path
+
+
+DestinationSettings = Annotated[
+    DicomDestinationSettings | Hl7DestinationSettings | FolderDestinationSettings, Field(discriminator="type")
+]
+
+
+class Intake(_Frozen):
+    """When a study is complete, and which images are ours."""
+
+    quiet_time_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    longest_wait_s: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    secondary_capture: bool = False
+
+
+class Storage(_Frozen):
+    """Where images and documents lie."""
+
+    root: Path = Path("preread-data")
+    reserve_gb: Annotated[float, Field(ge=0)] = 2.0
+
+
+class Database(_Frozen):
+    """The ledger."""
+
+    url: str = ""
+    url_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _sqlite_only(cls, value: str) -> str:
+        if value and not value.startswith("sqlite:///"):
+            raise ValueError('must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only')
+        return value
+
+
+class ModelSettings(_Frozen):
+    """The model that reads."""
+
+    backend: Literal["local"] = "local"
+    weights: Annotated[str, Field(min_length=1)] = "StanfordAIMI/CheXOne"
+    quantization: Literal["nf4", "int8", "none"] = "nf4"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    max_new_tokens: Annotated[int, Field(ge=16, le=4096)] = 1024
+    deadline_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    load_deadline_s: Annotated[float, Field(gt=0, le=86400)] = 1800.0
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+
+
+class Delivery(_Frozen):
+    """How long and how often to try."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    first_retry_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    longest_retry_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    give_up_after_h: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0
+
+
+class Report(_Frozen):
+    """What stands in the documents about the site."""
+
+    institution_name: Annotated[Line, Field(max_length=64)] = ""
+    station_name: Annotated[Line, Field(max_length=16)] = ""
+    send_not_analysed: bool = True
+
+
+class Log(_Frozen):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """Everything a site can decide. Build with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+
+    node: Node = Node()
+    peers: tuple[PeerSettings, ...] = ()
+    destinations: tuple[DestinationSettings, ...] = ()
+    intake: Intake = Intake()
+    storage: Storage = Storage()
+    database: Database = Database()
+    model: ModelSettings = ModelSettings()
+    delivery: Delivery = Delivery()
+    report: Report = Report()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file (given as init values by :func:`load`) over defaults; no .env file, nothing found by accident."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        _unique("peers", [p.name for p in self.peers])
+        _unique("destinations", [d.name for d in self.destinations])
+        peers = {p.name: p for p in self.peers}
+        for place, destination in enumerate(self.destinations):
+            if not isinstance(destination, DicomDestinationSettings):
+                continue
+            key = f"destinations[{place}] ({destination.name})"
+            if destination.peer not in peers:
+                known = ", ".join(sorted(peers)) or "none are configured"
+                raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
+            if "receive" not in peers[destination.peer].may:
+                raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        return self
+
+    def peer(self, name: str) -> Peer:
+        """The peer of that name. Raises `SettingsError` when there is none."""
+        for candidate in self.peers:
+            if candidate.name == name:
+                return candidate.peer()
+        known = ", ".join(p.name for p in self.peers) or "none"
+        raise SettingsError(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
+
+    @property
+    def database_url(self) -> str:
+        """URL for SQLAlchemy: from the secret file, from `url`, or a file in `storage.root`."""
+        if self.database.url_file is not None:
+            try:
+                return self.database.url_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(
+                    f"database.url_file: {self.database.url_file} cannot be read ({error.strerror})", code="secret-unreadable"
+                ) from error
+        return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
+
+
+def _unique(table: str, names: list[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f"[[{table}]]: the name {', '.join(twice)} is used more than once; names must be unique")
+
+
+def find(path: Path | None = None) -> Path:
+    """The settings file to use: the one given, else `PREREAD_SETTINGS`, else ./settings.toml, else /etc/preread/settings.toml.
+
+    Raises:
+        SettingsError: the file does not exist.
+    """
+    given = path or (Path(os.environ["PREREAD_SETTINGS"]) if os.environ.get("PREREAD_SETTINGS") else None)
+    if given is not None:
+        if not given.is_file():
+            raise SettingsError(f"{given}: there is no such settings file", code="settings-missing")
+        return given
+    for candidate in SEARCH_PATH:
+        if candidate.is_file():
+            return candidate
+    places = " or ".join(str(p) for p in SEARCH_PATH)
+    raise SettingsError(f"no settings file: expected {places}, or name one with --settings", code="settings-missing")
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the settings. Relative paths in the file are relative to the file.
+
+    Raises:
+        SettingsError: every mistake, one a line: file, key, what is allowed.
+    """
+    file = find(path)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})", code="settings-unreadable") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})", code="settings-unreadable") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: is not valid TOML: {error}", code="settings-syntax") from error
+    stray = _unknown_environment()
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        lines = [f"{file}: {_explain(problem)}" for problem in error.errors()] + stray
+        raise SettingsError("\n".join(lines), code="settings-invalid") from error
+    except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
+        raise SettingsError(f"environment: {error}", code="settings-invalid") from error
+    if stray:
+        raise SettingsError("\n".join(stray), code="settings-invalid")
+    return _absolute(settings, file.resolve().parent)
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """Relative paths mean: relative to the settings file, so that a service started from / finds the same folders."""
+    storage = settings.storage.model_copy(update={"root": (base / settings.storage.root.expanduser())})
+    destinations = tuple(
+        d.model_copy(update={"path": base / d.path.expanduser()}) if isinstance(d, FolderDestinationSettings) else d
+        for d in settings.destinations
+    )
+    model = settings.model
+    if model.weights.startswith((".", "~", "/")):
+        model = model.model_copy(update={"weights": str(base / Path(model.weights).expanduser())})
+    return settings.model_copy(update={"storage": storage, "destinations": destinations, "model": model})
+
+
+def _unknown_environment() -> list[str]:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    problems = []
+    for variable in sorted(os.environ):
+        if not variable.startswith(ENV_PREFIX) or variable in _ENV_NOT_SETTINGS:
+            continue
+        section, _, key = variable[len(ENV_PREFIX) :].lower().partition("__")
+        model = sections.get(section)
+        known = model is not None and (not key or key.split("__")[0] in getattr(model, "model_fields", {}))
+        if not known:
+            problems.append(f"environment variable {variable}: there is no such setting")
+    return problems
+
+
+def _explain(problem: Any) -> str:
+    """One pydantic problem in an administrator's words."""
+    location = [part for part in problem["loc"] if part not in ("dicom", "hl7", "folder")]
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".") or "settings"
+    kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(location)}"
+    if kind == "missing":
+        return f"{key}: is missing and has no default"
+    if kind == "union_tag_invalid":
+        return f'{key}.type: {context.get("tag")!r} is not allowed; allowed: "dicom", "hl7", "folder"'
+    if kind == "union_tag_not_found":
+        return f'{key}.type: is missing; allowed: "dicom", "hl7", "folder"'
+    if kind == "value_error":
+        message = str(context.get("error", problem["msg"]))
+        return f"{key}: {message}" if location else message
+    if kind == "string_pattern_mismatch":
+        return f"{key}: {given!r} is not allowed; it must match {context.get('pattern')}"
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]} (found: {given!r})"
+
+
+def _nearest(location: list[Any]) -> str:
+    model: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field is not None else None
+        if part == "peers":
+            model = PeerSettings
+    if location and location[0] == "destinations":
+        names = {n for m in (DicomDestinationSettings, Hl7DestinationSettings, FolderDestinationSettings) for n in m.model_fields}
+    else:
+        names = set(getattr(model, "model_fields", {}))
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    return f"{hint} allowed here: {', '.join(sorted(names))}" if names else hint

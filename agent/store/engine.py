@@ -1,0 +1,102 @@
+"""The database engine: SQLite that loses nothing and never loses an update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from agent.errors import Permanent, Transient
+from agent.store import schema
+
+BUSY_TIMEOUT_S = 30.0
+
+
+class Ledger:
+    """One database, many short transactions.
+
+    Writing transactions start with ``BEGIN IMMEDIATE``: SQLAlchemy's default lets two connections read the same row and the later one
+    overwrite the earlier without any error. ``synchronous=FULL`` makes a commit mean what C-STORE Success means: it survives the power cord.
+    """
+
+    def __init__(self, url: str) -> None:
+        path = make_url(url).database
+        if path and path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = _sqlite_engine(url)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A writing transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises:
+            Transient: the database is busy, full or cannot be written at the moment.
+        """
+        with _mapped(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view for reading; it neither waits for writers nor holds them up."""
+        with _mapped(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def create(self) -> None:
+        """Make the tables where there are none, and refuse a database of a newer program.
+
+        Raises:
+            Permanent: the schema is newer than this program.
+        """
+        with self.begin() as tx:
+            schema.metadata.create_all(tx)
+            version = tx.execute(select(schema.schema_version.c.version)).scalar()
+            if version is None:
+                tx.execute(insert(schema.schema_version).values(version=schema.SCHEMA_VERSION))
+            elif version > schema.SCHEMA_VERSION:
+                raise Permanent(
+                    f"the database has schema {version}, this program knows {schema.SCHEMA_VERSION}: install the newer program again",
+                    code="database-newer",
+                )
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=32)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise Transient(f"the database cannot be used at the moment: {error.orig}", code="database-unavailable") from error
+    except DatabaseError as error:
+        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+            raise Permanent(f"the database is damaged: {error.orig}; restore it from a backup", code="database-damaged") from error
+        raise

@@ -1,0 +1,132 @@
+"""Files that are visible only when they are whole, and survive the power cord once they are.
+
+Layout below the storage root: ``incoming/`` (being received), ``images/``, ``quarantine/`` (refused bytes with their reason in the ledger),
+``documents/`` (finished reports).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from agent.errors import Permanent, Transient
+
+
+class FileStore:
+    """The storage root and what may happen in it. Paths handed out and taken are relative to the root, as text."""
+
+    def __init__(self, root: Path, reserve_bytes: int) -> None:
+        self.root = root
+        self._reserve_bytes = reserve_bytes
+
+    @property
+    def incoming(self) -> Path:
+        """Where data sets are written while they arrive; the same file system as everything else."""
+        return self.root / "incoming"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            Permanent: the root cannot be written; the message says which folder and why.
+        """
+        try:
+            for name in ("incoming", "images", "quarantine", "documents"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            probe = self.incoming / f".probe-{uuid.uuid4().hex}"
+            probe.write_bytes(b"preread")
+            probe.unlink()
+        except OSError as error:
+            raise Permanent(
+                f"storage.root {self.root} cannot be written ({error.strerror}); give the folder to the user that runs preread, "
+                "or name another one in the settings",
+                code="storage-unwritable",
+            ) from error
+
+    def clear_incoming(self) -> None:
+        """Forget what an earlier receiver was in the middle of; none of it was acknowledged, so the senders still have it."""
+        for leftover in self.incoming.iterdir():
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+    def has_room(self) -> bool:
+        """Whether more free space is left than the reserve."""
+        return self.free_bytes() >= self._reserve_bytes
+
+    def free_bytes(self) -> int:
+        """Free space for this user on the root's file system, bytes."""
+        return shutil.disk_usage(self.root).free
+
+    def keep_image(self, received: Path, *, study_instance_uid: str, sop_instance_uid: str, digest: str) -> str:
+        """Make a received file durable under its final name and return that name.
+
+        Args:
+            received: a file in `incoming`; the UIDs must have been validated, they become names.
+            digest: sha256 hex of the data set; part of the name, so that another version never overwrites this one.
+        """
+        target = self.image_path(study_instance_uid, sop_instance_uid, digest)
+        if received.exists():  # not so when an earlier try of the same call gave it its name already
+            self._adopt(received, target)
+        return str(target.relative_to(self.root))
+
+    def image_path(self, study_instance_uid: str, sop_instance_uid: str, digest: str) -> Path:
+        """Where an image of that study and digest lies."""
+        shard = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
+        return self.root / "images" / shard / study_instance_uid / f"{sop_instance_uid}-{digest[:16]}.dcm"
+
+    def quarantine(self, received: Path, day: str) -> str:
+        """Keep refused bytes under a name of their own and return it."""
+        target = self.root / "quarantine" / day / f"{uuid.uuid4().hex}.dcm"
+        self._adopt(received, target)
+        return str(target.relative_to(self.root))
+
+    def put_document(self, content: bytes, name: str) -> str:
+        """Write a finished document durably and return its relative path. Writing the same name again replaces it whole."""
+        target = self.root / "documents" / name
+        temporary = self.incoming / f"document-{uuid.uuid4().hex}"
+        temporary.write_bytes(content)
+        self._adopt(temporary, target)
+        return str(target.relative_to(self.root))
+
+    def path(self, relative: str) -> Path:
+        """The file of that relative path."""
+        return self.root / relative
+
+    def _adopt(self, source: Path, target: Path) -> None:
+        try:
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _sync_folder(target.parent.parent)
+            _sync_file(source)
+            source.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
+
+
+def _storage_error(error: OSError, root: Path) -> Transient | Permanent:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Transient(f"the disk below {root} is full; free some space", code="disk-full")
+    return Transient(f"a file below {root} cannot be written ({error.strerror})", code="storage-unwritable")
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """A rename is durable only when the folder is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

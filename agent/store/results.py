@@ -1,0 +1,201 @@
+"""What the read, report and deliver stages write: readings, documents and deliveries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from agent.store.schema import delivery, document, reading, study, study_revision
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReading:
+    """How one revision was read. `provenance` and `findings` are JSON forms of the dataclasses in `structured_report.content`.
+
+    Attributes:
+        reply: exactly what the model wrote; `reasoning` and `draft` are the parts of it that are reported, as normalised text.
+        notes: sentences for the reader about rendering and reading.
+        seconds: wall time of rendering and reading.
+    """
+
+    revision_id: int
+    outcome: str
+    reason: str
+    explanation: str
+    provenance: dict[str, Any]
+    reply: str
+    reasoning: str
+    draft: str
+    findings: list[dict[str, Any]]
+    notes: list[str]
+    seconds: float
+    completed_at: datetime
+
+
+def add_reading(tx: Connection, row: StoredReading) -> None:
+    """Write the reading of a revision, once."""
+    tx.execute(insert(reading).values(**{f: getattr(row, f) for f in StoredReading.__dataclass_fields__}))
+
+
+def reading_of(view: Connection, revision_id: int) -> StoredReading | None:
+    """The reading of that revision, if it has been read."""
+    row = view.execute(select(reading).where(reading.c.revision_id == revision_id)).first()
+    return None if row is None else StoredReading(**row._mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """One finished document; `path` is relative to the storage root."""
+
+    kind: str
+    identifier: str
+    path: str
+    digest: str
+
+
+def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now: datetime) -> int:
+    """Write a document down and return its id; the same document written again is the same row."""
+    tx.execute(
+        upsert(document)
+        .values(
+            revision_id=revision_id,
+            kind=made.kind,
+            identifier=made.identifier,
+            path=made.path,
+            digest=made.digest,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    same = select(document.c.id).where(document.c.kind == made.kind, document.c.identifier == made.identifier)
+    return int(tx.execute(same).scalar_one())
+
+
+def add_delivery(tx: Connection, document_id: int, destination: str, *, now: datetime) -> int:
+    """Write an outbox row and return its id."""
+    row = tx.execute(
+        insert(delivery)
+        .values(document_id=document_id, destination=destination, state="waiting", created_at=now, next_try_at=now)
+        .returning(delivery.c.id)
+    ).one()
+    return int(row.id)
+
+
+def supersede_undelivered(tx: Connection, study_instance_uid: str, before_revision: int, *, now: datetime) -> int:
+    """Older results that nobody has received yet are not sent any more; returns how many."""
+    older = (
+        select(document.c.id)
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .where(study_revision.c.study_instance_uid == study_instance_uid, study_revision.c.number < before_revision)
+    )
+    changed = tx.execute(
+        update(delivery)
+        .where(delivery.c.document_id.in_(older), delivery.c.state.in_(("waiting", "parked", "held")))
+        .values(state="superseded", finished_at=now, next_try_at=None)
+    )
+    return int(changed.rowcount)
+
+
+def change_hold(tx: Connection, study_instance_uid: str, *, hold: bool) -> list[tuple[int, str]]:
+    """Hold back, or release, what a study has not delivered yet; returns (delivery id, destination) of each that changed."""
+    before, after = ("waiting", "held") if hold else ("held", "waiting")
+    changed = tx.execute(
+        update(delivery)
+        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state == before)
+        .values(state=after)
+        .returning(delivery.c.id, delivery.c.destination)
+    )
+    return [(int(r.id), str(r.destination)) for r in changed]
+
+
+def _documents_of(study_instance_uid: str) -> Any:
+    return (
+        select(document.c.id)
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .where(study_revision.c.study_instance_uid == study_instance_uid)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A delivery with what is needed to make it."""
+
+    delivery_id: int
+    destination: str
+    state: str
+    attempts: int
+    created_at: datetime
+    kind: str
+    identifier: str
+    path: str
+    digest: str
+    study_instance_uid: str
+    revision: int
+    study_state: str
+
+
+def outgoing(view: Connection, delivery_id: int) -> Outgoing:
+    """The delivery of that id; it must exist."""
+    row = view.execute(
+        select(
+            delivery.c.id,
+            delivery.c.destination,
+            delivery.c.state,
+            delivery.c.attempts,
+            delivery.c.created_at,
+            document.c.kind,
+            document.c.identifier,
+            document.c.path,
+            document.c.digest,
+            study_revision.c.study_instance_uid,
+            study_revision.c.number,
+            study.c.state,
+        )
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .join(study, study.c.study_instance_uid == study_revision.c.study_instance_uid)
+        .where(delivery.c.id == delivery_id)
+    ).one()
+    return Outgoing(*row)
+
+
+def attempt_failed(
+    tx: Connection, delivery_id: int, *, words: str, next_try_at: datetime | None, now: datetime
+) -> None:
+    """Count an attempt; without a next time the delivery is parked until somebody retries it."""
+    parked = next_try_at is None
+    tx.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id, delivery.c.state == "waiting")
+        .values(
+            attempts=delivery.c.attempts + 1,
+            words=words,
+            state="parked" if parked else "waiting",
+            next_try_at=next_try_at,
+            finished_at=now if parked else None,
+        )
+    )
+
+
+def delivered(tx: Connection, delivery_id: int, *, words: str, now: datetime) -> None:
+    """The destination has it."""
+    tx.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id)
+        .values(state="delivered", attempts=delivery.c.attempts + 1, words=words, next_try_at=None, finished_at=now)
+    )
+
+
+def try_again(tx: Connection, study_instance_uid: str, *, now: datetime) -> list[tuple[int, str]]:
+    """Make parked deliveries of a study due at once and bring waiting ones forward; returns (delivery id, destination) of each."""
+    changed = tx.execute(
+        update(delivery)
+        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state.in_(("parked", "waiting")))
+        .values(state="waiting", next_try_at=now, finished_at=None, created_at=now)
+        .returning(delivery.c.id, delivery.c.destination)
+    )
+    return [(int(r.id), str(r.destination)) for r in changed]

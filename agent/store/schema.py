@@ -1,0 +1,223 @@
+"""The ledger's tables. Every stage writes its own; between two stages there is nothing but these.
+
+Moments are aware UTC `datetime` outside and fixed-width text inside, so that they sort as they read.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+SCHEMA_VERSION = 1
+
+
+class Moment(TypeDecorator[datetime]):
+    """Aware UTC datetime as ``YYYY-MM-DDTHH:MM:SS.ffffff`` text."""
+
+    impl = String(26)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
+        return None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+study = Table(
+    "study",
+    metadata,
+    Column("study_instance_uid", String(64), primary_key=True),
+    Column("state", String(24), nullable=False),  # receiving | assembled | read | abstained | not-analysed | needs-attention
+    Column("reason", String(64), nullable=False, default=""),
+    Column("explanation", Text, nullable=False, default=""),
+    Column("first_received_at", Moment, nullable=False),
+    Column("last_received_at", Moment, nullable=False),
+    Column("revision", Integer, nullable=False, default=0),  # number of the newest study revision, 0 before the first
+    Index("study_by_arrival", "last_received_at"),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("version", Integer, nullable=False),  # 1, then 2 when the header was changed by the sender
+    Column("study_instance_uid", String(64), ForeignKey("study.study_instance_uid"), nullable=False),
+    Column("series_instance_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),  # sha256 of the data set's bytes as they were sent
+    Column("size", Integer, nullable=False),  # bytes of the data set
+    Column("data_set_offset", Integer, nullable=False),
+    Column("path", Text, nullable=False),  # relative to the storage root
+    Column("calling_ae_title", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON of InstanceFacts
+    UniqueConstraint("sop_instance_uid", "version"),
+    Index("instance_by_study", "study_instance_uid"),
+)
+
+# Which open association has brought images of which study: a study is not complete while one is open.
+open_study = Table(
+    "open_study",
+    metadata,
+    Column("association_id", String(64), primary_key=True),
+    Column("study_instance_uid", String(64), primary_key=True),
+)
+
+study_revision = Table(
+    "study_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", String(64), ForeignKey("study.study_instance_uid"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("set_key", String(64), nullable=False),  # digest over the set of instances
+    Column("study", JSON, nullable=False),  # structured_report.content.Study
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("study_instance_uid", "number"),
+)
+
+image_use = Table(
+    "image_use",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("instance_id", Integer, ForeignKey("instance.id"), primary_key=True),
+    Column("used", Boolean, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("explanation", Text, nullable=False),
+)
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(64), nullable=False, default=""),
+    Column("explanation", Text, nullable=False, default=""),
+    Column("provenance", JSON, nullable=False),
+    Column("reply", Text, nullable=False, default=""),  # exactly what the model wrote
+    Column("reasoning", Text, nullable=False, default=""),
+    Column("draft", Text, nullable=False, default=""),
+    Column("findings", JSON, nullable=False),
+    Column("notes", JSON, nullable=False),  # what rendering and reading had to remark
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("completed_at", Moment, nullable=False),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
+    Column("kind", String(8), nullable=False),  # sr | oru
+    Column("identifier", String(64), nullable=False),  # SOP Instance UID, or MSH-10
+    Column("path", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("kind", "identifier"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("document_id", Integer, ForeignKey("document.id"), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # waiting | delivered | parked | superseded | held
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("words", Text, nullable=False, default=""),  # the peer's own, of the last attempt
+    Column("created_at", Moment, nullable=False),
+    Column("next_try_at", Moment),
+    Column("finished_at", Moment),
+    UniqueConstraint("document_id", "destination"),
+    Index("delivery_by_state", "state", "destination"),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("what", String(16), nullable=False),  # association | instance
+    Column("calling_ae_title", String(16), nullable=False),
+    Column("called_ae_title", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("status", String(8), nullable=False),  # DIMSE status in hex, empty for associations
+    Column("reason", String(64), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("sop_instance_uid", String(64), nullable=False, default=""),
+    Column("path", Text, nullable=False, default=""),  # the bytes in quarantine, relative to the storage root; empty when not kept
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("study_instance_uid", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("words", Text, nullable=False, default=""),
+    Index("event_by_study", "study_instance_uid", "id"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("lane", String(64), nullable=False, default=""),
+    Column("key", String(80), nullable=False),
+    Column("state", String(8), nullable=False),  # waiting | running | parked
+    Column("priority", Integer, nullable=False, default=0),
+    Column("run_at", Moment, nullable=False),
+    Column("rank_at", Moment, nullable=False),  # run_at moved earlier by priority: the order of service, which ages by itself
+    Column("claims", Integer, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("owner", String(64), nullable=False, default=""),
+    Column("lease_until", Moment),
+    Column("error", Text, nullable=False, default=""),
+    Column("created_at", Moment, nullable=False),
+    Index("job_order", "kind", "lane", "state", "rank_at"),
+    Index("job_one_waiting", "kind", "key", unique=True, sqlite_where=text("state = 'waiting'")),
+)
+
+process = Table(
+    "process",
+    metadata,
+    Column("role", String(16), primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # starting | loading | ready | failed | stopped
+    Column("words", Text, nullable=False, default=""),
+    Column("started_at", Moment, nullable=False),
+    Column("beat_at", Moment, nullable=False),
+)
