@@ -9,22 +9,23 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from queue import SimpleQueue
 
 import structlog
 
 from agent.clock import Clock
 from agent.errors import PrereadError
-from agent.intake.inspect import InstanceFacts, Refused, data_set_digest, inspect, same_pixel_data
+from agent.imaging.facts import InstanceFacts
+from agent.intake.inspect import Refused, inspect, same_pixel_data
+from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
 from agent.store import arrivals
 from agent.store.arrivals import Arrival, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from dicom_nodes.roles import AssociationInfo, Rejection, admit
-from dicom_nodes.scp import ReceivedInstance, StoreAnswer
-from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SUCCESS
+from dicom_nodes.scp import Incoming, StoreAnswer, StoreRequest
+from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 
 _REFUSALS_REMEMBERED_S = 60.0
 
@@ -101,12 +102,8 @@ class Admission:
         self._peers = tuple(p.peer() for p in settings.peers)
         self._ledger, self._files, self._clock = ledger, files, clock
         self._committer = Committer(ledger, clock, timedelta(seconds=settings.intake.quiet_time_s))
-        self._log = structlog.get_logger("receive")
+        self._log = structlog.get_logger()
         self._refused_at: dict[tuple[str, str, str], float] = {}
-
-    @property
-    def incoming(self) -> Path:
-        return self._files.incoming
 
     def start(self) -> None:
         """Tidy up after a predecessor that may have been killed."""
@@ -124,7 +121,8 @@ class Admission:
     def opened(self, association: AssociationInfo) -> None:
         self._log.debug("association opened", calling_ae_title=association.calling_ae_title, address=association.address)
 
-    def closed(self, association: AssociationInfo) -> None:
+    def closed(self, association: AssociationInfo, how: str) -> None:
+        self._log.debug("association closed", calling_ae_title=association.calling_ae_title, words=how)
         try:
             with self._ledger.begin() as tx:
                 arrivals.association_closed(tx, association.id)
@@ -135,94 +133,99 @@ class Admission:
     def refused(self, association: AssociationInfo, reason: str) -> None:
         who = (association.calling_ae_title, association.address, reason)
         now = self._clock.now()
-        if now.timestamp() - self._refused_at.get(who, 0.0) < _REFUSALS_REMEMBERED_S:
+        recent = {k: t for k, t in self._refused_at.items() if now.timestamp() - t < _REFUSALS_REMEMBERED_S}
+        self._refused_at = recent | {who: now.timestamp()}
+        if who in recent:
             return  # a scanner must not be able to fill the ledger
-        self._refused_at = {k: t for k, t in self._refused_at.items() if now.timestamp() - t < _REFUSALS_REMEMBERED_S}
-        self._refused_at[who] = now.timestamp()
         self._log.warning("association refused", calling_ae_title=who[0], address=who[1], reason=reason)
         self._write_refusal(
             Refusal("association", who[0], association.called_ae_title, who[1], "", reason, "the association was rejected")
         )
 
-    def store(self, received: ReceivedInstance) -> StoreAnswer:
-        """One image: judge it, make it durable, acknowledge it. Never raises."""
+    def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
+        return _Arriving(self, association, request, Spool(self._files, request))
+
+    def take(self, association: AssociationInfo, request: StoreRequest, spooled: SpooledDataSet) -> StoreAnswer:
+        """One image that lies in `incoming`: judge it, make it durable, acknowledge it. Never raises."""
+        received = _Received(association, request, spooled)
         try:
-            if not self._files.has_room():
-                return self._no_room(received)
             return self._take(received)
         except Refused as refused:
             return self._quarantine(received, refused)
-        except PrereadError as error:
-            self._log.error("image not kept", reason=error.code, address=received.association.address)
-            return StoreAnswer(OUT_OF_RESOURCES, _comment(error.code))
-        except Exception as error:  # noqa: BLE001  process edge: the sender gets A700 and keeps the image; the log names our defect
-            self._log.error("image not kept", reason="internal", error_type=type(error).__name__, exc_info=True)
-            return StoreAnswer(OUT_OF_RESOURCES, "internal error, send again later")
+        except Exception as error:  # noqa: BLE001  process edge: the sender is told A700 and keeps the image; the log names the cause
+            return self._not_kept(received, error)
+        finally:
+            spooled.forget()
 
-    def _take(self, received: ReceivedInstance) -> StoreAnswer:
+    def no_room(self, association: AssociationInfo, request: StoreRequest, reason: str) -> StoreAnswer:
+        """Nothing was kept, because keeping it would have touched the reserve, or the disk refused it."""
+        self._log.error("image not kept", reason=reason, free_bytes=self._files.free_bytes())
+        self._write_refusal(_refusal(association, request, OUT_OF_RESOURCES, reason, "the sender was asked to send it again later"))
+        return StoreAnswer(OUT_OF_RESOURCES, "no space left for images, send again later")
+
+    def _take(self, received: _Received) -> StoreAnswer:
+        request, spooled = received.request, received.spooled
+        if request.sop_class_uid and request.sop_class_uid != request.context_sop_class_uid:
+            raise Refused(SOP_CLASS_NOT_SUPPORTED, "sop-class-not-of-context", "SOP class is not that of the presentation context")
         facts = inspect(
-            received.path,
-            received.data_set_offset,
-            received.transfer_syntax_uid,
-            sop_class_uid=received.sop_class_uid,
-            sop_instance_uid=received.sop_instance_uid,
+            spooled.path,
+            spooled.offset,
+            request.transfer_syntax_uid,
+            sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
         )
-        digest = data_set_digest(received.path, received.data_set_offset)
-        size = received.path.stat().st_size - received.data_set_offset
-        while True:
-            version = self._version(received, facts, digest)
-            if version is None:
-                return StoreAnswer(SUCCESS, "")  # the same bytes again: no new work
-            path = self._files.keep_image(
-                received.path,
+        path = ""
+        while (version := self._version(received, facts, path)) is not None:
+            path = path or self._files.keep_image(
+                spooled.path,
                 study_instance_uid=facts.study_instance_uid,
                 sop_instance_uid=facts.sop_instance_uid,
-                digest=digest,
+                digest=spooled.digest,
             )
-            if self._committer.commit(_arrival(received, facts, digest, size, path, version)):
-                return StoreAnswer(SUCCESS, "")
+            if self._committer.commit(_arrival(received, facts, path, version)):
+                break
+        return StoreAnswer(SUCCESS)  # without a version these very bytes are kept already: no new work
 
-    def _version(self, received: ReceivedInstance, facts: InstanceFacts, digest: str) -> int | None:
+    def _version(self, received: _Received, facts: InstanceFacts, path: str) -> int | None:
         """Number of the version this would be; None when exactly these bytes are kept already.
+
+        Args:
+            path: where the image lies by now, after losing a race for a version number; else empty.
 
         Raises:
             Refused: 0111 when an instance of that UID with other pixels is kept.
         """
         with self._ledger.read() as view:
             kept = arrivals.kept_versions(view, facts.sop_instance_uid)
-        if any(k.digest == digest for k in kept):
+        if any(k.digest == received.spooled.digest for k in kept):
             return None
         for other in kept[-1:]:
-            mine = (self._mine(received, facts, digest), received.data_set_offset, received.transfer_syntax_uid)
+            where = self._files.path(path) if path else received.spooled.path
+            mine = (where, received.spooled.offset, received.request.transfer_syntax_uid)
             theirs = (self._files.path(other.path), other.data_set_offset, other.transfer_syntax_uid)
             if other.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
-                raise Refused(
-                    DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
-                )
+                raise Refused(DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept")
         return len(kept) + 1
 
-    def _mine(self, received: ReceivedInstance, facts: InstanceFacts, digest: str) -> Path:
-        """The received file, wherever it is by now: after a lost race it has been given its final name already."""
-        if received.path.exists():
-            return received.path
-        return self._files.image_path(facts.study_instance_uid, facts.sop_instance_uid, digest)
-
-    def _no_room(self, received: ReceivedInstance) -> StoreAnswer:
-        self._log.error("image not kept", reason="disk-reserve", free_bytes=self._files.free_bytes())
-        self._write_refusal(_refusal(received, OUT_OF_RESOURCES, "disk-reserve", "free space is below storage.reserve_gb"))
-        return StoreAnswer(OUT_OF_RESOURCES, "no space left above the reserve, send again later")
-
-    def _quarantine(self, received: ReceivedInstance, refused: Refused) -> StoreAnswer:
+    def _quarantine(self, received: _Received, refused: Refused) -> StoreAnswer:
         path = ""
         try:
-            path = self._files.quarantine(received.path, f"{self._clock.now():%Y%m%d}")
+            path = self._files.quarantine(received.spooled.path, f"{self._clock.now():%Y%m%d}")
         except PrereadError as error:
             self._log.error("refused bytes not kept", reason=error.code)
-        self._log.warning(
-            "image refused", reason=refused.reason, status=f"{refused.status:04X}", address=received.association.address
+        self._log.warning("image refused", reason=refused.reason, status=f"{refused.status:04X}", address=received.association.address)
+        self._write_refusal(
+            _refusal(received.association, received.request, refused.status, refused.reason, refused.comment, path)
         )
-        self._write_refusal(_refusal(received, refused.status, refused.reason, refused.comment, path))
         return StoreAnswer(refused.status, _comment(refused.comment))
+
+    def _not_kept(self, received: _Received, error: Exception) -> StoreAnswer:
+        code = error.code if isinstance(error, PrereadError) else "internal"
+        self._log.error("image not kept", reason=code, error_type=type(error).__name__, exc_info=error)
+        self._write_refusal(
+            _refusal(received.association, received.request, OUT_OF_RESOURCES, code, "the sender was asked to send it again later")
+        )
+        return StoreAnswer(OUT_OF_RESOURCES, _comment(f"not stored ({code}), send again later"))
 
     def _write_refusal(self, refusal: Refusal) -> None:
         try:
@@ -232,13 +235,40 @@ class Admission:
             self._log.error("refusal not written", reason=error.code)
 
 
+@dataclass(frozen=True, slots=True)
+class _Received:
+    association: AssociationInfo
+    request: StoreRequest
+    spooled: SpooledDataSet
+
+
+class _Arriving:
+    """One data set between its command and its last fragment: the `dicom_nodes.scp.Incoming` of the agent."""
+
+    def __init__(self, admission: Admission, association: AssociationInfo, request: StoreRequest, spool: Spool) -> None:
+        self._admission, self._association, self._request, self._spool = admission, association, request, spool
+
+    def write(self, fragment: bytes) -> None:
+        self._spool.write(fragment)
+
+    def finish(self) -> StoreAnswer:
+        spooled = self._spool.close()
+        if spooled is None:
+            return self._admission.no_room(self._association, self._request, self._spool.failure)
+        return self._admission.take(self._association, self._request, spooled)
+
+    def discard(self) -> None:
+        self._spool.discard()
+
+
 def _comment(text: str) -> str:
     """Error Comment (0000,0902) is an LO: 64 characters, no backslash."""
     return text.replace("\\", "/")[:64]
 
 
-def _refusal(received: ReceivedInstance, status: int, reason: str, comment: str, path: str = "") -> Refusal:
-    association = received.association
+def _refusal(
+    association: AssociationInfo, request: StoreRequest, status: int, reason: str, comment: str, path: str = ""
+) -> Refusal:
     return Refusal(
         what="instance",
         calling_ae_title=association.calling_ae_title,
@@ -247,24 +277,22 @@ def _refusal(received: ReceivedInstance, status: int, reason: str, comment: str,
         status=f"{status:04X}",
         reason=reason,
         comment=comment,
-        sop_instance_uid=received.sop_instance_uid,
+        sop_instance_uid=request.sop_instance_uid,
         path=path,
     )
 
 
-def _arrival(
-    received: ReceivedInstance, facts: InstanceFacts, digest: str, size: int, path: str, version: int
-) -> Arrival:
+def _arrival(received: _Received, facts: InstanceFacts, path: str, version: int) -> Arrival:
     return Arrival(
         sop_instance_uid=facts.sop_instance_uid,
         version=version,
         study_instance_uid=facts.study_instance_uid,
         series_instance_uid=facts.series_instance_uid,
         sop_class_uid=facts.sop_class_uid,
-        transfer_syntax_uid=received.transfer_syntax_uid,
-        digest=digest,
-        size=size,
-        data_set_offset=received.data_set_offset,
+        transfer_syntax_uid=received.request.transfer_syntax_uid,
+        digest=received.spooled.digest,
+        size=received.spooled.size,
+        data_set_offset=received.spooled.offset,
         path=path,
         calling_ae_title=received.association.calling_ae_title,
         address=received.association.address,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from agent.clock import Clock
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
-from agent.intake.inspect import InstanceFacts
+from agent.imaging.facts import InstanceFacts
 from agent.reading.build import Build
 from agent.settings import Intake
 from agent.store import results, studies
@@ -37,7 +38,7 @@ class Assembly:
         self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
         self._quiet = timedelta(seconds=intake.quiet_time_s)
         self._longest = timedelta(seconds=max(intake.longest_wait_s, intake.quiet_time_s))
-        self._log = structlog.get_logger("assemble")
+        self._log = structlog.get_logger()
 
     def __call__(self, job: Job) -> None:
         """Assemble the study whose UID is the job's key, or put the job back until it is complete."""
@@ -55,12 +56,10 @@ class Assembly:
         with self._ledger.begin() as tx:
             if (differing := disagreement(facts)) != "":
                 self._needs_attention(tx, uid, differing)
-            elif previous is not None and not self._changed(previous, [i for i, _ in before], images, facts):
-                self._nothing_new(tx, uid, previous)
-            elif previous is not None and _same_instances(before, images):
-                self._same_pixels_other_identity(tx, previous, before, images, facts)
-            else:
+            elif previous is None or not _same_instances(before, images):
                 self._new_revision(tx, uid, previous, images, facts)
+            else:
+                self._same_images(tx, previous, before, images, facts)
             self._queue.complete(tx, job)
 
     def _still_arriving(self, arrivals: studies.Arrivals) -> timedelta:
@@ -71,15 +70,6 @@ class Assembly:
             return _LOOK_AGAIN
         return timedelta()
 
-    def _changed(
-        self, previous: Revision, before: Sequence[StoredImage], images: Sequence[StoredImage], facts: Sequence[InstanceFacts]
-    ) -> bool:
-        """Whether there is something to read or to report that the revision before did not have."""
-        if {i.sop_instance_uid for i in before} != {i.sop_instance_uid for i in images}:
-            return True
-        about = study_to_json(study_of(facts))
-        return any(about[key] != previous.study[key] for key in ("patient", "order"))
-
     def _needs_attention(self, tx: Connection, uid: str, differing: str) -> None:
         words = f"the images of this study differ in {differing}; no result is sent until the sender has corrected them (then: preread retry)"
         studies.set_state(tx, uid, "needs-attention", reason="patient-differs", explanation=words)
@@ -87,8 +77,7 @@ class Assembly:
         studies.note(tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now())
         self._log.error("study needs attention", study=uid, reason="patient-differs")
 
-    def _nothing_new(self, tx: Connection, uid: str, previous: Revision) -> None:
-        reading = results.reading_of(tx, previous.id)
+    def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
         if reading is None:
             studies.set_state(tx, uid, "assembled")
         else:
@@ -101,7 +90,7 @@ class Assembly:
         for delivery_id, destination in results.change_hold(tx, uid, hold=False):
             enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)
 
-    def _same_pixels_other_identity(
+    def _same_images(
         self,
         tx: Connection,
         previous: Revision,
@@ -109,30 +98,30 @@ class Assembly:
         images: Sequence[StoredImage],
         facts: Sequence[InstanceFacts],
     ) -> None:
-        """The sender corrected patient or order: the reading stands, the reports are made again under the right identity."""
-        reading = results.reading_of(tx, previous.id)
-        if reading is None:
-            self._new_revision(tx, previous.study_instance_uid, previous, images, facts)
-            return
-        now = self._clock.now()
-        old_use = {image.sop_instance_uid: use for image, use in before}
-        uses = [
-            Use(i.instance_id, u.used, u.role, u.reason, u.explanation) for i in images for u in [old_use[i.sop_instance_uid]]
-        ]
-        revision_id = self._write(tx, previous, images, facts, uses)
-        copied = {f: getattr(reading, f) for f in StoredReading.__dataclass_fields__} | {"revision_id": revision_id, "completed_at": now}
-        results.add_reading(tx, StoredReading(**copied))
+        """No new pixels. Only a correction of patient or order by the sender is worth new reports; the reading stands."""
         uid = previous.study_instance_uid
-        studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
-        studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
-        enqueue(tx, "report", str(revision_id), now=now)
+        old_use = {image.sop_instance_uid: use for image, use in before}
+        uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in images]
+        about = study_to_json(study_of(first_read_first(facts, uses)))
+        reading = results.reading_of(tx, previous.id)
+        if all(about[key] == previous.study[key] for key in ("patient", "order")):
+            self._nothing_new(tx, uid, reading)
+        elif reading is None:
+            self._new_revision(tx, uid, previous, images, facts)
+        else:
+            now = self._clock.now()
+            revision_id = self._write(tx, previous, images, facts, uses)
+            results.add_reading(tx, replace(reading, revision_id=revision_id, completed_at=now))
+            studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
+            studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
+            enqueue(tx, "report", str(revision_id), now=now)
 
     def _new_revision(
         self, tx: Connection, uid: str, previous: Revision | None, images: Sequence[StoredImage], facts: Sequence[InstanceFacts]
     ) -> None:
         now = self._clock.now()
-        selections = select_images([f.image_facts() for f in facts])
-        uses = [_use(i, s) for i, s in zip(images, selections, strict=True)]
+        selections = select_images(facts)
+        uses = [use_of(i, s) for i, s in zip(images, selections, strict=True)]
         revision_id = self._write(tx, previous, images, facts, uses)
         number = 1 if previous is None else previous.number + 1
         if any(u.used and u.role == "frontal" for u in uses):
@@ -154,14 +143,13 @@ class Assembly:
         facts: Sequence[InstanceFacts],
         uses: Sequence[Use],
     ) -> int:
-        order = sorted(range(len(uses)), key=lambda n: (not uses[n].used, uses[n].role != "frontal", n))
         set_key = hashlib.sha256("\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()).hexdigest()
         revision_id = studies.add_revision(
             tx,
             study_instance_uid=facts[0].study_instance_uid,
             number=1 if previous is None else previous.number + 1,
             set_key=set_key,
-            about=study_to_json(study_of([facts[n] for n in order])),
+            about=study_to_json(study_of(first_read_first(facts, uses))),
             uses=uses,
             now=self._clock.now(),
         )
@@ -189,7 +177,14 @@ def _same_instances(before: Sequence[tuple[StoredImage, Use]], images: Sequence[
     return {i.sop_instance_uid for i, _ in before} == {i.sop_instance_uid for i in images}
 
 
-def _use(image: StoredImage, selection: Selection) -> Use:
+def first_read_first(facts: Sequence[InstanceFacts], uses: Sequence[Use]) -> list[InstanceFacts]:
+    """The images in the order in which they decide about the study's identity: the frontal that is read first."""
+    order = sorted(range(len(uses)), key=lambda n: (not uses[n].used, uses[n].role != "frontal", n))
+    return [facts[n] for n in order]
+
+
+def use_of(image: StoredImage, selection: Selection) -> Use:
+    """What the selection means for a stored image."""
     return Use(image.instance_id, selection.used, selection.role, selection.reason, selection.explanation)
 
 

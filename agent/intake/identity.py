@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.intake.inspect import InstanceFacts
+from agent.imaging.facts import InstanceFacts
 from structured_report.content import Code, Order, Patient, Study
 
 

@@ -97,6 +97,23 @@ class FileStore:
         """The file of that relative path."""
         return self.root / relative
 
+    def verified(self, relative: str, *, offset: int, digest: str) -> Path:
+        """The file of that path, after comparing the sha256 of its bytes from `offset` on.
+
+        Raises:
+            Permanent: the file is gone or no longer holds what was written.
+        """
+        path = self.root / relative
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise Permanent(f"{relative} cannot be read ({error.strerror}); restore it from a backup", code="file-lost") from error
+        if actual != digest:
+            raise Permanent(f"{relative} has changed since it was written; restore it from a backup", code="file-damaged")
+        return path
+
     def _adopt(self, source: Path, target: Path) -> None:
         try:
             if not target.parent.is_dir():

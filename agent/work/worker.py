@@ -60,7 +60,7 @@ class Worker(threading.Thread):
         self._kind, self._lane, self._stage = kind, lane, stage
         self._running, self._stop_event = running, stop
         self._random = random.Random()  # noqa: S311  jitter, not a secret
-        self._log = structlog.get_logger(kind)
+        self._log = structlog.get_logger()
 
     def run(self) -> None:
         while not self._stop_event.is_set():

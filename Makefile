@@ -1,0 +1,52 @@
+# Two commands: `make demo` and `make test`. Both make .venv first, from pyproject.toml and constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One worker a core for the tests; the real peers are the slow part.
+JOBS ?= auto
+
+.PHONY: demo test lint types layers units peers bench faults clean
+
+demo: $(VENV)/.demo
+	$(BIN)/preread demo $(ARGS)
+
+test: $(VENV)/.test peers lint types layers
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+layers: $(VENV)/.test
+	$(BIN)/lint-imports
+
+# DCMTK, Orthanc, dicom3tools and PixelMed are real programs of other people; the tests talk to them.
+peers:
+	sh deploy/install-test-peers.sh
+
+bench: $(VENV)/.test peers
+	$(BIN)/preread bench receive $(ARGS)
+
+faults: $(VENV)/.test
+	$(BIN)/python -m pytest tests/faults -n 1 --fault-rounds 100 $(ARGS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --editable '.[local,demo]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,184 @@
+"""`preread studies`, `show` and `refusals`: what happened to every study."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from agent.clock import SystemClock
+from agent.commands.common import ago, existing_store, print_json, settings_of
+from agent.errors import Permanent
+from agent.store import overview, processes, results
+from agent.store import studies as study_store
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from structured_report.content import BANNER
+
+SILENT_AFTER_S = 30.0
+
+
+@click.command()
+@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
+    """List the studies and where each stands."""
+    ledger, _ = existing_store(settings_of(ctx))
+    with ledger.read() as view:
+        lines = overview.studies(view, limit=limit)
+        roles = processes.all_processes(view)
+        backlog = overview.backlog(view)
+    if as_json:
+        print_json({"studies": [asdict(s) for s in lines], "processes": [asdict(r) for r in roles], "backlog": backlog})
+        return
+    _print_roles(roles)
+    if not lines:
+        click.echo("no studies yet")
+    for line in lines:
+        _print_line(line)
+
+
+def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:
+    now = SystemClock().now()
+    for role in roles:
+        silent = (now - role.beat_at).total_seconds() > SILENT_AFTER_S and role.state != "stopped"
+        state = f"no sign of life since {ago(role.beat_at, now)}" if silent else role.state
+        click.echo(f"{role.role:8} {state}{': ' + role.words if role.words else ''}")
+    click.echo("")
+
+
+def _print_line(line: overview.StudyLine) -> None:
+    now = SystemClock().now()
+    accession = line.about.get("order", {}).get("accession_number", "") or "-"
+    sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
+    click.echo(f"{line.study_instance_uid}  accession {accession}")
+    click.echo(f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}")
+    if line.explanation:
+        click.echo(f"    {line.reason}: {line.explanation}")
+    if line.error:
+        click.echo(f"    trouble: {line.error}")
+
+
+@click.command()
+@click.argument("study")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def show(ctx: click.Context, study: str, as_json: bool) -> None:
+    """Show one STUDY: by Study Instance UID, by the end of it, or by accession number."""
+    ledger, files = existing_store(settings_of(ctx))
+    uid = one_study(ledger, study)
+    everything = everything_about(ledger, files, uid)
+    if as_json:
+        print_json(everything)
+    else:
+        _print_study(everything)
+
+
+def one_study(ledger: Ledger, text: str) -> str:
+    """The UID of the one study that is meant. Raises `Permanent` when there is none or more than one."""
+    with ledger.read() as view:
+        found = overview.find_study(view, text)
+    if not found:
+        raise Permanent(f"there is no study {text}; see: preread studies", code="no-such-study")
+    if len(found) > 1:
+        raise Permanent(f"{text} may mean {len(found)} studies: {', '.join(found)}", code="ambiguous-study")
+    return found[0]
+
+
+def everything_about(ledger: Ledger, files: FileStore, uid: str) -> dict[str, Any]:
+    """All that the ledger knows of a study, as JSON values and moments; paths are absolute."""
+    everything = _rows_about(ledger, uid)
+    for row in (*everything["deliveries"], *everything["images"]):
+        row["path"] = str(files.path(row["path"]))
+    return everything
+
+
+def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
+    with ledger.read() as view:
+        (line,) = overview.studies(view, only=[uid])
+        revision = study_store.newest_revision(view, uid)
+        images = () if revision is None else study_store.images_of_revision(view, revision.id)
+        reading = None if revision is None else results.reading_of(view, revision.id)
+        return {
+            "study": asdict(line),
+            "images": [
+                {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)} for i, u in images
+            ],
+            "reading": None if reading is None else asdict(reading),
+            "deliveries": overview.deliveries(view, uid),
+            "history": overview.history(view, uid),
+        }
+
+
+def _use(use: study_store.Use) -> dict[str, Any]:
+    return {"used": use.used, "role": use.role, "reason": use.reason, "explanation": use.explanation}
+
+
+def _print_study(everything: dict[str, Any]) -> None:
+    line, reading = everything["study"], everything["reading"]
+    order = line["about"].get("order", {})
+    click.echo(f"Study {line['study_instance_uid']}")
+    click.echo(f"Accession {order.get('accession_number') or '-'}; state {line['state']}, revision {line['revision']}")
+    if line["explanation"]:
+        click.echo(f"{line['reason']}: {line['explanation']}")
+    if line["error"]:
+        click.echo(f"trouble: {line['error']}")
+    click.echo("\nImages")
+    for image in everything["images"]:
+        use = f"read as {image['role']}" if image["used"] else "not read"
+        click.echo(f"  {image['sop_instance_uid']}  {use}: {image['explanation']} [{image['reason']}]")
+    if reading is not None:
+        _print_reading(reading)
+    click.echo("\nDeliveries")
+    for sent in everything["deliveries"]:
+        click.echo(f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}")
+        click.echo(f"       {sent['path']}")
+    click.echo("\nHistory")
+    for event in everything["history"]:
+        click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")
+
+
+def _print_reading(reading: dict[str, Any]) -> None:
+    click.echo(f"\n{BANNER}")
+    made_by = reading["provenance"]
+    click.echo(
+        f"Outcome: {reading['outcome']}; {made_by['model_name']}, {made_by['quantization'] or 'no model'}, "
+        f"weights {made_by['weights_digest'][:12] or '-'}, prompt {made_by['prompt_id'] or '-'}, {reading['seconds']:.1f} s"
+    )
+    for title, text in (("Findings", reading["draft"]), ("Reasoning trace", reading["reasoning"])):
+        if text:
+            click.echo(f"\n{title}\n{text}")
+    if reading["findings"]:
+        click.echo("\nCoded findings")
+        for finding in reading["findings"]:
+            side = f", {finding['laterality']}" if finding["laterality"] else ""
+            click.echo(f"  {finding['concept']}: {finding['presence']}{side}")
+    for remark in reading["notes"]:
+        click.echo(f"note: {remark}")
+
+
+@click.command()
+@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def refusals(ctx: click.Context, limit: int, as_json: bool) -> None:
+    """List what was refused, with the reason and where the bytes lie."""
+    ledger, files = existing_store(settings_of(ctx))
+    with ledger.read() as view:
+        rows = overview.refusals(view, limit=limit)
+    for row in rows:
+        row["path"] = str(files.path(row["path"])) if row["path"] else ""
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("nothing was refused")
+    for row in rows:
+        where = f"\n    {row['path']}" if row["path"] else ""
+        status = f" {row['status']}" if row["status"] else ""
+        click.echo(
+            f"{row['at']:%Y-%m-%d %H:%M:%S} UTC  {row['what']}{status} {row['reason']}: {row['comment']} "
+            f"(from {row['calling_ae_title'] or '-'} at {row['address']}, called {row['called_ae_title'] or '-'}){where}"
+        )

@@ -1,0 +1,76 @@
+"""`preread read`: one reading without the line."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import click
+
+from agent.clock import SystemClock
+from agent.commands.common import print_json, settings_of
+from agent.reading.offline import OfflineStudy, read_study
+from agent.settings import Settings
+from structured_report.content import BANNER, PreRead
+from structured_report.oru import encode_oru
+from structured_report.sr import encode_sr, file_bytes
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the reading as JSON.")
+@click.option("--sr", type=click.Path(path_type=Path), help="Write the Structured Report to this file.")
+@click.option("--oru", type=click.Path(path_type=Path), help="Write the ORU^R01 to this file.")
+@click.option("--weights", help="Another checkpoint than the one in the settings.")
+@click.option("--quantization", type=click.Choice(["nf4", "int8", "none"]), help="Another quantization than the one in the settings.")
+@click.pass_context
+def read(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    as_json: bool,
+    sr: Path | None,
+    oru: Path | None,
+    weights: str | None,
+    quantization: str | None,
+) -> None:
+    """Read the DICOM FILES of one study here and now: nothing is stored, nothing is sent."""
+    settings = _with(settings_of(ctx), weights, quantization)
+    study = read_study(files, settings, SystemClock())
+    preread = study.preread
+    if sr is not None:
+        sr.write_bytes(file_bytes(encode_sr(preread, study.evidence)))
+    if oru is not None:
+        oru.write_bytes(_message(preread))
+    if as_json:
+        print_json(dataclasses.asdict(preread))
+    else:
+        _print(study)
+
+
+def _with(settings: Settings, weights: str | None, quantization: str | None) -> Settings:
+    changes = {k: v for k, v in (("weights", weights), ("quantization", quantization)) if v is not None}
+    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})
+
+
+def _message(preread: PreRead) -> bytes:
+    return encode_oru(
+        preread, sending_application="PREREAD", sending_facility="RADIOLOGY", receiving_application="", receiving_facility=""
+    )
+
+
+def _print(study: OfflineStudy) -> None:
+    preread = study.preread
+    click.echo(BANNER)
+    click.echo(f"Outcome: {preread.outcome}{': ' + preread.explanation if preread.explanation else ''}")
+    for image in preread.images:
+        click.echo(f"  {image.sop_instance_uid}: {image.explanation} [{image.reason}]")
+    if preread.narrative.findings:
+        click.echo(f"\nFindings\n{preread.narrative.findings}")
+    if preread.narrative.reasoning:
+        click.echo(f"\nReasoning trace\n{preread.narrative.reasoning}")
+    for guard in preread.guards:
+        click.echo(f"note: {guard}")
+    digest = hashlib.sha256(preread.narrative.reasoning.encode()).hexdigest()[:12]
+    made_by = preread.provenance
+    click.echo(f"\n{made_by.model_name}, {made_by.quantization or 'no model'}, prompt {made_by.prompt_id or '-'}, trace {digest}")

@@ -1,0 +1,42 @@
+"""`preread serve`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.errors import PrereadError
+from agent.settings import Settings, find, load
+from agent.supervisor import EXIT_REFUSED, supervise
+
+
+@click.command()
+@click.option("--role", type=click.Choice(["receive", "read", "office"]), help="Run only this role, in this process.")
+@click.option("--supervised", is_flag=True, hidden=True)
+@click.pass_context
+def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
+    """Run the line. Prints a line with `ready` when associations are accepted; stops cleanly on SIGTERM."""
+    path = find(ctx.find_object(Path))
+    settings = load(path)
+    if role is None:
+        node = settings.node
+        _warn_if_deaf_or_mute(settings)
+        sys.exit(supervise(path, ("receive", "read", "office"), f"{node.ae_title} accepts associations on {node.host}:{node.port}"))
+    from agent import logs
+    from agent.service import run_role
+
+    logs.configure(settings.log.level, role)
+    try:
+        run_role(role, settings, supervised=supervised)
+    except PrereadError as error:
+        click.echo(f"preread {role}: {error} [{error.code}]", err=True)
+        sys.exit(EXIT_REFUSED)
+
+
+def _warn_if_deaf_or_mute(settings: Settings) -> None:
+    from agent.commands.settings import remarks
+
+    for remark in remarks(settings):
+        click.echo(f"warning: {remark}", err=True)

@@ -1,0 +1,45 @@
+"""`preread settings`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from agent.commands.common import print_json
+from agent.settings import Settings, find, load
+
+
+@click.group()
+def settings() -> None:
+    """Check and print the settings."""
+
+
+@settings.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the settings in force as JSON.")
+@click.pass_context
+def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
+    """Explain every mistake in the settings FILE: the file, the key, what is allowed. Exit status 78 when there is one."""
+    path = find(file or ctx.find_object(Path))
+    values = load(path)
+    if as_json:
+        print_json(values.model_dump(mode="json"))
+        return
+    click.echo(f"{path}: no mistakes")
+    for remark in remarks(values):
+        click.echo(f"note: {remark}")
+
+
+def remarks(values: Settings) -> list[str]:
+    """What is allowed and probably not meant."""
+    found = []
+    if not any("send" in p.may for p in values.peers):
+        found.append('no [[peers]] entry may "send": every association will be rejected')
+    if not values.destinations:
+        found.append("no [[destinations]]: results will be kept here and sent nowhere")
+    if values.intake.quiet_time_s < 1:
+        found.append("intake.quiet_time_s is under 1 second: a study may be read before its last image has come")
+    if values.model.weights == "StanfordAIMI/CheXOne":
+        found.append("the weights StanfordAIMI/CheXOne are licensed CC BY-NC 4.0: research only, no commercial use")
+    return found

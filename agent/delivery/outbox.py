@@ -1,0 +1,92 @@
+"""The deliver stage: one outbox row, one attempt, and what the peer said about it.
+
+Retries live here and nowhere else: full-jitter exponential, up to a maximum age, then parked where an operator sees it. Each destination has a lane of
+its own, so one that is down holds up no other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+
+from agent.clock import Clock
+from agent.delivery.backoff import expired, next_try
+from agent.delivery.protocol import Destination, OutgoingDocument
+from agent.errors import Permanent, Transient
+from agent.settings import Delivery
+from agent.store import results, studies
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from agent.store.results import Outgoing
+from agent.work.queue import Job, Queue
+
+
+class Outbox:
+    """Makes the delivery whose id is the job's key."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: FileStore,
+        queue: Queue,
+        clock: Clock,
+        settings: Delivery,
+        destinations: Mapping[str, Destination],
+    ) -> None:
+        self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
+        self._settings, self._destinations = settings, destinations
+        self._random = random.Random()  # noqa: S311  jitter, not a secret
+        self._log = structlog.get_logger()
+
+    def __call__(self, job: Job) -> None:
+        with self._ledger.read() as view:
+            row = results.outgoing(view, int(job.key))
+        if row.state != "waiting":
+            with self._ledger.begin() as tx:
+                self._queue.complete(tx, job)
+            return
+        try:
+            receipt = self._destinations[row.destination].send(self._document(row))
+        except Permanent as error:
+            self._failed(job, row, error, retry=False)
+        except Transient as error:
+            self._failed(job, row, error, retry=True)
+        else:
+            self._delivered(job, row, receipt.words)
+
+    def _document(self, row: Outgoing) -> OutgoingDocument:
+        path = self._files.verified(row.path, offset=0, digest=row.digest)
+        return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
+
+    def _delivered(self, job: Job, row: Outgoing, words: str) -> None:
+        now = self._clock.now()
+        with self._ledger.begin() as tx:
+            results.delivered(tx, row.delivery_id, words=words, now=now)
+            studies.note(tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now)
+            self._queue.complete(tx, job)
+        self._log.info("delivered", study=row.study_instance_uid, destination=row.destination, kind=row.kind, attempts=row.attempts + 1)
+
+    def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, *, retry: bool) -> None:
+        now = self._clock.now()
+        too_old = expired(row.created_at, now, timedelta(hours=self._settings.give_up_after_h))
+        again = None
+        if retry and not too_old:
+            wait = next_try(row.attempts + 1, self._settings.first_retry_s, self._settings.longest_retry_s, self._random)
+            again = now + wait
+        words = f"{error.code}: {error}"
+        fate = f"next try {again:%H:%M:%S} UTC" if again else "parked, until: preread retry"
+        with self._ledger.begin() as tx:
+            results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
+            studies.note(
+                tx, row.study_instance_uid, "deliver", error.code, f"{row.kind} to {row.destination}: {error}; {fate}", now=now
+            )
+            if again is None:
+                self._queue.complete(tx, job)
+            else:
+                self._queue.postpone(tx, job, again, failed=True, error=words)
+        self._log.warning(
+            "not delivered", study=row.study_instance_uid, destination=row.destination, reason=error.code, attempts=row.attempts + 1
+        )

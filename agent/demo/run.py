@@ -1,0 +1,131 @@
+"""The demonstration itself: start everything, send the films, watch, and leave the results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from agent.commands.common import existing_store
+from agent.commands.look import everything_about
+from agent.demo.films import demo_films
+from agent.demo.pacs import DemoPacs
+from agent.demo.ris import DemoRis
+from agent.demo.site import PACS_AE_TITLE, Line, free_port, fresh, write_settings
+from agent.errors import Permanent
+from agent.model.checkpoints import tiny_checkpoint
+from agent.settings import Settings, load
+from agent.store import overview, processes
+from agent.store.engine import Ledger
+from dicom_nodes import scu
+from dicom_nodes.roles import Peer
+from structured_report.content import BANNER
+
+_FINAL = {"delivered", "superseded"}
+
+
+def run_demo(out: Path, *, once: bool, timeout_s: float) -> int:
+    """Run the demonstration into the folder `out`.
+
+    Returns:
+        0 when every study was delivered to the PACS and acknowledged by the RIS, else 1.
+    """
+    console = Console()
+    fresh(out)
+    console.print("making the tiny checkpoint (once; it knows no medicine) ...")
+    weights = tiny_checkpoint()
+    films = demo_films(out / "films")
+    with DemoPacs(out / "sr", ae_title=PACS_AE_TITLE) as pacs, DemoRis(out / "oru") as ris:
+        settings_path = write_settings(out, port=free_port(), pacs_port=pacs.port, ris_port=ris.port, weights=weights)
+        line = Line(settings_path, out / "preread.log")
+        try:
+            line.wait_until_ready()
+            settings = load(settings_path)
+            _send(console, settings, films)
+            done = _watch(console, settings, line, len(films), once=once, timeout_s=timeout_s)
+        finally:
+            line.stop()
+    return _conclude(console, settings, out, done)
+
+
+def _send(console: Console, settings: Settings, films: Sequence[Sequence[Path]]) -> None:
+    """Be the PACS that sends: one association a study."""
+    node = Peer(name="self", ae_title=settings.node.ae_title, host="127.0.0.1", port=settings.node.port, may=frozenset())
+    for study in films:
+        results = scu.store(node, study, own_ae_title=PACS_AE_TITLE, timeout_s=30.0)
+        refused = [r for r in results if not r.accepted]
+        if refused:
+            raise Permanent(f"{refused[0].file.name} was answered {refused[0].status_text}", code="demo-refused")
+        console.print(f"sent {', '.join(p.name for p in study)}: Success")
+
+
+def _watch(console: Console, settings: Settings, line: Line, wanted: int, *, once: bool, timeout_s: float) -> bool:
+    ledger, _ = existing_store(settings)
+    deadline = time.monotonic() + timeout_s
+    with Live(console=console, refresh_per_second=4, transient=False) as live:
+        while line.alive():
+            table, done = _picture(ledger, wanted)
+            live.update(table)
+            if once and (done or time.monotonic() > deadline):
+                return done
+            try:
+                time.sleep(0.25)
+            except KeyboardInterrupt:
+                return done
+    return False
+
+
+def _picture(ledger: Ledger, wanted: int) -> tuple[Table, bool]:
+    with ledger.read() as view:
+        lines = overview.studies(view)
+        roles = processes.all_processes(view)
+    table = Table(title="cxr-preread", caption=" | ".join(f"{r.role}: {r.state}" for r in roles))
+    for heading in ("accession", "images", "state", "deliveries"):
+        table.add_column(heading)
+    for line in reversed(lines):
+        accession = line.about.get("order", {}).get("accession_number") or line.study_instance_uid[-12:]
+        state = f"{line.state}{': ' + line.reason if line.reason else ''}"
+        sent = ", ".join(f"{n} {s}" for s, n in sorted(line.deliveries.items())) or "-"
+        table.add_row(accession, str(line.images), state, sent)
+    return table, len(lines) == wanted and all(_delivered(line) for line in lines)
+
+
+def _delivered(line: overview.StudyLine) -> bool:
+    """Both destinations have it: the PACS its SR and the RIS its ORU."""
+    return line.deliveries.get("delivered", 0) >= 2 and set(line.deliveries) <= _FINAL
+
+
+def _conclude(console: Console, settings: Settings, out: Path, done: bool) -> int:
+    ledger, files = existing_store(settings)
+    with ledger.read() as view:
+        lines = overview.studies(view)
+        refused = overview.refusals(view)
+    studies: list[dict[str, Any]] = [everything_about(ledger, files, line.study_instance_uid) for line in reversed(lines)]
+    ledger_file = out / "ledger.json"
+    value = {"complete": done, "studies": studies, "refusals": refused}
+    ledger_file.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str), encoding="utf-8")
+    for study in studies:
+        _print_report(console, study)
+    console.print(f"\nStructured Reports: {out / 'sr'}\nHL7 messages:       {out / 'oru'}\nledger:             {ledger_file}")
+    console.print(f"look again with:    preread --settings {out / 'settings.toml'} studies")
+    if not done:
+        console.print("[bold red]not every study was delivered and acknowledged[/]; see preread.log and ledger.json in the folder")
+    return 0 if done else 1
+
+
+def _print_report(console: Console, study: dict[str, Any]) -> None:
+    about, reading = study["study"], study["reading"]
+    console.rule(f"study {about['study_instance_uid']}")
+    console.print(f"{about['state']} {about['explanation']}".strip(), markup=False)
+    if reading and reading["draft"]:
+        console.print(BANNER, style="bold", markup=False)
+        console.print(f"Findings: {reading['draft']}", markup=False)
+        console.print(f"Reasoning trace: {reading['reasoning']}", markup=False, style="dim")
+
+

@@ -1,0 +1,198 @@
+"""What the header of an image says, as plain text and numbers: enough to decide whose it is, whether it is ours, and how it is to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.multival import MultiValue
+
+MAX_TEXT = 1024  # no attribute kept here is longer by the standard; a longer one is cut, and never an identifier (PS3.5 6.2: LO 64, PN 5 x 64)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """Header attributes of one image. Text is decoded, without padding; empty or zero means absent. Names follow the attributes' keywords.
+
+    Attributes:
+        anatomic_regions: (code value, scheme) of Anatomic Region Sequence.
+        view_codes: (code value, scheme) of View Code Sequence.
+        procedure_codes: (value, scheme, meaning), the order's own (Requested Procedure Code Sequence of Request Attributes) before the performed ones.
+        acquisition_datetime: Acquisition DateTime, else Acquisition, Content or Study date and time, as digits that sort.
+        descriptions: study, series, protocol and performed procedure descriptions, for key words.
+    """
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    modality: str = ""
+    rows: int = 0
+    columns: int = 0
+    samples_per_pixel: int = 1
+    number_of_frames: int = 1
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    photometric_interpretation: str = ""
+    presentation_intent_type: str = ""
+    image_type: tuple[str, ...] = ()
+    body_part_examined: str = ""
+    anatomic_regions: tuple[tuple[str, str], ...] = ()
+    view_codes: tuple[tuple[str, str], ...] = ()
+    view_position: str = ""
+    patient_orientation: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    acquisition_datetime: str = ""
+    quality_control_image: str = ""
+    burned_in_annotation: str = ""
+    lossy_image_compression: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    patient_name: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    accession_number: str = ""
+    placer_order_number: str = ""
+    filler_order_number: str = ""
+    requested_procedure_id: str = ""
+    scheduled_procedure_step_id: str = ""
+    procedure_codes: tuple[tuple[str, str, str], ...] = ()
+    study_id: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    study_description: str = ""
+    timezone_offset: str = ""
+
+    def to_json(self) -> str:
+        """The facts as one JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> InstanceFacts:
+        """The facts that :meth:`to_json` wrote. Raises `ValueError` or `TypeError` for anything else."""
+        values = json.loads(text)
+        return cls(**{f.name: _frozen(values[f.name]) for f in fields(cls) if f.name in values})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+KEYWORDS = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "Rows", "Columns",
+    "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PhotometricInterpretation", "PresentationIntentType", "ImageType",
+    "BodyPartExamined", "AnatomicRegionSequence", "ViewCodeSequence", "ViewPosition", "PatientOrientation", "StudyDescription",
+    "SeriesDescription", "ProtocolName", "PerformedProcedureStepDescription", "AcquisitionDateTime",
+    "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "QualityControlImage", "BurnedInAnnotation", "LossyImageCompression",
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
+    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "RequestAttributesSequence", "ProcedureCodeSequence",
+    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
+)  # fmt: skip
+TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
+
+
+def facts_of(header: Dataset) -> InstanceFacts:
+    """The facts of a header. Values that cannot be decoded count as absent: a wrong VR is no reason to lose an image."""
+    request = next(_items(header, "RequestAttributesSequence"), Dataset())
+    return InstanceFacts(
+        sop_class_uid=_text(header, "SOPClassUID"),
+        sop_instance_uid=_text(header, "SOPInstanceUID"),
+        study_instance_uid=_text(header, "StudyInstanceUID"),
+        series_instance_uid=_text(header, "SeriesInstanceUID"),
+        modality=_text(header, "Modality").upper(),
+        rows=_number(header, "Rows", 0),
+        columns=_number(header, "Columns", 0),
+        samples_per_pixel=_number(header, "SamplesPerPixel", 1),
+        number_of_frames=_number(header, "NumberOfFrames", 1),
+        bits_allocated=_number(header, "BitsAllocated", 0),
+        bits_stored=_number(header, "BitsStored", 0),
+        photometric_interpretation=_text(header, "PhotometricInterpretation").upper(),
+        presentation_intent_type=_text(header, "PresentationIntentType").upper(),
+        image_type=tuple(v.upper() for v in _texts(header, "ImageType")),
+        body_part_examined=_text(header, "BodyPartExamined").upper(),
+        anatomic_regions=tuple(c[:2] for c in _codes(header, "AnatomicRegionSequence")),
+        view_codes=tuple(c[:2] for c in _codes(header, "ViewCodeSequence")),
+        view_position=_text(header, "ViewPosition").upper(),
+        patient_orientation=tuple(v.upper() for v in _texts(header, "PatientOrientation")),
+        descriptions=tuple(
+            t
+            for k in ("StudyDescription", "SeriesDescription", "ProtocolName", "PerformedProcedureStepDescription")
+            if (t := _text(header, k))
+        ),
+        acquisition_datetime=_moment(header),
+        quality_control_image=_text(header, "QualityControlImage").upper(),
+        burned_in_annotation=_text(header, "BurnedInAnnotation").upper(),
+        lossy_image_compression=_text(header, "LossyImageCompression"),
+        patient_id=_text(header, "PatientID"),
+        issuer_of_patient_id=_text(header, "IssuerOfPatientID"),
+        patient_name=_text(header, "PatientName"),
+        patient_birth_date=_text(header, "PatientBirthDate"),
+        patient_sex=_text(header, "PatientSex"),
+        accession_number=_text(header, "AccessionNumber"),
+        placer_order_number=_text(header, "PlacerOrderNumberImagingServiceRequest"),
+        filler_order_number=_text(header, "FillerOrderNumberImagingServiceRequest"),
+        requested_procedure_id=_text(request, "RequestedProcedureID"),
+        scheduled_procedure_step_id=_text(request, "ScheduledProcedureStepID"),
+        procedure_codes=(*_codes(request, "RequestedProcedureCodeSequence"), *_codes(header, "ProcedureCodeSequence")),
+        study_id=_text(header, "StudyID"),
+        study_date=_text(header, "StudyDate"),
+        study_time=_text(header, "StudyTime"),
+        study_description=_text(header, "StudyDescription"),
+        timezone_offset=_text(header, "TimezoneOffsetFromUTC"),
+    )
+
+
+def _value(header: Dataset, keyword: str) -> Any:
+    try:
+        return header.get(keyword)
+    except Exception:  # noqa: BLE001  a value pydicom cannot convert (wrong VR, unknown character set) counts as absent
+        return None
+
+
+def _texts(header: Dataset, keyword: str) -> tuple[str, ...]:
+    value = _value(header, keyword)
+    if value is None or isinstance(value, bytes):
+        return ()
+    values = value if isinstance(value, MultiValue | list | tuple) else [value]
+    return tuple(str(v).strip(" \0")[:MAX_TEXT] for v in values)
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    return "\\".join(_texts(header, keyword))
+
+
+def _number(header: Dataset, keyword: str, default: int) -> int:
+    texts = _texts(header, keyword)
+    try:
+        return int(float(texts[0])) if texts and texts[0] else default
+    except (ValueError, OverflowError):
+        return default
+
+
+def _items(header: Dataset, keyword: str) -> Iterator[Dataset]:
+    value = _value(header, keyword)
+    if isinstance(value, str | bytes) or value is None:
+        return
+    yield from (item for item in value if isinstance(item, Dataset))
+
+
+def _codes(header: Dataset, keyword: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (_text(i, "CodeValue") or _text(i, "LongCodeValue"), _text(i, "CodingSchemeDesignator"), _text(i, "CodeMeaning"))
+        for i in _items(header, keyword)
+    )
+
+
+def _moment(header: Dataset) -> str:
+    if whole := _text(header, "AcquisitionDateTime"):
+        return whole
+    for date, time in (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("StudyDate", "StudyTime")):
+        if day := _text(header, date):
+            return day.replace(".", "") + _text(header, time).replace(":", "")
+    return ""
+
+

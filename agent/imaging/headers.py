@@ -1,0 +1,44 @@
+"""Headers of kept files: where the data set starts, and the attributes without the pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_preamble
+from pydicom.filereader import _read_file_meta_info as read_meta
+
+from agent.errors import Permanent
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetPlace:
+    """Where the data set of a DICOM file starts, bytes, and how it is encoded."""
+
+    offset: int
+    transfer_syntax_uid: str
+
+
+def locate_data_set(path: Path) -> DataSetPlace:
+    """Where the data set of a file starts (PS3.10 7.1).
+
+    Raises:
+        Permanent: it is not a DICOM file with file meta information.
+    """
+    try:
+        with path.open("rb") as file:
+            read_preamble(file, force=False)
+            meta = read_meta(file)
+            return DataSetPlace(file.tell(), str(meta.TransferSyntaxUID))
+    except (InvalidDicomError, AttributeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise Permanent(f"{path.name} is not a DICOM file with file meta information (PS3.10)", code="not-dicom") from error
+
+
+def load_header(path: Path) -> Dataset:
+    """Everything of a kept file but its pixels. Raises `Permanent` when the file cannot be read."""
+    try:
+        return dcmread(path, stop_before_pixels=True, defer_size=1 << 20)
+    except (InvalidDicomError, OSError, EOFError) as error:
+        raise Permanent(f"{path.name} cannot be read ({type(error).__name__})", code="file-damaged") from error

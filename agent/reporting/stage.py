@@ -1,0 +1,107 @@
+"""The report stage: a reading goes in; documents come out, with an outbox row for each destination in the same transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy import Connection
+
+from agent.clock import Clock
+from agent.imaging.headers import load_header
+from agent.reporting.compose import compose, control_id_for
+from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
+from agent.store import results, studies
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from agent.store.results import StoredDocument, StoredReading
+from agent.store.studies import Revision, StoredImage, Use
+from agent.work.queue import Job, Queue, enqueue
+from structured_report.content import Outcome, PreRead
+from structured_report.oru import encode_oru
+from structured_report.sr import encode_sr, file_bytes
+
+
+class Reporting:
+    """Writes the documents of the revision whose id is the job's key."""
+
+    def __init__(self, ledger: Ledger, files: FileStore, queue: Queue, clock: Clock, settings: Settings) -> None:
+        self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
+        self._destinations = settings.destinations
+        self._send_not_analysed = settings.report.send_not_analysed
+        self._log = structlog.get_logger()
+
+    def __call__(self, job: Job) -> None:
+        with self._ledger.read() as view:
+            revision = studies.revision(view, int(job.key))
+            images = studies.images_of_revision(view, revision.id)
+            reading = results.reading_of(view, revision.id)
+            superseded = self._reported_before(view, revision)
+        if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
+            raise LookupError(f"revision {revision.id} has a report job and no reading")
+        preread = compose(revision, images, reading, superseded)
+        documents = self._make(preread, images)
+        now = self._clock.now()
+        uid = revision.study_instance_uid
+        with self._ledger.begin() as tx:
+            results.supersede_undelivered(tx, uid, revision.number, now=now)
+            for document, destinations in documents:
+                document_id = results.add_document(tx, revision.id, document, now=now)
+                for name in destinations:
+                    delivery_id = results.add_delivery(tx, document_id, name, now=now)
+                    enqueue(tx, "deliver", str(delivery_id), lane=name, now=now)
+            studies.note(tx, uid, "report", "reported", f"revision {revision.number}, {len(documents)} documents", now=now)
+            self._queue.complete(tx, job)
+        self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
+
+    def _reported_before(self, view: Connection, revision: Revision) -> tuple[Revision, StoredReading] | None:
+        """The newest earlier revision that has been reported: the predecessor of this one."""
+        for number in range(revision.number - 1, 0, -1):
+            older = studies.revision_numbered(view, revision.study_instance_uid, number)
+            reading = None if older is None else results.reading_of(view, older.id)
+            if older is not None and reading is not None:
+                return older, reading
+        return None
+
+    def _make(
+        self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]
+    ) -> list[tuple[StoredDocument, list[str]]]:
+        silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
+        wanted = () if silent else self._destinations
+        evidence = [load_header(self._files.path(image.path)) for image, _ in images]
+        sr = file_bytes(encode_sr(preread, evidence))
+        takers = [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)]
+        made = [(self._keep("sr", preread.sr_instance_uid, f"{preread.sr_instance_uid}.dcm", sr), takers)]
+        for destination in wanted:
+            if isinstance(destination, DicomDestinationSettings):
+                continue
+            control_id = control_id_for(preread, destination.name)
+            message = _message(replace(preread, control_id=control_id), destination)
+            made.append((self._keep("oru", control_id, f"{control_id}.hl7", message), [destination.name]))
+        return made
+
+    def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
+        path = self._files.put_document(content, name)
+        return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
+
+
+def _message(preread: PreRead, destination: DestinationSettings) -> bytes:
+    """The ORU for one destination; a folder gets the neutral form."""
+    if isinstance(destination, Hl7DestinationSettings):
+        return encode_oru(
+            preread,
+            sending_application=destination.sending_application,
+            sending_facility=destination.sending_facility,
+            receiving_application=destination.receiving_application,
+            receiving_facility=destination.receiving_facility,
+            status=destination.result_status,
+        )
+    return encode_oru(
+        preread,
+        sending_application="PREREAD",
+        sending_facility="RADIOLOGY",
+        receiving_application="",
+        receiving_facility="",
+    )

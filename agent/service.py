@@ -1,0 +1,199 @@
+"""The one module that wires everything together: what each role's process is made of.
+
+Three roles, three processes: *receive* (DIMSE; never imports torch), *read* (owns the model), *office* (assembly, reports, delivery, schedule). They share the
+ledger and the storage root and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from agent.clock import Clock, SystemClock
+from agent.errors import PrereadError
+from agent.model.protocol import Model
+from agent.settings import Settings
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from agent.work.queue import Job, Queue
+from agent.work.role import Heart, RoleLock, stop_when_asked, tell_supervisor_ready
+from agent.work.watchdog import hard_deadline
+from agent.work.worker import Running, Worker
+
+ROLES = ("receive", "read", "office")
+GRACE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every role needs."""
+
+    settings: Settings
+    ledger: Ledger
+    files: FileStore
+    clock: Clock
+    queue: Queue
+    running: Running
+    heart: Heart
+    stop: threading.Event
+
+
+def open_store(settings: Settings) -> tuple[Ledger, FileStore]:
+    """The ledger and the files of a site, made where there are none.
+
+    Raises:
+        Permanent: the folder cannot be written, or the database belongs to a newer program.
+    """
+    files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
+    files.prepare()
+    ledger = Ledger(settings.database_url)
+    ledger.create()
+    return ledger, files
+
+
+def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None:
+    """Run one role in this process until it is asked to stop.
+
+    Raises:
+        PrereadError: it cannot start: the port is in use, the folder is not writable, the role is taken.
+    """
+    clock, stop = SystemClock(), threading.Event()
+    stop_when_asked(stop, supervised=supervised)
+    ledger, files = open_store(settings)
+    with RoleLock(settings.storage.root, role):
+        queue, running = Queue(ledger, clock, role), Running()
+        queue.release_own()
+        heart = Heart(ledger, clock, role, queue, running, stop)
+        parts = Parts(settings, ledger, files, clock, queue, running, heart, stop)
+        heart.say("starting")
+        heart.start()
+        try:
+            _BODIES[role](parts)
+        except PrereadError as error:
+            heart.say("failed", f"{error.code}: {error}")
+            raise
+        heart.say("stopped")
+    ledger.close()
+
+
+def _receive(parts: Parts) -> None:
+    from agent.intake.admission import Admission
+    from agent.intake.listen import storage_scp
+
+    admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock)
+    admission.start()
+    scp = storage_scp(parts.settings, admission, parts.stop)
+    node = parts.settings.node
+    words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
+    parts.heart.say("ready", words)
+    tell_supervisor_ready(words)
+    parts.stop.wait()
+    scp.stop(GRACE_S)
+    admission.close()
+
+
+def _office(parts: Parts) -> None:
+    from agent.delivery.build import build_destinations
+    from agent.delivery.outbox import Outbox
+    from agent.intake.assembly import Assembly
+    from agent.reading.build import Build
+    from agent.reporting.stage import Reporting
+    from agent.work.schedule import Schedule
+
+    s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
+    destinations = build_destinations(s)
+    assemble = Assembly(ledger, queue, clock, s.intake, Build.of(s.report))
+    report = Reporting(ledger, files, queue, clock, s)
+    outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
+    workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
+    workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
+    with Schedule(ledger, files, clock):
+        _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
+
+
+def _read(parts: Parts) -> None:
+    from agent.reading.build import Build
+    from agent.reading.stage import Reading
+
+    model = _load_model(parts)
+    if model is None:
+        return
+    s = parts.settings
+    stage = Reading(
+        parts.ledger, parts.files, parts.queue, parts.clock, model, s.model, Build.of(s.report), parts.stop.is_set
+    )
+    # The model checks its deadline at every token. When it does not come back at all, the process goes and another takes its place.
+    hard_s = s.model.deadline_s * 1.5 + 60.0
+
+    def watched(job: Job) -> None:
+        with hard_deadline(hard_s, lambda: _hung(parts, job)):
+            stage(job)
+
+    identity = model.identity
+    words = f"{identity.name}, {identity.quantization}, on {identity.device}"
+    _work_until_stopped(parts, [_worker(parts, "read", watched)], words)
+    model.close()
+
+
+def _hung(parts: Parts, job: Job) -> None:
+    words = "the model did not come back within its deadline"
+    parts.heart.say("failed", f"model-hung: {words}")
+    with parts.ledger.begin() as tx:
+        parts.queue.postpone(tx, job, parts.clock.now(), failed=True, error=f"model-hung: {words}")
+
+
+_BODIES: dict[str, Callable[[Parts], None]] = {"receive": _receive, "office": _office, "read": _read}
+
+
+def _worker(parts: Parts, kind: str, stage: Callable[..., None], lane: str = "") -> Worker:
+    return Worker(
+        ledger=parts.ledger,
+        queue=parts.queue,
+        clock=parts.clock,
+        kind=kind,
+        lane=lane,
+        stage=stage,
+        running=parts.running,
+        stop=parts.stop,
+    )
+
+
+def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str) -> None:
+    for worker in workers:
+        worker.start()
+    parts.heart.say("ready", words)
+    tell_supervisor_ready(words)
+    parts.stop.wait()
+    deadline = time.monotonic() + GRACE_S
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))  # what is not finished by then is claimed again after the next start
+
+
+_LOAD_RETRY_S = (10.0, 30.0, 60.0, 300.0)
+
+
+def _load_model(parts: Parts) -> Model | None:
+    """Load the model; while that fails say why, wait, and try again: studies wait, and nothing else does. None when asked to stop."""
+    from agent.model.load import load_model
+
+    def hung() -> None:
+        parts.heart.say("failed", "model-load-hung: the model was not loaded within model.load_deadline_s; starting again")
+
+    tries = 0
+    while not parts.stop.is_set():
+        parts.heart.say("loading", f"loading {parts.settings.model.weights}")
+        try:
+            with hard_deadline(parts.settings.model.load_deadline_s, hung):
+                return load_model(parts.settings.model)
+        except PrereadError as error:
+            wait = _LOAD_RETRY_S[min(tries, len(_LOAD_RETRY_S) - 1)]
+            tries += 1
+            parts.heart.say("failed", f"{error.code}: {error}; studies wait; next try in {wait:.0f} s")
+            structlog.get_logger().error("model not loaded", reason=error.code, wait_s=wait)
+            parts.stop.wait(wait)
+    return None

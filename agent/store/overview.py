@@ -1,0 +1,167 @@
+"""What people look at: studies, one study's way, refusals, backlog. Only reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, cast, func, select, String
+
+from agent.store.schema import delivery, document, event, instance, job, reading, refusal, study, study_revision
+
+
+@dataclass(frozen=True, slots=True)
+class StudyLine:
+    """One study in a list. `deliveries` counts by state, `waiting_for` says why it stands still, if it does."""
+
+    study_instance_uid: str
+    state: str
+    reason: str
+    explanation: str
+    revision: int
+    images: int
+    first_received_at: datetime
+    last_received_at: datetime
+    about: dict[str, Any]
+    deliveries: dict[str, int]
+    error: str
+
+
+def studies(view: Connection, *, limit: int = 100, only: Sequence[str] = ()) -> tuple[StudyLine, ...]:
+    """The studies that grew last, newest first; `only` names study UIDs."""
+    query = select(study).order_by(study.c.last_received_at.desc()).limit(limit)
+    if only:
+        query = query.where(study.c.study_instance_uid.in_(only))
+    return tuple(_line(view, row) for row in view.execute(query).all())
+
+
+def _line(view: Connection, row: Any) -> StudyLine:
+    uid = row.study_instance_uid
+    images = view.execute(select(func.count(func.distinct(instance.c.sop_instance_uid))).where(instance.c.study_instance_uid == uid)).scalar_one()
+    about = view.execute(
+        select(study_revision.c.study).where(study_revision.c.study_instance_uid == uid, study_revision.c.number == row.revision)
+    ).scalar()
+    counts = view.execute(
+        select(delivery.c.state, func.count())
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .where(study_revision.c.study_instance_uid == uid)
+        .group_by(delivery.c.state)
+    )
+    errors = view.execute(select(job.c.error).where(_jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)).scalar()
+    return StudyLine(
+        uid,
+        row.state,
+        row.reason,
+        row.explanation,
+        row.revision,
+        int(images),
+        row.first_received_at,
+        row.last_received_at,
+        about or {},
+        {state: int(n) for state, n in counts},
+        errors or "",
+    )
+
+
+def _jobs_of(uid: str) -> Any:
+    revisions = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
+    return (and_(job.c.kind == "assemble", job.c.key == uid)) | (
+        job.c.kind.in_(("read", "report")) & job.c.key.in_(revisions)
+    )
+
+
+def find_study(view: Connection, text: str) -> tuple[str, ...]:
+    """UIDs of the studies a person may mean: by Study Instance UID, by its end, or by accession number."""
+    exact = view.execute(select(study.c.study_instance_uid).where(study.c.study_instance_uid == text)).scalar()
+    if exact:
+        return (str(exact),)
+    by_accession = select(study_revision.c.study_instance_uid).where(
+        func.json_extract(study_revision.c.study, "$.order.accession_number") == text
+    )
+    by_end = select(study.c.study_instance_uid).where(study.c.study_instance_uid.endswith(text, autoescape=True))
+    found = {str(u) for u in view.execute(by_accession).scalars()} | {str(u) for u in view.execute(by_end).scalars()}
+    return tuple(sorted(found))
+
+
+def history(view: Connection, uid: str) -> list[dict[str, Any]]:
+    """Every event of a study, oldest first."""
+    rows = view.execute(select(event).where(event.c.study_instance_uid == uid).order_by(event.c.id))
+    return [dict(r._mapping) for r in rows]
+
+
+def deliveries(view: Connection, uid: str) -> list[dict[str, Any]]:
+    """Every delivery of a study, oldest first, with its document."""
+    rows = view.execute(
+        select(
+            delivery.c.id, delivery.c.destination, delivery.c.state, delivery.c.attempts, delivery.c.words, delivery.c.next_try_at,
+            delivery.c.finished_at, document.c.kind, document.c.identifier, document.c.path, study_revision.c.number.label("revision"),
+        )
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .where(study_revision.c.study_instance_uid == uid)
+        .order_by(delivery.c.id)
+    )  # fmt: skip
+    return [dict(r._mapping) for r in rows]
+
+
+def refusals(view: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
+    """What was refused, newest first."""
+    rows = view.execute(select(refusal).order_by(refusal.c.id.desc()).limit(limit))
+    return [dict(r._mapping) for r in rows]
+
+
+def backlog(view: Connection) -> list[dict[str, Any]]:
+    """Jobs by kind, lane and state, with the time of the oldest."""
+    rows = view.execute(
+        select(job.c.kind, job.c.lane, job.c.state, func.count().label("count"), func.min(job.c.created_at).label("oldest")).group_by(
+            job.c.kind, job.c.lane, job.c.state
+        )
+    )
+    return [dict(r._mapping) for r in rows]
+
+
+def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str]]:
+    """(kind, key) of the parked jobs of a study."""
+    rows = view.execute(select(job.c.kind, job.c.key).where(_jobs_of(uid), job.c.state == "parked"))
+    return [(str(r.kind), str(r.key)) for r in rows]
+
+
+def unfinished_deliveries(view: Connection) -> int:
+    """How many deliveries wait."""
+    return int(view.execute(select(func.count()).where(delivery.c.state == "waiting")).scalar_one())
+
+
+def without_job(view: Connection) -> list[tuple[str, str, str]]:
+    """(kind, key, lane) of work that the tables call for and no job stands for."""
+
+    def has_job(kind: str, key: Any) -> Any:
+        return select(job.c.id).where(job.c.kind == kind, job.c.key == cast(key, String)).exists()
+
+    missing: list[tuple[str, str, str]] = []
+    growing = select(study.c.study_instance_uid).where(study.c.state == "receiving", ~has_job("assemble", study.c.study_instance_uid))
+    missing += [("assemble", str(u), "") for u in view.execute(growing).scalars()]
+    newest = study_revision.join(
+        study, (study.c.study_instance_uid == study_revision.c.study_instance_uid) & (study.c.revision == study_revision.c.number)
+    )
+    unread = (
+        select(study_revision.c.id)
+        .select_from(newest.outerjoin(reading, reading.c.revision_id == study_revision.c.id))
+        .where(reading.c.revision_id.is_(None), ~has_job("read", study_revision.c.id))
+    )
+    missing += [("read", str(i), "") for i in view.execute(unread).scalars()]
+    unreported = (
+        select(study_revision.c.id)
+        .select_from(
+            newest.join(reading, reading.c.revision_id == study_revision.c.id).outerjoin(
+                document, document.c.revision_id == study_revision.c.id
+            )
+        )
+        .where(document.c.id.is_(None), ~has_job("report", study_revision.c.id))
+    )
+    missing += [("report", str(i), "") for i in view.execute(unreported).scalars()]
+    unsent = select(delivery.c.id, delivery.c.destination).where(delivery.c.state == "waiting", ~has_job("deliver", delivery.c.id))
+    missing += [("deliver", str(r.id), str(r.destination)) for r in view.execute(unsent)]
+    return missing

@@ -1,0 +1,111 @@
+"""`preread serve`: three children, none of which takes another down. Imports nothing heavy; it must outlive everything else."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESTART_FIRST_S = 0.5
+RESTART_LONGEST_S = 60.0
+STEADY_AFTER_S = 60.0
+STOP_GRACE_S = 30.0
+EXIT_REFUSED = 78  # EX_CONFIG: the child cannot start, and why stands in its last line
+
+
+class Child(threading.Thread):
+    """Keeps one role running: starts it, waits, starts it again with back-off."""
+
+    def __init__(self, role: str, settings: Path, stop: threading.Event, ready: threading.Event) -> None:
+        super().__init__(name=role, daemon=True)
+        self.role, self._settings, self._stop_event, self.ready = role, settings, stop, ready
+        self._process: subprocess.Popen[str] | None = None
+        self.refused = ""
+
+    def run(self) -> None:
+        failures = 0
+        while not self._stop_event.is_set():
+            started = time.monotonic()
+            code = self._once()
+            if self._stop_event.is_set():
+                return
+            if code == EXIT_REFUSED and not self.ready.is_set() and failures >= 3:
+                self._stop_event.set()  # it never started and will not: say so and stop, instead of trying for ever in silence
+                self.refused = self.role
+                return
+            failures = 1 if time.monotonic() - started > STEADY_AFTER_S else failures + 1
+            ceiling = min(RESTART_LONGEST_S, RESTART_FIRST_S * 2 ** min(failures, 10))
+            wait = ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  jitter, not a secret
+            _log("child ended", role=self.role, exit_code=code, wait_s=round(wait, 1))
+            self._stop_event.wait(wait)
+
+    def terminate(self) -> None:
+        """Ask the child to stop."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Do not ask."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    def _once(self) -> int:
+        command = [sys.executable, "-m", "agent.cli", "--settings", str(self._settings), "serve", "--role", self.role, "--supervised"]
+        # Standard input is the child's view of us: it closes when we die, however we die.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            self._process = process
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("ready"):
+                    self.ready.set()
+                    _log("child ready", role=self.role, pid=process.pid, words=line.removeprefix("ready").strip())
+            return process.wait()
+
+
+def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
+    """Run the roles until asked to stop; returns the exit status.
+
+    Prints one line containing ``ready`` on standard output when the receiver accepts associations. The model may still be loading then: studies wait for it.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    children = [Child(role, settings, stop, threading.Event()) for role in roles]
+    for child in children:
+        child.start()
+    first = children[0]
+    while not stop.is_set() and not first.ready.wait(0.05):
+        pass
+    if first.ready.is_set():
+        sys.stdout.write(f"ready: {announce}\n")
+        sys.stdout.flush()
+    stop.wait()
+    _stop_all(children)
+    refused = [c.role for c in children if c.refused]
+    return EXIT_REFUSED if refused else 0
+
+
+def _stop_all(children: Sequence[Child]) -> None:
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + STOP_GRACE_S
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+    for child in children:
+        if child.is_alive():
+            _log("child killed", role=child.role)
+            child.kill()
+            child.join(5.0)
+
+
+def _log(event: str, **fields: object) -> None:
+    """The same shape as every other log line, without importing the logging library."""
+    line = {"role": "supervise", **fields, "event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    sys.stderr.write(json.dumps(line) + "\n")

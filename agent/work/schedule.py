@@ -1,0 +1,62 @@
+"""The clock of the line. A tick only enqueues or tidies; nothing is ever done because of a tick that was not already in the ledger."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from agent.clock import Clock
+from agent.errors import PrereadError
+from agent.store import overview
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from agent.work.queue import enqueue
+
+RECONCILE_S = 60
+
+
+class Schedule:
+    """Ticks of the office. One process has one scheduler, in memory: two on one job store would run every tick twice."""
+
+    def __init__(self, ledger: Ledger, files: FileStore, clock: Clock) -> None:
+        self._ledger, self._files, self._clock = ledger, files, clock
+        self._log = structlog.get_logger()
+        self._scheduler = BackgroundScheduler(
+            jobstores={"default": MemoryJobStore()},
+            executors={"default": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)
+
+    def __enter__(self) -> Schedule:
+        self._scheduler.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._scheduler.shutdown(wait=True)
+
+    def reconcile(self) -> int:
+        """Enqueue what should be in the queue and is not; returns how much that was.
+
+        Every stage enqueues the next one in its own transaction, so this finds nothing, unless somebody repaired the database by hand or restored it
+        from a backup. It is the difference between "cannot happen" and "is noticed when it does".
+        """
+        now = self._clock.now()
+        try:
+            with self._ledger.begin() as tx:
+                missing = overview.without_job(tx)
+                for kind, key, lane in missing:
+                    enqueue(tx, kind, key, lane=lane, now=now)
+        except PrereadError as error:
+            self._log.warning("reconciliation put off", reason=error.code)
+            return 0
+        if missing:
+            self._log.error("work without a job was enqueued", count=len(missing))
+        if not self._files.has_room():
+            self._log.error("free space is below the reserve; images are answered A700", free_bytes=self._files.free_bytes())
+        return len(missing)

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Install the programs the tests talk to, where that is possible; otherwise say exactly what to install.
+set -e
+need=""
+command -v /usr/bin/storescu >/dev/null && command -v dsrdump >/dev/null || need="$need dcmtk"
+command -v Orthanc >/dev/null || [ -x /usr/sbin/Orthanc ] || need="$need orthanc"
+[ -n "$(find /usr/share/orthanc /usr/lib -name 'libOrthancDicomWeb.so*' 2>/dev/null | head -1)" ] || need="$need orthanc-dicomweb"
+command -v dciodvfy >/dev/null || need="$need dicom3tools"
+[ -f /usr/share/java/pixelmed.jar ] && command -v java >/dev/null || need="$need pixelmed-apps"
+[ -z "$need" ] && exit 0
+if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else
+  echo "The tests need programs that are not installed here. Run: apt-get install$need" >&2
+  exit 1
+fi
+echo "installing$need"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# Services of these packages are not wanted: the tests start what they need on ports of their own.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
+if command -v systemctl >/dev/null && systemctl is-active --quiet orthanc 2>/dev/null; then $as_root systemctl disable --now orthanc; fi

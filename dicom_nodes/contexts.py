@@ -1,0 +1,66 @@
+"""SOP classes and transfer syntaxes of this node, in one table. The conformance statement is generated from it.
+
+PS3.4 B.5 (storage SOP classes), PS3.5 Section 10 and Annex A (transfer syntaxes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pynetdicom.presentation import PresentationContext, build_context
+
+VERIFICATION = "1.2.840.10008.1.1"
+COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
+DX_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+
+IMPLICIT_LE = "1.2.840.10008.1.2"
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """One transfer syntax. `compressed`: the pixel data are encapsulated (PS3.5 A.4)."""
+
+    uid: str
+    name: str
+    compressed: bool
+
+
+TRANSFER_SYNTAXES = (
+    TransferSyntax(EXPLICIT_LE, "Explicit VR Little Endian", False),
+    TransferSyntax(IMPLICIT_LE, "Implicit VR Little Endian", False),
+    TransferSyntax(DEFLATED, "Deflated Explicit VR Little Endian", False),
+    TransferSyntax("1.2.840.10008.1.2.5", "RLE Lossless", True),
+    TransferSyntax("1.2.840.10008.1.2.4.50", "JPEG Baseline (Process 1)", True),
+    TransferSyntax("1.2.840.10008.1.2.4.51", "JPEG Extended (Processes 2 and 4)", True),
+    TransferSyntax("1.2.840.10008.1.2.4.57", "JPEG Lossless (Process 14)", True),
+    TransferSyntax("1.2.840.10008.1.2.4.70", "JPEG Lossless SV1", True),
+    TransferSyntax("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless", True),
+    TransferSyntax("1.2.840.10008.1.2.4.81", "JPEG-LS Near-lossless", True),
+    TransferSyntax("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless", True),
+    TransferSyntax("1.2.840.10008.1.2.4.91", "JPEG 2000", True),
+    TransferSyntax("1.2.840.10008.1.2.4.201", "HTJ2K Lossless", True),
+    TransferSyntax("1.2.840.10008.1.2.4.202", "HTJ2K Lossless RPCL", True),
+    TransferSyntax("1.2.840.10008.1.2.4.203", "HTJ2K", True),
+)
+UNCOMPRESSED = (EXPLICIT_LE, IMPLICIT_LE)
+
+
+def storage_contexts(*, secondary_capture: bool) -> tuple[PresentationContext, ...]:
+    """What this node accepts as SCP: verification and the images it can read.
+
+    DX For Processing is not among them: its pixels are raw detector values, and a picture rendered from them is not what a radiologist sees.
+    """
+    images = [COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION] + ([SECONDARY_CAPTURE] if secondary_capture else [])
+    syntaxes = [t.uid for t in TRANSFER_SYNTAXES]
+    return (build_context(VERIFICATION, list(UNCOMPRESSED)), *(build_context(uid, syntaxes) for uid in images))
+
+
+def contexts_for(pairs: Sequence[tuple[str, str]]) -> list[PresentationContext]:
+    """One presentation context for each different (SOP class, transfer syntax), so that files are sent as they are."""
+    return [build_context(sop_class, syntax) for sop_class, syntax in dict.fromkeys(pairs)]

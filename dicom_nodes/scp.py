@@ -1,0 +1,413 @@
+"""C-ECHO and C-STORE as SCP (PS3.4 Annexes A and B): hands every data set, piece by piece, to the `Receiver` it is given.
+
+One thread an association, a bounded number of them. What is done with the bytes, and the status that is answered, is the receiver's business; what is
+answered is exactly what it says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+
+from dicom_nodes import dimse, upper_layer
+from dicom_nodes.roles import CONTEXT_NAME_NOT_SUPPORTED, LOCAL_LIMIT_EXCEEDED, AssociationInfo, Rejection
+from dicom_nodes.status import SUCCESS, UNRECOGNISED_OPERATION
+from dicom_nodes.upper_layer import AssociationEnded, Pdv, ProtocolError, Wire
+
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 Annex A: the only one there is
+REQUEST_TIMEOUT_S = 10.0  # ARTIM (PS3.8 9.1.5): a connection that does not ask for an association in this time is closed
+MAX_UNDECIDED = 64  # connections that have not asked for an association yet
+
+
+class CannotListen(Exception):
+    """The port is in use, not permitted, or the address is not one of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """What a C-STORE-RQ says about the data set that follows. UIDs are as sent and have not been checked.
+
+    Attributes:
+        context_sop_class_uid: abstract syntax of the presentation context it came on.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    context_sop_class_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """A DIMSE status and an Error Comment of at most 64 characters."""
+
+    status: int
+    comment: str = ""
+
+
+class Incoming(Protocol):
+    """One data set on its way in. Exactly one of `finish` and `discard` is called, after which it is over."""
+
+    def write(self, fragment: bytes) -> None:
+        """The next piece. Must not raise: what goes wrong is said by `finish`."""
+        ...
+
+    def finish(self) -> StoreAnswer:
+        """The data set is whole; the answer is sent as it is. Must not raise."""
+        ...
+
+    def discard(self) -> None:
+        """The association ended in the middle; the sender has not been told anything and still has the image."""
+        ...
+
+
+class Receiver(Protocol):
+    """What the node does with associations and images. Called from many threads. None of its methods may raise."""
+
+    def admit(self, association: AssociationInfo) -> Rejection | None:
+        """Whether the association may be opened; None when it may."""
+        ...
+
+    def refused(self, association: AssociationInfo, reason: str) -> None:
+        """An association was rejected, for a reason of `admit` or of this module."""
+        ...
+
+    def opened(self, association: AssociationInfo) -> None:
+        """The association is established."""
+        ...
+
+    def closed(self, association: AssociationInfo, how: str) -> None:
+        """The association is over; nothing of it will come any more."""
+        ...
+
+    def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
+        """A data set follows."""
+        ...
+
+
+class StorageSCP:
+    """A listening node. `start` returns when associations are accepted."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        *,
+        host: str,
+        port: int,
+        contexts: Sequence[PresentationContext],
+        max_associations: int,
+        network_timeout_s: float,
+    ) -> None:
+        self._receiver, self._contexts = receiver, list(contexts)
+        self._host, self._port = host, port
+        self._max, self._timeout = max_associations, network_timeout_s
+        self._listener: socket.socket | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._sessions: set[_Session] = set()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; with port 0 given, the one the system chose."""
+        assert self._listener is not None, "not started"
+        return int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Listen. Raises `CannotListen`."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            words = error.strerror or str(error)
+            raise CannotListen(f"cannot listen on {self._host} port {self._port}: {words}") from error
+        self._listener = listener
+        self._thread = threading.Thread(target=self._accept, name="scp-accept", daemon=True)
+        self._thread.start()
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """Take no new association, let every C-STORE that has begun finish within the grace time, then end what is left."""
+        self._stopping.set()
+        if self._listener is not None:
+            _close_listener(self._listener)
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.end_when_idle()
+        for session in sessions:
+            session.join(grace_s)
+        for session in sessions:
+            session.break_off()
+            session.join(5.0)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        for number in itertools.count(1):
+            try:
+                connection, address = self._listener.accept()
+            except OSError:
+                if self._stopping.is_set():
+                    return
+                self._stopping.wait(0.05)  # out of file descriptors, or a connection gone before it was taken
+                continue
+            with self._lock:
+                if self._stopping.is_set() or len(self._sessions) >= self._max + MAX_UNDECIDED:
+                    connection.close()
+                    continue
+                session = _Session(self, connection, address, number)
+                self._sessions.add(session)
+            session.start()
+
+    def established(self) -> int:
+        """How many associations are established."""
+        with self._lock:
+            return sum(s.is_established for s in self._sessions)
+
+    def _forget(self, session: _Session) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+
+    def _establish(self, session: _Session) -> bool:
+        """Count the session among the established ones, unless there are as many as there may be."""
+        with self._lock:
+            if sum(s.is_established for s in self._sessions) >= self._max:
+                return False
+            session.is_established = True
+            return True
+
+
+def _close_listener(listener: socket.socket) -> None:
+    try:
+        listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+    except OSError:
+        pass
+    listener.close()
+
+
+class _Session(threading.Thread):
+    """One connection from its first byte to its last."""
+
+    def __init__(self, scp: StorageSCP, connection: socket.socket, address: tuple[str, int], number: int) -> None:
+        super().__init__(name=f"association-{number}", daemon=True)
+        self._scp, self._receiver = scp, scp._receiver
+        self._wire = Wire(connection)
+        self._address, self._port, self._number = str(address[0]), int(address[1]), number
+        self._contexts: dict[int, PresentationContext] = {}
+        self._state = threading.Lock()
+        self._busy, self._leave = False, False
+        self.is_established = False
+
+    def run(self) -> None:
+        try:
+            self._wire.set_timeout(REQUEST_TIMEOUT_S)
+            association = self._negotiate()
+            if association is not None:
+                self._serve(association)
+        except AssociationEnded:
+            pass  # nothing had been established
+        except ProtocolError as error:
+            self._wire.abort(upper_layer.BY_PROVIDER, error.reason)
+        finally:
+            self._wire.close()
+            self._scp._forget(self)
+
+    def end_when_idle(self) -> None:
+        """End the association now, or after the C-STORE that has begun."""
+        with self._state:
+            self._leave = True
+            idle = not self._busy
+        if idle:
+            self._wire.abort(upper_layer.BY_USER, 0)
+            self._wire.break_off()
+
+    def break_off(self) -> None:
+        """End it now."""
+        if self.is_alive():
+            self._wire.break_off()
+
+    def _negotiate(self) -> AssociationInfo | None:
+        request = self._wire.read_request()
+        association = AssociationInfo(
+            id=f"{self._number}-{threading.get_native_id()}",
+            calling_ae_title=_title(request.calling_ae_title),
+            called_ae_title=_title(request.called_ae_title),
+            address=self._address,
+            port=self._port,
+        )
+        rejection = self._decide(association, request)
+        if rejection is not None:
+            request.result, request.result_source, request.diagnostic = (
+                rejection.result,
+                rejection.source,
+                rejection.diagnostic,
+            )
+            self._wire.reject(request)
+            self._receiver.refused(association, rejection.reason)
+            return None
+        try:
+            self._wire.accept(self._answer(request))
+        except AssociationEnded:
+            self.is_established = False
+            raise
+        return association
+
+    def _decide(self, association: AssociationInfo, request: A_ASSOCIATE) -> Rejection | None:
+        if str(request.application_context_name) != APPLICATION_CONTEXT:
+            return CONTEXT_NAME_NOT_SUPPORTED
+        rejection = self._receiver.admit(association)
+        if rejection is None and not self._scp._establish(self):
+            return LOCAL_LIMIT_EXCEEDED
+        return rejection
+
+    def _answer(self, request: A_ASSOCIATE) -> A_ASSOCIATE:
+        """The A-ASSOCIATE-AC: our contexts, our limits. Asynchronous operations and role selection are left at their defaults by silence."""
+        agreed, _roles = negotiate_as_acceptor(request.presentation_context_definition_list, self._scp._contexts, None)
+        self._contexts = {int(cx.context_id): cx for cx in agreed if cx.result == 0}
+        answer = A_ASSOCIATE()
+        answer.application_context_name = APPLICATION_CONTEXT
+        answer.calling_ae_title = request.calling_ae_title
+        answer.called_ae_title = request.called_ae_title
+        answer.result, answer.result_source = 0x00, 0x01
+        answer.presentation_context_definition_results_list = agreed
+        length = MaximumLengthNotification()
+        length.maximum_length_received = upper_layer.MAX_PDU
+        implementation = ImplementationClassUIDNotification()
+        implementation.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
+        version = ImplementationVersionNameNotification()
+        version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
+        answer.user_information = [length, implementation, version]
+        return answer
+
+    def _serve(self, association: AssociationInfo) -> None:
+        self._receiver.opened(association)
+        how = "ended"
+        self._wire.set_timeout(self._scp._timeout)
+        exchange = _Exchange(self._wire, self._receiver, association, self._contexts)
+        try:
+            for value in self._wire.values():
+                self._set_busy(True)
+                exchange.take(value)
+                if exchange.is_idle and self._set_busy(False):
+                    self._wire.abort(upper_layer.BY_USER, 0)
+                    how = "aborted by this node, which is stopping"
+                    return
+        except AssociationEnded as end:
+            how = end.words
+        except ProtocolError as error:
+            how = f"aborted by this node: {error}"
+            self._wire.abort(upper_layer.BY_PROVIDER, error.reason)
+        except dimse.MalformedCommand as error:
+            how = f"aborted by this node: {error}"
+            self._wire.abort(upper_layer.BY_USER, 0)
+        finally:
+            exchange.give_up()
+            self._receiver.closed(association, how)
+
+    def _set_busy(self, busy: bool) -> bool:
+        """Note whether a message is in work; returns whether the association should be left."""
+        with self._state:
+            self._busy = busy
+            return self._leave
+
+
+def _title(value: object) -> str:
+    return str(value or "").strip()
+
+
+class _Exchange:
+    """The DIMSE messages of one association, in order: one command, then its data set, then the response."""
+
+    def __init__(
+        self, wire: Wire, receiver: Receiver, association: AssociationInfo, contexts: dict[int, PresentationContext]
+    ) -> None:
+        self._wire, self._receiver, self._association, self._contexts = wire, receiver, association, contexts
+        self._command_bytes = b""
+        self._context_id = 0
+        self._command: dimse.Command | None = None
+        self._incoming: Incoming | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no message is half received."""
+        return self._command is None and not self._command_bytes
+
+    def take(self, value: Pdv) -> None:
+        """The next presentation data value."""
+        if value.context_id not in self._contexts:
+            raise ProtocolError(f"a PDV on presentation context {value.context_id}, which was not accepted", upper_layer.INVALID_PARAMETER)
+        if value.is_command:
+            self._take_command(value)
+        else:
+            self._take_data(value)
+
+    def give_up(self) -> None:
+        """The association is over; what is half received is discarded."""
+        if self._incoming is not None:
+            self._incoming.discard()
+            self._incoming = None
+
+    def _take_command(self, value: Pdv) -> None:
+        if self._command is not None:
+            raise ProtocolError("a command set in the middle of a data set", upper_layer.INVALID_PARAMETER)
+        self._command_bytes += value.fragment
+        if len(self._command_bytes) > dimse.MAX_COMMAND_SET:
+            raise ProtocolError("a command set that does not end", upper_layer.INVALID_PARAMETER)
+        if not value.is_last:
+            return
+        command = dimse.decode_command(self._command_bytes)
+        self._command_bytes, self._context_id = b"", value.context_id
+        if command.field == dimse.C_CANCEL_RQ:
+            return  # nothing of ours can be cancelled, and a C-CANCEL has no response (PS3.7 9.3.2.3)
+        self._command = command
+        if command.field == dimse.C_STORE_RQ:
+            self._incoming = self._receiver.begin(self._association, self._request(command))
+        if not command.has_data_set:
+            self._conclude()
+
+    def _take_data(self, value: Pdv) -> None:
+        if self._command is None or value.context_id != self._context_id:
+            raise ProtocolError("a data set fragment without its command", upper_layer.INVALID_PARAMETER)
+        if self._incoming is not None:
+            self._incoming.write(value.fragment)
+        if value.is_last:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        command, incoming = self._command, self._incoming
+        assert command is not None
+        self._command = self._incoming = None
+        if incoming is not None:
+            answer = incoming.finish()
+        elif command.field == dimse.C_ECHO_RQ:
+            answer = StoreAnswer(SUCCESS)
+        else:
+            answer = StoreAnswer(UNRECOGNISED_OPERATION)
+        self._wire.send_command(self._context_id, dimse.encode_response(command, answer.status, answer.comment))
+
+    def _request(self, command: dimse.Command) -> StoreRequest:
+        context = self._contexts[self._context_id]
+        return StoreRequest(
+            sop_class_uid=command.sop_class_uid,
+            sop_instance_uid=command.sop_instance_uid,
+            transfer_syntax_uid=str(context.transfer_syntax[0]),
+            context_sop_class_uid=str(context.abstract_syntax),
+        )
+
+

@@ -1,0 +1,204 @@
+"""C-ECHO and C-STORE as SCU: one association a batch, files as they are, the peer's own status for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+
+from dicom_nodes.contexts import UNCOMPRESSED, VERIFICATION, contexts_for
+from dicom_nodes.roles import Peer
+from dicom_nodes.status import Disposition, classify
+
+# The one place where pynetdicom's global switches are set: files are sent from disk as they are, without being read into memory.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: presentation context ids are the odd numbers up to 255
+
+
+class NodeError(Exception):
+    """A peer could not be worked with. The message names the peer and says what it did."""
+
+
+class PeerUnreachable(NodeError):
+    """No TCP connection: nobody listens, or the name cannot be resolved."""
+
+
+class PeerSilent(NodeError):
+    """The peer did not answer in time, aborted, or the connection was lost: what it has done is unknown."""
+
+
+class AssociationRejected(NodeError):
+    """A-ASSOCIATE-RJ. `transient`: the peer said that it may accept later (PS3.8 Table 9-21, result 2)."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class NoAcceptedContext(NodeError):
+    """The peer accepts the association but not what is to be sent."""
+
+
+class UnreadableFile(NodeError):
+    """A file to be sent is not DICOM."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoResult:
+    """Answer to a C-ECHO; seconds from request to response, association included."""
+
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """Answer to one C-STORE. `status` is None when the peer did not accept a context for the file, so that it was not sent."""
+
+    file: Path
+    sop_class_uid: str
+    status: int | None
+    comment: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the peer has the object now: success or a warning."""
+        return self.status is not None and classify(self.status) is Disposition.ACCEPTED
+
+    @property
+    def status_text(self) -> str:
+        """The status as the standard writes it, or why there is none."""
+        return "no accepted presentation context" if self.status is None else f"{self.status:04X}"
+
+
+def echo(peer: Peer, *, own_ae_title: str, timeout_s: float) -> EchoResult:
+    """C-ECHO (PS3.4 Annex A). Raises `NodeError`."""
+    started = time.monotonic()
+    with _association(peer, [build_context(VERIFICATION, list(UNCOMPRESSED))], own_ae_title, timeout_s) as association:
+        answer = association.send_c_echo()
+        if "Status" not in answer:
+            raise PeerSilent(f"{_who(peer)} did not answer the C-ECHO")
+        return EchoResult(int(answer.Status), time.monotonic() - started)
+
+
+def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: float) -> list[StoreResult]:
+    """C-STORE of every file over one association, without changing a byte of any data set.
+
+    Raises:
+        NodeError: no association, or it was lost on the way; nothing is known then about the file that was being sent.
+        UnreadableFile: a file is not DICOM; nothing was sent.
+    """
+    kinds = [_kind(f) for f in files]
+    proposed = contexts_for(kinds)
+    if len(proposed) > MAX_CONTEXTS:
+        raise NodeError(f"{len(proposed)} different SOP classes and transfer syntaxes do not fit into one association; send fewer files at once")
+    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+        accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+        return [
+            _store_one(association, peer, file, kind) if kind in accepted else StoreResult(file, kind[0], None, "")
+            for file, kind in zip(files, kinds, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One form of a document: its SOP class, and how to make the data set when this form is the one that is taken."""
+
+    sop_class_uid: str
+    make: Callable[[], Dataset]
+
+
+def store_first_accepted(
+    peer: Peer, candidates: Sequence[Candidate], *, own_ae_title: str, timeout_s: float
+) -> tuple[str, int, str]:
+    """C-STORE of the first candidate whose SOP class the peer accepts.
+
+    Returns:
+        SOP Class UID that was sent, status, Error Comment.
+
+    Raises:
+        NoAcceptedContext: the peer accepts none of them.
+        NodeError: no association, or it was lost on the way.
+    """
+    proposed = [build_context(c.sop_class_uid, list(UNCOMPRESSED)) for c in candidates]
+    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+        accepted = {str(c.abstract_syntax): str(c.transfer_syntax[0]) for c in association.accepted_contexts}
+        for candidate in candidates:
+            if candidate.sop_class_uid in accepted:
+                answer = association.send_c_store(_in_syntax(candidate.make(), accepted[candidate.sop_class_uid]))
+                return candidate.sop_class_uid, *_status_of(answer, peer)
+    raise NoAcceptedContext(f"{_who(peer)} accepts none of the SOP classes {', '.join(c.sop_class_uid for c in candidates)}")
+
+
+def _in_syntax(data_set: Dataset, transfer_syntax_uid: str) -> Dataset:
+    """pynetdicom encodes a data set as its file meta says; native syntaxes differ only in that."""
+    data_set.file_meta.TransferSyntaxUID = transfer_syntax_uid
+    return data_set
+
+
+def _kind(file: Path) -> tuple[str, str]:
+    try:
+        meta = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except (InvalidDicomError, AttributeError, OSError, EOFError) as error:
+        raise UnreadableFile(f"{file} is not a DICOM file with file meta information ({type(error).__name__})") from error
+
+
+def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str, str]) -> StoreResult:
+    if not association.is_established:
+        raise PeerSilent(f"{_who(peer)} ended the association before {file.name} was sent")
+    status, comment = _status_of(association.send_c_store(file), peer)
+    return StoreResult(file, kind[0], status, comment)
+
+
+def _status_of(answer: Dataset, peer: Peer) -> tuple[int, str]:
+    if "Status" not in answer:
+        raise PeerSilent(f"{_who(peer)} did not answer the C-STORE, or the connection was lost")
+    return int(answer.Status), str(answer.get("ErrorComment", "") or "")
+
+
+@contextmanager
+def _association(
+    peer: Peer, contexts: Sequence[PresentationContext], own_ae_title: str, timeout_s: float
+) -> Iterator[Association]:
+    ae = AE(ae_title=own_ae_title)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
+    ae.connection_timeout = min(timeout_s, 10.0)
+    ae.maximum_pdu_size = 0
+    ae.requested_contexts = list(contexts)
+    association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+    if not association.is_established:
+        raise _why_not(association, peer, contexts)
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+        else:
+            association.abort()
+
+
+def _why_not(association: Association, peer: Peer, contexts: Sequence[PresentationContext]) -> NodeError:
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        words = f"{answer.result_str}, {answer.source_str}: {answer.reason_str}"
+        return AssociationRejected(f"{_who(peer)} rejected the association: {words}", transient=answer.result == 2)
+    if answer is not None and answer.result == 0:
+        wanted = ", ".join(sorted({str(c.abstract_syntax) for c in contexts}))
+        return NoAcceptedContext(f"{_who(peer)} accepts none of {wanted}")
+    if association.is_aborted and answer is not None:
+        return PeerSilent(f"{_who(peer)} aborted the association")
+    return PeerUnreachable(f"{_who(peer)} cannot be reached")
+
+
+def _who(peer: Peer) -> str:
+    return f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
