@@ -135,12 +135,11 @@ def _algorithm(preread: PreRead) -> AlgorithmIdentification:
 
 
 def _evaluations(preread: PreRead) -> ContainerContentItem:
-    """Qualitative Evaluations: the banner first, then codes, then words."""
+    """Qualitative Evaluations: the codes (row 13), then the words (row 14), the banner first among them."""
     container = ContainerContentItem(
         name=coded(concepts.QUALITATIVE_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS
     )
     items = ContentSequence()
-    items.append(_text(concepts.COMMENT, BANNER))
     for name, value in (
         (concepts.NORMALITY, concepts.NORMALITY_VALUES[preread.abnormal]),
         (concepts.SIGNIFICANCE, concepts.SIGNIFICANCE_VALUES[preread.priority]),
@@ -148,6 +147,7 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
         items.append(
             CodeContentItem(name=coded(name), value=coded(value), relationship_type=RelationshipTypeValues.CONTAINS)
         )
+    items.append(_text(concepts.COMMENT, BANNER))
     if preread.outcome is not Outcome.READ:
         items.append(_text(concepts.COMMENT, outcome_sentence(preread)))
     narrative = preread.narrative

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import socket
 import sys
@@ -24,7 +23,6 @@ LIBRARIES = (
     "pyjpegls", "python-gdcm", "torch", "transformers", "bitsandbytes",
 )  # fmt: skip
 ENGINE = {"torch", "transformers", "bitsandbytes"}
-LICENCES = {"StanfordAIMI/CheXOne": "CC BY-NC 4.0: research only, no commercial use"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +114,17 @@ def _processes(settings: Settings) -> list[Check]:
 
 
 def _model(settings: Settings) -> list[Check]:
+    from agent.model.weights import licence_of, looks_like_path
+
     weights = settings.model.weights
     found = []
-    if os.sep in weights or Path(weights).exists():
+    if looks_like_path(weights):
         whole = (Path(weights) / "config.json").is_file()
         words = f"{weights}, {settings.model.quantization}" if whole else f"{weights} is not a model folder: it has no config.json"
         found.append(Check("model", "ok" if whole else "bad", words))
     else:
         found.append(Check("model", "ok", f"{weights} from the hub or its cache, {settings.model.quantization}"))
-    licence = LICENCES.get(weights)
+    licence = licence_of(weights, Path(weights) if looks_like_path(weights) else None)
     found.append(Check("licence of the weights", "note", licence or "not known to this program; see where the weights come from"))
     if importlib.util.find_spec("torch") is not None:
         from agent.model.local import available_devices

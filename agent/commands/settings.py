@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agent.commands.common import print_json
+from agent.model.weights import licence_of
 from agent.settings import Settings, find, load
 
 
@@ -40,6 +41,6 @@ def remarks(values: Settings) -> list[str]:
         found.append("no [[destinations]]: results will be kept here and sent nowhere")
     if values.intake.quiet_time_s < 1:
         found.append("intake.quiet_time_s is under 1 second: a study may be read before its last image has come")
-    if values.model.weights == "StanfordAIMI/CheXOne":
-        found.append("the weights StanfordAIMI/CheXOne are licensed CC BY-NC 4.0: research only, no commercial use")
+    if licence := licence_of(values.model.weights):
+        found.append(f"licence of the weights {values.model.weights}: {licence}")
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import agent
 from agent.errors import Permanent
 
 
@@ -17,8 +19,15 @@ def tiny_checkpoint() -> Path:
         Permanent: it could not be made; the maker's own words are on standard error.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cxr-preread"
-    target = cache / "tiny-checkpoint"
+    target = cache / f"tiny-checkpoint-{_recipe()}"
     done = subprocess.run([sys.executable, "-m", "agent.model.tiny_checkpoint", str(target)], check=False)
     if done.returncode != 0:
         raise Permanent(f"the tiny checkpoint could not be made in {target}", code="checkpoint-not-made")
     return target
+
+
+def _recipe() -> str:
+    """Digest of what the checkpoint is made from, so that a changed recipe makes another one."""
+    package = Path(agent.__file__).parent
+    parts = [package / "model" / "tiny_checkpoint.py", package / "model" / "prompts.py", package / "demo" / "phantom.py"]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in parts)).hexdigest()[:12]

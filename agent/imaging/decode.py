@@ -1,0 +1,60 @@
+"""Pixel data to stored values, in a child process that is bounded in memory and time.
+
+Decoders are native code that reads what strangers send: a malformed stream may exhaust memory or never end, and must not take the reader with it.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
+
+from agent.errors import Permanent, Transient
+from dicom_nodes.contexts import TRANSFER_SYNTAXES
+
+EXIT_UNDECODABLE, EXIT_TOO_LARGE = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """Bounds of one decode: address space in bytes, wall time in seconds."""
+
+    memory_bytes: int = 6 << 30
+    seconds: float = 60.0
+
+
+def decode_stored(path: Path, limits: DecodeLimits | None = None) -> NDArray[Any]:
+    """Stored pixel values of a single-frame grayscale file: shape (rows, columns), an integer dtype.
+
+    Raises:
+        Permanent: the pixel data cannot be decoded, or not within the limits.
+        Transient: no process can be started at the moment.
+    """
+    bounds = limits or DecodeLimits()
+    command = [sys.executable, "-m", "agent.imaging.decode_child", str(path), str(bounds.memory_bytes)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Permanent(f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout") from error
+    except OSError as error:
+        raise Transient(f"the decoder cannot be started ({error.strerror})", code="decoder-not-started") from error
+    if done.returncode == EXIT_TOO_LARGE:
+        raise Permanent("the pixel data need more memory to decode than is allowed", code="decode-out-of-memory")
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip()[-200:] if done.returncode == EXIT_UNDECODABLE else f"exit {done.returncode}"
+        raise Permanent(f"the pixel data cannot be decoded ({why})", code="undecodable")
+    stored: NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    return stored
+
+
+def missing_decoders() -> tuple[str, ...]:
+    """Transfer syntaxes that the node accepts and no installed library decodes; empty when the installation is whole."""
+    return tuple(t.uid for t in TRANSFER_SYNTAXES if t.compressed and not get_decoder(UID(t.uid)).is_available)

@@ -1,0 +1,77 @@
+r"""A reply in reasoning mode, taken apart: the trace, and what stands in the last ``\boxed{...}``.
+
+What cannot be taken apart is an abstention with a reason, never a guess. The raw reply is kept by the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BOX = "\\boxed{"
+_FINAL_HEADING = re.compile(r"[\s*#]*final answer\s*:?[\s*#]*(\$+\s*)?$", re.IGNORECASE)
+_TEXT_MACRO = re.compile(r"\\text\s*\{(.*)\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A usable reply. `reasoning` is everything before the final answer, `answer` the final answer, both as the model wrote them."""
+
+    reasoning: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """A reply that cannot be used: a stable code, the same in words, and what there was of a trace."""
+
+    code: str
+    explanation: str
+    reasoning: str
+
+
+def parse_reply(text: str, *, finished: bool) -> Reply | Abstention:
+    """Take a reply in reasoning mode apart.
+
+    Args:
+        finished: whether the model ended its turn itself; False when the token limit cut it off.
+    """
+    if not text.strip():
+        return Abstention("empty-reply", "the model answered nothing", "")
+    if not finished:
+        return Abstention("reply-truncated", "the model's reply was cut off by the token limit before its end", text.strip())
+    start = text.rfind(_BOX)
+    if start < 0:
+        return Abstention("no-final-answer", "the model's reply has no final answer", text.strip())
+    reasoning = _FINAL_HEADING.sub("", text[:start]).strip()
+    answer = _braced(text, start + len(_BOX))
+    if answer is None:
+        return Abstention("final-answer-unclosed", "the model's final answer has no end", reasoning)
+    if not answer.strip():
+        return Abstention("final-answer-empty", "the model's final answer is empty", reasoning)
+    return Reply(reasoning, answer.strip())
+
+
+def _braced(text: str, start: int) -> str | None:
+    """What stands between the brace before `start` and its partner; None when there is none."""
+    depth = 1
+    for position in range(start, len(text)):
+        if text[position] == "{":
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if depth == 0:
+                inner = text[start:position]
+                whole = _TEXT_MACRO.fullmatch(inner.strip())
+                return whole.group(1) if whole and _balanced(whole.group(1)) else inner
+    return None
+
+
+def _balanced(text: str) -> bool:
+    """Whether the macro spans the whole text: its braces pair up without closing one that it did not open."""
+    depth = 0
+    for character in text:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0

@@ -1,0 +1,74 @@
+"""Where weights lie, what they are, and under which licence. Nothing here loads them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from agent.errors import ModelUnavailable, Permanent
+
+# Licences of checkpoints that sites are told about. What is not listed is looked up in the folder's own model card.
+LICENCES = {"StanfordAIMI/CheXOne": "CC BY-NC 4.0: research only, no commercial use"}
+_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer*", "vocab.json",
+             "merges.txt", "added_tokens.json", "special_tokens_map.json", "README.md", "LICENSE*")  # fmt: skip
+_STEP = 1 << 22
+
+
+def looks_like_path(weights: str) -> bool:
+    """Whether the setting means a folder of this machine rather than a name on the hub."""
+    return weights.startswith((".", "/", "~")) or weights.count("/") != 1 or Path(weights).is_dir()
+
+
+def find_weights(weights: str) -> Path:
+    """The folder that holds a checkpoint: the one that is named, or the hub's, from its cache or downloaded.
+
+    Raises:
+        Permanent: there is no such folder, or no such name on the hub.
+        ModelUnavailable: the hub cannot be reached and the checkpoint is not in its cache.
+    """
+    if looks_like_path(weights):
+        folder = Path(weights).expanduser()
+        if not folder.is_dir():
+            raise Permanent(f"model.weights {weights}: there is no such folder", code="weights-missing")
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(weights, allow_patterns=list(_PATTERNS)))
+    except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
+        if isinstance(error, LocalEntryNotFoundError):
+            raise _unreachable(weights) from error
+        raise Permanent(f"model.weights {weights}: the hub has no such model, or it needs a sign-in", code="weights-missing") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise _unreachable(weights) from error
+
+
+def _unreachable(weights: str) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"model.weights {weights}: the hub cannot be reached and the model is not in its cache; copy the model to a folder and name that", code="hub-unreachable"
+    )
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 hex over the names, sizes and contents of every file that decides what the model answers."""
+    digest = hashlib.sha256()
+    for file in sorted(p for pattern in ("*.safetensors", "*.json", "merges.txt") for p in folder.glob(pattern)):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as source:
+            while piece := source.read(_STEP):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def licence_of(weights: str, folder: Path | None = None) -> str:
+    """The licence of the weights where it is known: by name, or from the front matter of the model card; else empty."""
+    if weights in LICENCES:
+        return LICENCES[weights]
+    card = None if folder is None else folder / "README.md"
+    if card is None or not card.is_file():
+        return ""
+    for line in card.read_text(encoding="utf-8", errors="replace").splitlines()[:60]:
+        if line.lower().startswith("license:"):
+            return line.partition(":")[2].strip()
+    return ""
