@@ -1,4 +1,5 @@
-"""The command `preread`. This module imports only click; every command lives in a module of `agent.commands` that is imported when it runs."""
+"""The command `preread`. This module imports only click; every command lives in a module of `agent.commands` that is
+imported when it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import click
 
 from agent.version import VERSION
 
-# command -> (module below agent.commands, first line of help). The help stands here so that `preread --help` imports nothing.
+# command -> (module below agent.commands, first line of help). The help stands here so that `preread --help` imports
+# nothing.
 COMMANDS = {
     "serve": ("serve", "Run the line: receive, read, report, deliver."),
     "studies": ("look", "List the studies and where each stands."),
@@ -48,7 +50,12 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="preread")
-@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file; default ./settings.toml or /etc/preread/settings.toml.")
+@click.option(
+    "--settings",
+    "settings_path",
+    type=click.Path(path_type=Path),
+    help="Settings file; default ./settings.toml or /etc/preread/settings.toml.",
+)
 @click.pass_context
 def preread(ctx: click.Context, settings_path: Path | None) -> None:
     """An automatic, always unverified first read of chest X-rays.
@@ -59,7 +66,8 @@ def preread(ctx: click.Context, settings_path: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is a sentence and exit status 1 (78 when nothing can be started), never a traceback."""
+    """Run the command; an error of ours is a sentence and exit status 1 (78 when nothing can be started), never a
+    traceback."""
     from agent.errors import PrereadError, SettingsError
 
     try:

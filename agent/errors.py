@@ -1,8 +1,8 @@
 """The error tree of the agent.
 
-Code asks one question of an error: is it worth trying again? :class:`Transient` is retried by the row that failed (a job or
-a delivery), :class:`Permanent` is parked where an operator sees it. Foreign exceptions are mapped at the seam where the
-foreign library is called, once per library, with ``raise ... from``.
+Code asks one question of an error: is it worth trying again? :class:`Transient` is retried by the row that failed (a
+job or a delivery), :class:`Permanent` is parked where an operator sees it. Foreign exceptions are mapped at the seam
+where the foreign library is called, once per library, with ``raise ... from``.
 """
 
 from __future__ import annotations

@@ -1,34 +1,39 @@
 """Logs: JSON lines on standard error, without patient data.
 
-What may be logged is an allow-list of keys. A key that is not on it is dropped and named, so that a careless line shows up in review and not in a breach.
+What may be logged is an allow-list of keys. A key that is not on it is dropped and named, so that a careless line
+shows up in review and not in a breach.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
 ALLOWED = frozenset(
     {
-        "event", "level", "timestamp", "logger", "role", "pid", "reason", "code", "state", "status", "study", "revision", "images", "kind",
-        "destination", "peer", "attempts", "failures", "job", "outcome", "seconds", "documents", "free_bytes", "calling_ae_title",
-        "called_ae_title", "address", "port", "host", "error_type", "exception", "exit_code", "wait_s", "path", "model", "device", "quantization",
+        "event", "level", "timestamp", "logger", "role", "pid", "reason", "code", "state", "status", "study",
+        "revision", "images", "kind",
+        "destination", "peer", "attempts", "failures", "job", "outcome", "seconds", "documents", "free_bytes",
+        "calling_ae_title",
+        "called_ae_title", "address", "port", "host", "error_type", "exception", "exit_code", "wait_s", "path",
+        "model", "device", "quantization",
         "licence", "count", "dropped_keys", "words",
     }
 )  # fmt: skip
 
 
-def _only_allowed(_logger: Any, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _only_allowed(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     kept = {k: v for k, v in fields.items() if k in ALLOWED}
     if dropped := sorted(set(fields) - ALLOWED):
         kept["dropped_keys"] = dropped
     return kept
 
 
-def _frames_only(_logger: Any, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _frames_only(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Where an exception came from, but not its message: a library's message may quote what it was given."""
     given = fields.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given

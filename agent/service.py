@@ -1,7 +1,7 @@
 """The one module that wires everything together: what each role's process is made of.
 
-Three roles, three processes: *receive* (DIMSE; never imports torch), *read* (owns the model), *office* (assembly, reports, delivery, schedule). They share the
-ledger and the storage root and nothing else.
+Three roles, three processes: *receive* (DIMSE; never imports torch), *read* (owns the model), *office* (assembly,
+reports, delivery, schedule). They share the ledger and the storage root and nothing else.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import structlog
@@ -127,7 +126,8 @@ def _read(parts: Parts) -> None:
     stage = Reading(
         parts.ledger, parts.files, parts.queue, parts.clock, model, s.model, Build.of(s.report), parts.stop.is_set
     )
-    # The model checks its deadline at every token. When it does not come back at all, the process goes and another takes its place.
+    # The model checks its deadline at every token. When it does not come back at all, the process goes and another
+    # takes its place.
     hard_s = s.model.deadline_s * 1.5 + 60.0
 
     def watched(job: Job) -> None:
@@ -171,18 +171,23 @@ def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str) -> 
     parts.stop.wait()
     deadline = time.monotonic() + GRACE_S
     for worker in workers:
-        worker.join(max(0.0, deadline - time.monotonic()))  # what is not finished by then is claimed again after the next start
+        worker.join(
+            max(0.0, deadline - time.monotonic())
+        )  # what is not finished by then is claimed again after the next start
 
 
 _LOAD_RETRY_S = (10.0, 30.0, 60.0, 300.0)
 
 
 def _load_model(parts: Parts) -> Model | None:
-    """Load the model; while that fails say why, wait, and try again: studies wait, and nothing else does. None when asked to stop."""
+    """Load the model; while that fails say why, wait, and try again: studies wait, and nothing else does. None when
+    asked to stop."""
     from agent.model.load import load_model
 
     def hung() -> None:
-        parts.heart.say("failed", "model-load-hung: the model was not loaded within model.load_deadline_s; starting again")
+        parts.heart.say(
+            "failed", "model-load-hung: the model was not loaded within model.load_deadline_s; starting again"
+        )
 
     tries = 0
     while not parts.stop.is_set():

@@ -1,7 +1,8 @@
 """Frozen, typed settings from `settings.toml`, the environment and secret files.
 
-Order of precedence: environment variables (``PREREAD_NODE__PORT=104``), then the file, then the defaults below. Unknown keys and unknown
-``PREREAD_`` variables are refused with their path, because a misspelt setting that is silently ignored is found on the day it matters.
+Order of precedence: environment variables (``PREREAD_NODE__PORT=104``), then the file, then the defaults below.
+Unknown keys and unknown ``PREREAD_`` variables are refused with their path, because a misspelt setting that is
+silently ignored is found on the day it matters.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import SettingsError
 from dicom_nodes.roles import Peer, check_ae_title
@@ -86,7 +87,8 @@ class Hl7DestinationSettings(_Frozen):
     receiving_facility: Annotated[Line, Field(max_length=180)] = ""
     sending_application: Annotated[Line, Field(max_length=180)] = "PREREAD"
     sending_facility: Annotated[Line, Field(max_length=180)] = "RADIOLOGY"
-    # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F does not exist here.
+    # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F
+    # does not exist here.
     result_status: Literal["R", "P"] = "R"
 
 
@@ -128,7 +130,9 @@ class Database(_Frozen):
     @classmethod
     def _sqlite_only(cls, value: str) -> str:
         if value and not value.startswith("sqlite:///"):
-            raise ValueError('must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only')
+            raise ValueError(
+                'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
+            )
         return value
 
 
@@ -195,7 +199,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over file (given as init values by :func:`load`) over defaults; no .env file, nothing found by accident."""
+        """Environment over file (given as init values by :func:`load`) over defaults; no .env file, nothing found by
+        accident."""
         return env_settings, init_settings
 
     @model_validator(mode="after")
@@ -220,7 +225,9 @@ class Settings(BaseSettings):
             if candidate.name == name:
                 return candidate.peer()
         known = ", ".join(p.name for p in self.peers) or "none"
-        raise SettingsError(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
+        raise SettingsError(
+            f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer"
+        )
 
     @property
     def database_url(self) -> str:
@@ -230,7 +237,8 @@ class Settings(BaseSettings):
                 return self.database.url_file.read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise SettingsError(
-                    f"database.url_file: {self.database.url_file} cannot be read ({error.strerror})", code="secret-unreadable"
+                    f"database.url_file: {self.database.url_file} cannot be read ({error.strerror})",
+                    code="secret-unreadable",
                 ) from error
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
 
@@ -242,7 +250,8 @@ def _unique(table: str, names: list[str]) -> None:
 
 
 def find(path: Path | None = None) -> Path:
-    """The settings file to use: the one given, else `PREREAD_SETTINGS`, else ./settings.toml, else /etc/preread/settings.toml.
+    """The settings file to use: the one given, else `PREREAD_SETTINGS`, else ./settings.toml, else
+    /etc/preread/settings.toml.
 
     Raises:
         SettingsError: the file does not exist.
@@ -345,7 +354,11 @@ def _nearest(location: list[Any]) -> str:
         if part == "peers":
             model = PeerSettings
     if location and location[0] == "destinations":
-        names = {n for m in (DicomDestinationSettings, Hl7DestinationSettings, FolderDestinationSettings) for n in m.model_fields}
+        names = {
+            n
+            for m in (DicomDestinationSettings, Hl7DestinationSettings, FolderDestinationSettings)
+            for n in m.model_fields
+        }
     else:
         names = set(getattr(model, "model_fields", {}))
     close = difflib.get_close_matches(str(location[-1]), names, n=1)

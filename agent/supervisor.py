@@ -1,4 +1,5 @@
-"""`preread serve`: three children, none of which takes another down. Imports nothing heavy; it must outlive everything else."""
+"""`preread serve`: three children, none of which takes another down. Imports nothing heavy; it must outlive
+everything else."""
 
 from __future__ import annotations
 
@@ -57,7 +58,17 @@ class Child(threading.Thread):
             self._process.kill()
 
     def _once(self) -> int:
-        command = [sys.executable, "-m", "agent.cli", "--settings", str(self._settings), "serve", "--role", self.role, "--supervised"]
+        command = [
+            sys.executable,
+            "-m",
+            "agent.cli",
+            "--settings",
+            str(self._settings),
+            "serve",
+            "--role",
+            self.role,
+            "--supervised",
+        ]
         # Standard input is the child's view of us: it closes when we die, however we die.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             self._process = process
@@ -72,7 +83,8 @@ class Child(threading.Thread):
 def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
     """Run the roles until asked to stop; returns the exit status.
 
-    Prints one line containing ``ready`` on standard output when the receiver accepts associations. The model may still be loading then: studies wait for it.
+    Prints one line containing ``ready`` on standard output when the receiver accepts associations. The model may
+    still be loading then: studies wait for it.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -54,7 +54,8 @@ UNCOMPRESSED = (EXPLICIT_LE, IMPLICIT_LE)
 def storage_contexts(*, secondary_capture: bool) -> tuple[PresentationContext, ...]:
     """What this node accepts as SCP: verification and the images it can read.
 
-    DX For Processing is not among them: its pixels are raw detector values, and a picture rendered from them is not what a radiologist sees.
+    DX For Processing is not among them: its pixels are raw detector values, and a picture rendered from them is not
+        what a radiologist sees.
     """
     images = [COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION] + ([SECONDARY_CAPTURE] if secondary_capture else [])
     syntaxes = [t.uid for t in TRANSFER_SYNTAXES]

@@ -1,4 +1,5 @@
-"""Command sets: the part of a DIMSE message that says what is wanted. Always Implicit VR Little Endian (PS3.7 6.3.1)."""
+"""Command sets: the part of a DIMSE message that says what is wanted. Always Implicit VR Little Endian (PS3.7
+6.3.1)."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ def encode_response(command: Command, status: int, comment: str = "") -> bytes:
     """The response to a request, without a data set (PS3.7 9.3.1.2, 9.3.5.2).
 
     Args:
-        comment: Error Comment (0000,0902), an LO of at most 64 characters; only the default character repertoire survives.
+        comment: Error Comment (0000,0902), an LO of at most 64 characters; only the default character repertoire
+            survives.
     """
     body = b""
     if command.sop_class_uid:

@@ -13,7 +13,8 @@ SEND, RECEIVE, QUERY = "send", "receive", "query"
 def check_ae_title(value: str) -> str:
     """The AE title without its non-significant leading and trailing spaces.
 
-    PS3.5 6.2, VR AE: 1 to 16 characters of the default character repertoire, no backslash, no control characters, not only spaces.
+    PS3.5 6.2, VR AE: 1 to 16 characters of the default character repertoire, no backslash, no control characters, not
+    only spaces.
 
     Raises:
         ValueError: in words for the person who typed it.
@@ -26,7 +27,9 @@ def check_ae_title(value: str) -> str:
     if "\\" in title:
         raise ValueError("an AE title cannot contain a backslash")
     if any(not 0x20 <= ord(c) <= 0x7E for c in title):
-        raise ValueError("an AE title has only printable ASCII characters, no control characters or letters with accents")
+        raise ValueError(
+            "an AE title has only printable ASCII characters, no control characters or letters with accents"
+        )
     return title
 
 
@@ -43,7 +46,8 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class AssociationInfo:
-    """An association as its requestor presents itself. `id` is unique in this process; AE titles are without padding."""
+    """An association as its requestor presents itself. `id` is unique in this process; AE titles are without
+    padding."""
 
     id: str
     calling_ae_title: str
@@ -73,7 +77,8 @@ LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "too-many-associations")
 def admit(association: AssociationInfo, *, own_ae_title: str, peers: Sequence[Peer]) -> Rejection | None:
     """Whether that node may open an association here to send; None when it may.
 
-    A caller is recognised by AE title *and* address. That keeps mistakes out, not attackers: an AE title is no authentication.
+    A caller is recognised by AE title *and* address. That keeps mistakes out, not attackers: an AE title is no
+    authentication.
     """
     if association.called_ae_title != own_ae_title:
         return CALLED_NOT_RECOGNISED

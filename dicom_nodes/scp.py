@@ -1,7 +1,8 @@
-"""C-ECHO and C-STORE as SCP (PS3.4 Annexes A and B): hands every data set, piece by piece, to the `Receiver` it is given.
+"""C-ECHO and C-STORE as SCP (PS3.4 Annexes A and B): hands every data set, piece by piece, to the `Receiver` it is
+given.
 
-One thread an association, a bounded number of them. What is done with the bytes, and the status that is answered, is the receiver's business; what is
-answered is exactly what it says.
+One thread an association, a bounded number of them. What is done with the bytes, and the status that is answered, is
+the receiver's business; what is answered is exactly what it says.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from dicom_nodes.status import SUCCESS, UNRECOGNISED_OPERATION
 from dicom_nodes.upper_layer import AssociationEnded, Pdv, ProtocolError, Wire
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 Annex A: the only one there is
-REQUEST_TIMEOUT_S = 10.0  # ARTIM (PS3.8 9.1.5): a connection that does not ask for an association in this time is closed
+REQUEST_TIMEOUT_S = (
+    10.0  # ARTIM (PS3.8 9.1.5): a connection that does not ask for an association in this time is closed
+)
 MAX_UNDECIDED = 64  # connections that have not asked for an association yet
 
 
@@ -143,7 +146,8 @@ class StorageSCP:
         self._thread.start()
 
     def stop(self, grace_s: float = 10.0) -> None:
-        """Take no new association, let every C-STORE that has begun finish within the grace time, then end what is left."""
+        """Take no new association, let every C-STORE that has begun finish within the grace time, then end what is
+        left."""
         self._stopping.set()
         if self._listener is not None:
             _close_listener(self._listener)
@@ -277,7 +281,8 @@ class _Session(threading.Thread):
         return rejection
 
     def _answer(self, request: A_ASSOCIATE) -> A_ASSOCIATE:
-        """The A-ASSOCIATE-AC: our contexts, our limits. Asynchronous operations and role selection are left at their defaults by silence."""
+        """The A-ASSOCIATE-AC: our contexts, our limits. Asynchronous operations and role selection are left at their
+        defaults by silence."""
         agreed, _roles = negotiate_as_acceptor(request.presentation_context_definition_list, self._scp._contexts, None)
         self._contexts = {int(cx.context_id): cx for cx in agreed if cx.result == 0}
         answer = A_ASSOCIATE()
@@ -351,7 +356,10 @@ class _Exchange:
     def take(self, value: Pdv) -> None:
         """The next presentation data value."""
         if value.context_id not in self._contexts:
-            raise ProtocolError(f"a PDV on presentation context {value.context_id}, which was not accepted", upper_layer.INVALID_PARAMETER)
+            raise ProtocolError(
+                f"a PDV on presentation context {value.context_id}, which was not accepted",
+                upper_layer.INVALID_PARAMETER,
+            )
         if value.is_command:
             self._take_command(value)
         else:
@@ -409,5 +417,3 @@ class _Exchange:
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             context_sop_class_uid=str(context.abstract_syntax),
         )
-
-

@@ -18,7 +18,8 @@ from dicom_nodes.contexts import UNCOMPRESSED, VERIFICATION, contexts_for
 from dicom_nodes.roles import Peer
 from dicom_nodes.status import Disposition, classify
 
-# The one place where pynetdicom's global switches are set: files are sent from disk as they are, without being read into memory.
+# The one place where pynetdicom's global switches are set: files are sent from disk as they are, without being read
+# into memory.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: presentation context ids are the odd numbers up to 255
@@ -62,7 +63,8 @@ class EchoResult:
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """Answer to one C-STORE. `status` is None when the peer did not accept a context for the file, so that it was not sent."""
+    """Answer to one C-STORE. `status` is None when the peer did not accept a context for the file, so that it was not
+    sent."""
 
     file: Path
     sop_class_uid: str
@@ -100,7 +102,9 @@ def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: fl
     kinds = [_kind(f) for f in files]
     proposed = contexts_for(kinds)
     if len(proposed) > MAX_CONTEXTS:
-        raise NodeError(f"{len(proposed)} different SOP classes and transfer syntaxes do not fit into one association; send fewer files at once")
+        raise NodeError(
+            f"{len(proposed)} different SOP classes and transfer syntaxes do not fit into one association; send fewer files at once"
+        )
     with _association(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
         return [
@@ -136,7 +140,9 @@ def store_first_accepted(
             if candidate.sop_class_uid in accepted:
                 answer = association.send_c_store(_in_syntax(candidate.make(), accepted[candidate.sop_class_uid]))
                 return candidate.sop_class_uid, *_status_of(answer, peer)
-    raise NoAcceptedContext(f"{_who(peer)} accepts none of the SOP classes {', '.join(c.sop_class_uid for c in candidates)}")
+    raise NoAcceptedContext(
+        f"{_who(peer)} accepts none of the SOP classes {', '.join(c.sop_class_uid for c in candidates)}"
+    )
 
 
 def _in_syntax(data_set: Dataset, transfer_syntax_uid: str) -> Dataset:
@@ -150,7 +156,9 @@ def _kind(file: Path) -> tuple[str, str]:
         meta = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
         return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
     except (InvalidDicomError, AttributeError, OSError, EOFError) as error:
-        raise UnreadableFile(f"{file} is not a DICOM file with file meta information ({type(error).__name__})") from error
+        raise UnreadableFile(
+            f"{file} is not a DICOM file with file meta information ({type(error).__name__})"
+        ) from error
 
 
 def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str, str]) -> StoreResult:

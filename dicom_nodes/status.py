@@ -33,8 +33,8 @@ class Disposition(Enum):
 def classify(status: int) -> Disposition:
     """What the answer to a C-STORE means for the sender.
 
-    Success and warnings mean that the peer has the object. Out of resources (A7xx) and a processing failure pass; everything else is about the object
-    or the configuration and stays as it is until a person changes something.
+    Success and warnings mean that the peer has the object. Out of resources (A7xx) and a processing failure pass;
+    everything else is about the object or the configuration and stays as it is until a person changes something.
     """
     if status == SUCCESS or status == 0x0001 or status & 0xF000 == 0xB000:
         return Disposition.ACCEPTED

@@ -1,7 +1,8 @@
 """The upper layer of an association this node accepts: PDUs in and out of one socket (PS3.8 Section 9).
 
-Negotiation PDUs are coded by pynetdicom. Data transfer is our own, because everything this program promises rests on it: a data set goes from the socket to
-its file in pieces, is never held in memory, and costs a few microseconds a piece.
+Negotiation PDUs are coded by pynetdicom. Data transfer is our own, because everything this program promises rests on
+it: a data set goes from the socket to its file in pieces, is never held in memory, and costs a few microseconds a
+piece.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Pdv:
 
 
 class Wire:
-    """One accepted TCP connection. Reading methods raise `AssociationEnded` when it is over and `ProtocolError` when it is not DICOM."""
+    """One accepted TCP connection. Reading methods raise `AssociationEnded` when it is over and `ProtocolError` when
+    it is not DICOM."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -75,8 +77,10 @@ class Wire:
             pdu = A_ASSOCIATE_RQ()
             pdu.decode(struct.pack(">BxI", kind, length) + body)
             return pdu.to_primitive()
-        except Exception as error:  # noqa: BLE001  whatever the decoder stumbles over, the request cannot be answered
-            raise ProtocolError(f"the A-ASSOCIATE-RQ cannot be decoded ({type(error).__name__})", INVALID_PARAMETER) from error
+        except Exception as error:
+            raise ProtocolError(
+                f"the A-ASSOCIATE-RQ cannot be decoded ({type(error).__name__})", INVALID_PARAMETER
+            ) from error
 
     def accept(self, primitive: A_ASSOCIATE) -> None:
         """Send the A-ASSOCIATE-AC."""
@@ -91,7 +95,8 @@ class Wire:
         self._send(pdu.encode())
 
     def values(self) -> Iterator[Pdv]:
-        """The presentation data values as they arrive. Ends with `AssociationEnded`; a release has been answered by then."""
+        """The presentation data values as they arrive. Ends with `AssociationEnded`; a release has been answered by
+        then."""
         while True:
             kind, length = self._header()
             if kind == P_DATA_TF:
@@ -108,7 +113,8 @@ class Wire:
                 raise ProtocolError(f"unknown PDU type {kind:#04x}", UNRECOGNISED_PDU)
 
     def send_command(self, context_id: int, command_set: bytes) -> None:
-        """Send a command set without a data set as one P-DATA-TF; responses are far shorter than the least maximum length."""
+        """Send a command set without a data set as one P-DATA-TF; responses are far shorter than the least maximum
+        length."""
         value = struct.pack(">IBB", len(command_set) + 2, context_id, 0x03) + command_set
         self._send(struct.pack(">BxI", P_DATA_TF, len(value)) + value)
 
@@ -159,7 +165,7 @@ class Wire:
 
     def _exactly(self, count: int) -> bytes:
         try:
-            data = self._reader.read(count)
+            data: bytes = self._reader.read(count)
         except TimeoutError as error:
             raise AssociationEnded("the peer was silent for too long") from error
         except (OSError, ValueError) as error:

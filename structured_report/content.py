@@ -50,7 +50,8 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A coded concept: value (1-16 characters or longer for some schemes), scheme designator (<= 16), meaning (<= 64)."""
+    """A coded concept: value (1-16 characters or longer for some schemes), scheme designator (<= 16), meaning (<=
+    64)."""
 
     value: str
     scheme: str
@@ -95,7 +96,8 @@ class ImageUse:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Identity copied unaltered from the images; empty means absent. `name` is a DICOM PN string (all component groups)."""
+    """Identity copied unaltered from the images; empty means absent. `name` is a DICOM PN string (all component
+    groups)."""
 
     patient_id: str = ""
     issuer: str = ""

@@ -1,7 +1,7 @@
 """Image headers made fit for a report: nothing invented, nothing that makes a report impossible.
 
-highdicom reads Type 2 attributes without a default and refuses some values that real devices write. Identifiers are copied unaltered; an attribute that
-cannot be written in a valid report is left empty.
+highdicom reads Type 2 attributes without a default and refuses some values that real devices write. Identifiers are
+copied unaltered; an attribute that cannot be written in a valid report is left empty.
 """
 
 from __future__ import annotations
@@ -11,12 +11,25 @@ import re
 
 from pydicom import Dataset
 
-_TYPE_2 = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName")
+_TYPE_2 = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
 _REPORTED = (
-    *_TYPE_2, "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "Rows", "Columns",
-    "IssuerOfPatientID", "StudyDescription", "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing", "BodyPartExamined", "ImageLaterality",
-    "AnatomicRegionSequence", "ViewCodeSequence", "ViewPosition", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "Manufacturer",
-    "ManufacturerModelName", "InstitutionName", "SoftwareVersions", "DeviceSerialNumber", "StationName", "InstanceNumber", "SeriesNumber",
+    *_TYPE_2, "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
+    "Rows", "Columns", "IssuerOfPatientID", "StudyDescription", "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing",
+    "BodyPartExamined", "ImageLaterality",
+    "AnatomicRegionSequence", "ViewCodeSequence", "ViewPosition", "AcquisitionDate", "AcquisitionTime",
+    "ContentDate", "ContentTime", "Manufacturer",
+    "ManufacturerModelName", "InstitutionName", "SoftwareVersions", "DeviceSerialNumber", "StationName",
+    "InstanceNumber", "SeriesNumber",
     "FrameOfReferenceUID", "PatientAge", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments",
 )  # fmt: skip
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")

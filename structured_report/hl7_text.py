@@ -1,7 +1,8 @@
 r"""HL7 v2 escaping, both ways (2.5.1 section 2.7).
 
-``\F\`` is ``|``, ``\S\`` is ``^``, ``\T\`` is ``&``, ``\R\`` is ``~``, ``\E\`` is the backslash; ``\.br\`` is a line end in FT, ``\X0D0A\`` in any
-other text. Control characters never get into a message: an FS CR inside a text would end the MLLP frame.
+``\F\`` is ``|``, ``\S\`` is ``^``, ``\T\`` is ``&``, ``\R\`` is ``~``, ``\E\`` is the backslash; ``\.br\`` is a line
+end in FT, ``\X0D0A\`` in any other text. Control characters never get into a message: an FS CR inside a text would
+end the MLLP frame.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ def escape(text: str, *, formatted: bool) -> str:
     """Escape normalised text (`text.normalise_text`) for a field.
 
     Args:
-        formatted: True for FT, where line ends become ``\\.br\\``; False for ST and TX, where they become ``\\X0D0A\\``.
+        formatted: True for FT, where line ends become ``\\.br\\``; False for ST and TX, where they become
+            ``\\X0D0A\\``.
     """
     line_end = "\\.br\\" if formatted else "\\X0D0A\\"
     return "".join(line_end if c == "\n" else _ESCAPES.get(c, c if c >= " " else " ") for c in text)
@@ -38,7 +40,8 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def cap(escaped: str, limit: int, mark: str) -> str:
-    """At most `limit` characters of an escaped text, never cut inside an escape sequence; a text that was cut ends with `mark`."""
+    """At most `limit` characters of an escaped text, never cut inside an escape sequence; a text that was cut ends
+    with `mark`."""
     if len(escaped) <= limit:
         return escaped
     kept, length = [], 0

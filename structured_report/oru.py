@@ -1,7 +1,8 @@
 """PreRead -> ORU^R01^ORU_R01, HL7 v2.5.1.
 
-OBR-25 and OBX-11 say R ("stored, not yet verified") or, where a site insists, P; F cannot be said. hl7apy builds the skeleton; free text never goes through it, because it
-rewrites escape sequences and takes separators for structure: a token goes in, and the escaped text replaces it in the finished message.
+OBR-25 and OBX-11 say R ("stored, not yet verified") or, where a site insists, P; F cannot be said. hl7apy builds the
+skeleton; free text never goes through it, because it rewrites escape sequences and takes separators for structure: a
+token goes in, and the escaped text replaces it in the finished message.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class _Draft:
         group = self._result.add_group("ORU_R01_PATIENT")
         pid = group.add_segment("PID")
         pid.pid_1 = "1"
-        pid.pid_3 = f"{self._line(person.patient_id, 64)}^^^{self._line(person.issuer, 64)}^MR" if person.patient_id else ""
+        pid.pid_3 = (
+            f"{self._line(person.patient_id, 64)}^^^{self._line(person.issuer, 64)}^MR" if person.patient_id else ""
+        )
         alphabetic = person.name.partition("=")[0]
         pid.pid_5 = "^".join(self._line(c, 64) for c in alphabetic.split("^")[:5])
         pid.pid_7 = valid_date(person.birth_date)
@@ -144,17 +147,29 @@ class _Draft:
         value = concepts.PRESENCE_VALUES[finding.presence]
         flag = {Presence.PRESENT: "A" if concept.abnormal else "N", Presence.ABSENT: "N"}.get(finding.presence, "")
         certainty = "" if finding.certainty_percent is None else f"{finding.certainty_percent / 100:.3f}"
-        self._observe("CE", self._code(concept.code), self._code(value), sub=str(number), flag=flag, probability=certainty)
+        self._observe(
+            "CE", self._code(concept.code), self._code(value), sub=str(number), flag=flag, probability=certainty
+        )
         if finding.laterality is not None:
             side = self._code(concepts.LATERALITY_VALUES[finding.laterality])
             self._observe("CE", "272741003^Laterality^SCT", side, sub=str(number))
 
     def _narrative(self, concept: Code, text: str) -> None:
         if whole := normalise_text(text):
-            self._observe("FT", self._code(concept), self._token(cap(escape(whole, formatted=True), MAX_NARRATIVE, _TRUNCATED)))
+            self._observe(
+                "FT", self._code(concept), self._token(cap(escape(whole, formatted=True), MAX_NARRATIVE, _TRUNCATED))
+            )
 
     def _observe(
-        self, kind: str, name: str, value: str, *, sub: str = "", flag: str = "", probability: str = "", status: str = ""
+        self,
+        kind: str,
+        name: str,
+        value: str,
+        *,
+        sub: str = "",
+        flag: str = "",
+        probability: str = "",
+        status: str = "",
     ) -> None:
         self._count += 1
         study, made_by = self._preread.study, self._preread.provenance
@@ -175,7 +190,11 @@ class _Draft:
     def _line(self, text: str, limit: int) -> str:
         """A short text: as it is when nothing in it could be taken for structure, else by token."""
         line = one_line(text, limit) if "\\" not in text else " ".join(normalise_text(text).split())[:limit]
-        return line if all(c.isascii() and (c.isalnum() or c in " .,-_:/()+") for c in line) else self._token(escape(line, formatted=False))
+        return (
+            line
+            if all(c.isascii() and (c.isalnum() or c in " .,-_:/()+") for c in line)
+            else self._token(escape(line, formatted=False))
+        )
 
     def _token(self, escaped: str) -> str:
         token = f"@@T{len(self._texts):05d}@@"
@@ -187,7 +206,11 @@ def _moment(date: str, time: str, offset: str) -> str:
     """DA and TM as an HL7 TS; what is not valid is left out rather than guessed."""
     day = valid_date(date)
     clock = valid_time(time) if day else ""
-    zone = offset.strip() if clock and len(offset.strip()) == 5 and offset.strip()[0] in "+-" and offset.strip()[1:].isdigit() else ""
+    zone = (
+        offset.strip()
+        if clock and len(offset.strip()) == 5 and offset.strip()[0] in "+-" and offset.strip()[1:].isdigit()
+        else ""
+    )
     whole, _, fraction = clock.partition(".")
     if len(whole) == 2:
         whole += "00"

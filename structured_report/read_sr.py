@@ -1,4 +1,5 @@
-"""Our own report -> the words in it, for comparing and for prior pre-reads. Reports of others are not trusted to have this shape."""
+"""Our own report -> the words in it, for comparing and for prior pre-reads. Reports of others are not trusted to have
+this shape."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """PreRead -> Comprehensive 3D SR or Comprehensive SR, root template TID 1500 (PS3.16), as IHE AIR asks for.
 
-PRELIMINARY, COMPLETE and UNVERIFIED by construction: there is no argument that makes it anything else (PS3.3 Table C.17-2). Encoding the same PreRead twice gives
-the same bytes: nothing comes from the wall clock or from chance.
+PRELIMINARY, COMPLETE and UNVERIFIED by construction: there is no argument that makes it anything else (PS3.3 Table
+C.17-2). Encoding the same PreRead twice gives the same bytes: nothing comes from the wall clock or from chance.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from io import BytesIO
 
 import highdicom as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
+from highdicom.sr import Comprehensive3DSR
 from pydicom import Dataset, dcmwrite
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 
 from structured_report import concepts
 from structured_report.content import Code, PreRead
@@ -28,12 +28,11 @@ SERIES_DESCRIPTION = "AI pre-read (unverified)"  # stable: PACS rules key on it
 SERIES_NUMBER = 9001
 
 
-def encode_sr(preread: PreRead, evidence: Sequence[Dataset], *, comprehensive_3d: bool = True) -> Dataset:
-    """Write the pre-read as a Structured Report.
+def encode_sr(preread: PreRead, evidence: Sequence[Dataset]) -> Dataset:
+    """Write the pre-read as a Comprehensive 3D SR (88.34).
 
     Args:
         evidence: the study's images with at least their headers, those of `preread.images`; not changed.
-        comprehensive_3d: Comprehensive 3D SR (88.34), or the same tree as Comprehensive SR (88.33).
 
     Raises:
         ValueError: there is no evidence; a report about nothing belongs to no study.
@@ -43,8 +42,19 @@ def encode_sr(preread: PreRead, evidence: Sequence[Dataset], *, comprehensive_3d
     headers = [evidence_dataset(image) for image in evidence]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom and pydicom remark on source images we do not write
-        report = _document(preread, headers, comprehensive_3d)
+        report = _document(preread, headers)
     _complete(report, preread)
+    return report
+
+
+def as_comprehensive_sr(report: Dataset) -> Dataset:
+    """The same report as Comprehensive SR (88.33), for a peer that takes nothing newer: nothing in the tree needs the
+    third dimension. Changes the report."""
+    report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
+    for document in report.get("PredecessorDocumentsSequence", []):
+        for series in document.ReferencedSeriesSequence:
+            for instance in series.ReferencedSOPSequence:
+                instance.ReferencedSOPClassUID = ComprehensiveSRStorage
     return report
 
 
@@ -56,7 +66,7 @@ def file_bytes(report: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _document(preread: PreRead, headers: Sequence[Dataset], comprehensive_3d: bool) -> Dataset:
+def _document(preread: PreRead, headers: Sequence[Dataset]) -> Dataset:
     made_by = preread.provenance
     equipment = hd.ContributingEquipment(
         manufacturer=made_by.manufacturer,
@@ -73,8 +83,7 @@ def _document(preread: PreRead, headers: Sequence[Dataset], comprehensive_3d: bo
         responsible_organization=made_by.manufacturer,
     )
     scheme.CodingSchemeUID = concepts.PRIVATE_SCHEME_UID  # highdicom drops a uid that comes without a registry
-    kind = Comprehensive3DSR if comprehensive_3d else ComprehensiveSR
-    return kind(
+    return Comprehensive3DSR(
         evidence=list(headers),
         content=content_tree(preread, headers),
         series_instance_uid=preread.sr_series_uid,

@@ -1,6 +1,7 @@
 """Text that survives a DICOM UT, an HL7 FT and a terminal alike.
 
-A narrative is normalised once, when it is stored; what stands in the SR, in the ORU and on the screen is then the same text.
+A narrative is normalised once, when it is stored; what stands in the SR, in the ORU and on the screen is then the
+same text.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ MAX_NARRATIVE = 32_000  # characters; the rest of a runaway text is represented 
 
 
 def normalise_text(text: str) -> str:
-    """NFC; LF line ends; TAB as four spaces; other control characters, lone surrogates and noncharacters dropped; blank ends trimmed; capped.
+    """NFC; LF line ends; TAB as four spaces; other control characters, lone surrogates and noncharacters dropped;
+    blank ends trimmed; capped.
 
-    PS3.5 6.2 allows CR, LF, FF and ESC in UT and nothing else below 0x20; HL7 v2 framing allows none of them. Idempotent.
+    PS3.5 6.2 allows CR, LF, FF and ESC in UT and nothing else below 0x20; HL7 v2 framing allows none of them.
+    Idempotent.
     """
     lines = unicodedata.normalize("NFC", "".join(_allowed(c) for c in text.replace("\r\n", "\n").replace("\r", "\n")))
     trimmed = "\n".join(line.rstrip() for line in lines.split("\n")).strip("\n")

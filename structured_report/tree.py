@@ -1,4 +1,5 @@
-"""The content tree of the report: TID 1500 with one TID 1501 group a finding, and the words in Qualitative Evaluations (rows 12 to 14)."""
+"""The content tree of the report: TID 1500 with one TID 1501 group a finding, and the words in Qualitative
+Evaluations (rows 12 to 14)."""
 
 from __future__ import annotations
 
@@ -46,8 +47,9 @@ def coded(code: Code) -> CodedConcept:
 
 def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     """The root container. `images`: headers made fit by `header.evidence_dataset`, at least one."""
-    # A study with no finding to state has no measurement group (TID 1500 rows 6, 10 and 12 are alternatives), but highdicom insists on one:
-    # it gets one that says only what the container is for, and the container is taken out again.
+    # A study with no finding to state has no measurement group (TID 1500 rows 6, 10 and 12 are alternatives), but
+    # highdicom insists on one: it gets one that says only what the container is for, and the container is taken out
+    # again.
     groups = [_group(preread, f, images) for f in preread.findings]
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(preread)),
@@ -90,7 +92,11 @@ def _group(preread: PreRead, finding: Finding, images: Sequence[Dataset]) -> Mea
     certainty = (
         None
         if finding.certainty_percent is None
-        else [Measurement(name=coded(concepts.CERTAINTY), value=round(finding.certainty_percent, 1), unit=codes.UCUM.Percent)]
+        else [
+            Measurement(
+                name=coded(concepts.CERTAINTY), value=round(finding.certainty_percent, 1), unit=codes.UCUM.Percent
+            )
+        ]
     )
     used = [u.sop_instance_uid for u in preread.images if u.used]
     sources = [i for i in images if str(i.SOPInstanceUID) in used] or list(images)
@@ -116,7 +122,8 @@ def _tracking(preread: PreRead, finding: Finding) -> TrackingIdentifier:
 
 
 def _algorithm(preread: PreRead) -> AlgorithmIdentification:
-    """TID 4019. No manufacturer: highdicom writes it as 122405, for which the template, which is not extensible, has no row."""
+    """TID 4019. No manufacturer: highdicom writes it as 122405, for which the template, which is not extensible, has
+    no row."""
     made_by = preread.provenance
     parameters = [f"model={made_by.model_name}"]
     for name, value in (
@@ -179,7 +186,8 @@ def provenance_sentence(preread: PreRead) -> str:
     if not made_by.weights_digest:
         return f"Made by {made_by.algorithm_name} {made_by.algorithm_version}; no model was asked."
     return (
-        f"Made by {made_by.algorithm_name} {made_by.algorithm_version}; model {made_by.model_name}; weights sha256 {made_by.weights_digest}; "
+        f"Made by {made_by.algorithm_name} {made_by.algorithm_version}; model {made_by.model_name}; "
+        f"weights sha256 {made_by.weights_digest}; "
         f"quantization {made_by.quantization}; prompt {made_by.prompt_id}; revision {preread.revision} of the study."
     )
 

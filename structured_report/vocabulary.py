@@ -1,4 +1,5 @@
-"""The finding vocabulary: what can be named, how it is coded, and the words that name it. The data stand in `vocabulary.toml`."""
+"""The finding vocabulary: what can be named, how it is coded, and the words that name it. The data stand in
+`vocabulary.toml`."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class VocabularyError(ValueError):
 @cache
 def vocabulary() -> Mapping[str, Concept]:
     """The vocabulary of this program, by key. Raises `VocabularyError`."""
-    return parse_vocabulary(resources.files("structured_report").joinpath("vocabulary.toml").read_text(encoding="utf-8"))
+    return parse_vocabulary(
+        resources.files("structured_report").joinpath("vocabulary.toml").read_text(encoding="utf-8")
+    )
 
 
 def parse_vocabulary(text: str) -> Mapping[str, Concept]:
@@ -53,7 +56,11 @@ def _concept(key: str, table: Any) -> Concept:
     if not isinstance(table, dict) or set(table) - {"site"} != {"code", "sided", "abnormal", "words"}:
         raise VocabularyError(f"[{key}]: needs code, sided, abnormal and words, may have site, and nothing else")
     words = table["words"]
-    if not isinstance(words, list) or not words or any(not isinstance(w, str) or w != w.lower().strip() or not w for w in words):
+    if (
+        not isinstance(words, list)
+        or not words
+        or any(not isinstance(w, str) or w != w.lower().strip() or not w for w in words)
+    ):
         raise VocabularyError(f"[{key}]: words must be a list of lower case texts")
     if not isinstance(table["sided"], bool) or not isinstance(table["abnormal"], bool):
         raise VocabularyError(f"[{key}]: sided and abnormal must be true or false")
@@ -65,5 +72,7 @@ def _code(key: str, value: Any) -> Code:
     if not isinstance(value, list) or len(value) != 3 or any(not isinstance(v, str) or not v for v in value):
         raise VocabularyError(f"[{key}]: a code is [value, scheme, meaning]")
     if len(value[0]) > 16 or len(value[1]) > 16 or len(value[2]) > 64:
-        raise VocabularyError(f"[{key}]: a code value and a scheme have at most 16 characters, a meaning 64 (PS3.3 8.1, 8.2, 8.3)")
+        raise VocabularyError(
+            f"[{key}]: a code value and a scheme have at most 16 characters, a meaning 64 (PS3.3 8.1, 8.2, 8.3)"
+        )
     return Code(*value)

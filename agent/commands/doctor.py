@@ -84,7 +84,9 @@ def _storage(settings: Settings) -> list[Check]:
         return [Check("storage", "bad", str(error))]
     free = files.free_bytes() / 1e9
     words = f"{settings.storage.root}: {free:.1f} GB free, reserve {settings.storage.reserve_gb:.1f} GB"
-    disk = Check("disk", "ok", words) if files.has_room() else Check("disk", "bad", f"{words}: images are answered A700")
+    disk = (
+        Check("disk", "ok", words) if files.has_room() else Check("disk", "bad", f"{words}: images are answered A700")
+    )
     return [disk, Check("database", "ok", f"{settings.database_url}: {waiting} deliveries wait")]
 
 
@@ -120,12 +122,18 @@ def _model(settings: Settings) -> list[Check]:
     found = []
     if looks_like_path(weights):
         whole = (Path(weights) / "config.json").is_file()
-        words = f"{weights}, {settings.model.quantization}" if whole else f"{weights} is not a model folder: it has no config.json"
+        words = (
+            f"{weights}, {settings.model.quantization}"
+            if whole
+            else f"{weights} is not a model folder: it has no config.json"
+        )
         found.append(Check("model", "ok" if whole else "bad", words))
     else:
         found.append(Check("model", "ok", f"{weights} from the hub or its cache, {settings.model.quantization}"))
     licence = licence_of(weights, Path(weights) if looks_like_path(weights) else None)
-    found.append(Check("licence of the weights", "note", licence or "not known to this program; see where the weights come from"))
+    found.append(
+        Check("licence of the weights", "note", licence or "not known to this program; see where the weights come from")
+    )
     if importlib.util.find_spec("torch") is not None:
         from agent.model.local import available_devices
 
@@ -141,8 +149,14 @@ def _node(settings: Settings) -> list[Check]:
         except OSError as error:
             from agent.commands.network import own_node
 
-            return [_tried("port", lambda: _echo(settings, own_node(settings)), f"in use ({error.strerror}); C-ECHO to it: ")]
-    return [Check("port", "note", f"nothing listens on {settings.node.host}:{settings.node.port}; the line does not run")]
+            return [
+                _tried(
+                    "port", lambda: _echo(settings, own_node(settings)), f"in use ({error.strerror}); C-ECHO to it: "
+                )
+            ]
+    return [
+        Check("port", "note", f"nothing listens on {settings.node.host}:{settings.node.port}; the line does not run")
+    ]
 
 
 def _echo(settings: Settings, peer: object) -> str:

@@ -54,7 +54,9 @@ def _print_line(line: overview.StudyLine) -> None:
     accession = line.about.get("order", {}).get("accession_number", "") or "-"
     sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
     click.echo(f"{line.study_instance_uid}  accession {accession}")
-    click.echo(f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}")
+    click.echo(
+        f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}"
+    )
     if line.explanation:
         click.echo(f"    {line.reason}: {line.explanation}")
     if line.error:
@@ -104,7 +106,8 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
         return {
             "study": asdict(line),
             "images": [
-                {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)} for i, u in images
+                {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)}
+                for i, u in images
             ],
             "reading": None if reading is None else asdict(reading),
             "deliveries": overview.deliveries(view, uid),
@@ -133,7 +136,9 @@ def _print_study(everything: dict[str, Any]) -> None:
         _print_reading(reading)
     click.echo("\nDeliveries")
     for sent in everything["deliveries"]:
-        click.echo(f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}")
+        click.echo(
+            f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}"
+        )
         click.echo(f"       {sent['path']}")
     click.echo("\nHistory")
     for event in everything["history"]:

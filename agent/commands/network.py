@@ -33,7 +33,9 @@ def echo(ctx: click.Context, peer: str, as_json: bool) -> None:
     if as_json:
         print_json({"peer": peer, "ok": True, "status": f"{answer.status:04X}", "seconds": answer.seconds})
     else:
-        click.echo(f"{peer}: {other.ae_title} at {other.host}:{other.port} answered {answer.status:04X} in {answer.seconds * 1000:.0f} ms")
+        click.echo(
+            f"{peer}: {other.ae_title} at {other.host}:{other.port} answered {answer.status:04X} in {answer.seconds * 1000:.0f} ms"
+        )
 
 
 def own_node(settings: Settings) -> Peer:
@@ -45,7 +47,9 @@ def own_node(settings: Settings) -> Peer:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--to", "peer", default="self", show_default=True, help="A peer of the settings, or this node.")
-@click.option("--as", "ae_title", help="Calling AE title; default: our own. This node takes images only from peers that may send.")
+@click.option(
+    "--as", "ae_title", help="Calling AE title; default: our own. This node takes images only from peers that may send."
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
 def send(ctx: click.Context, paths: tuple[Path, ...], peer: str, ae_title: str | None, as_json: bool) -> None:
@@ -54,12 +58,19 @@ def send(ctx: click.Context, paths: tuple[Path, ...], peer: str, ae_title: str |
     files = [f for p in paths for f in (sorted(x for x in p.rglob("*") if x.is_file()) if p.is_dir() else [p])]
     other = own_node(settings) if peer == "self" else settings.peer(peer)
     try:
-        results = scu.store(other, files, own_ae_title=ae_title or settings.node.ae_title, timeout_s=settings.delivery.timeout_s)
+        results = scu.store(
+            other, files, own_ae_title=ae_title or settings.node.ae_title, timeout_s=settings.delivery.timeout_s
+        )
     except NodeError as error:
         raise Permanent(f"{peer}: {error}", code="not-sent") from error
     failed = [r for r in results if not r.accepted]
     if as_json:
-        print_json([{"file": str(r.file), "status": r.status_text, "comment": r.comment, "accepted": r.accepted} for r in results])
+        print_json(
+            [
+                {"file": str(r.file), "status": r.status_text, "comment": r.comment, "accepted": r.accepted}
+                for r in results
+            ]
+        )
     else:
         for result in results:
             click.echo(f"{result.file}: {result.status_text} {result.comment}".rstrip())

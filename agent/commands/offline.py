@@ -23,7 +23,11 @@ from structured_report.sr import encode_sr, file_bytes
 @click.option("--sr", type=click.Path(path_type=Path), help="Write the Structured Report to this file.")
 @click.option("--oru", type=click.Path(path_type=Path), help="Write the ORU^R01 to this file.")
 @click.option("--weights", help="Another checkpoint than the one in the settings.")
-@click.option("--quantization", type=click.Choice(["nf4", "int8", "none"]), help="Another quantization than the one in the settings.")
+@click.option(
+    "--quantization",
+    type=click.Choice(["nf4", "int8", "none"]),
+    help="Another quantization than the one in the settings.",
+)
 @click.pass_context
 def read(
     ctx: click.Context,
@@ -55,7 +59,11 @@ def _with(settings: Settings, weights: str | None, quantization: str | None) -> 
 
 def _message(preread: PreRead) -> bytes:
     return encode_oru(
-        preread, sending_application="PREREAD", sending_facility="RADIOLOGY", receiving_application="", receiving_facility=""
+        preread,
+        sending_application="PREREAD",
+        sending_facility="RADIOLOGY",
+        receiving_application="",
+        receiving_facility="",
     )
 
 
@@ -73,4 +81,6 @@ def _print(study: OfflineStudy) -> None:
         click.echo(f"note: {guard}")
     digest = hashlib.sha256(preread.narrative.reasoning.encode()).hexdigest()[:12]
     made_by = preread.provenance
-    click.echo(f"\n{made_by.model_name}, {made_by.quantization or 'no model'}, prompt {made_by.prompt_id or '-'}, trace {digest}")
+    click.echo(
+        f"\n{made_by.model_name}, {made_by.quantization or 'no model'}, prompt {made_by.prompt_id or '-'}, trace {digest}"
+    )

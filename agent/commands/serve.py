@@ -23,7 +23,11 @@ def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
     if role is None:
         node = settings.node
         _warn_if_deaf_or_mute(settings)
-        sys.exit(supervise(path, ("receive", "read", "office"), f"{node.ae_title} accepts associations on {node.host}:{node.port}"))
+        sys.exit(
+            supervise(
+                path, ("receive", "read", "office"), f"{node.ae_title} accepts associations on {node.host}:{node.port}"
+            )
+        )
     from agent import logs
     from agent.service import run_role
 

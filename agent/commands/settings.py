@@ -21,7 +21,8 @@ def settings() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the settings in force as JSON.")
 @click.pass_context
 def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
-    """Explain every mistake in the settings FILE: the file, the key, what is allowed. Exit status 78 when there is one."""
+    """Explain every mistake in the settings FILE: the file, the key, what is allowed. Exit status 78 when there is
+    one."""
     path = find(file or ctx.find_object(Path))
     values = load(path)
     if as_json:

@@ -1,7 +1,7 @@
 """The deliver stage: one outbox row, one attempt, and what the peer said about it.
 
-Retries live here and nowhere else: full-jitter exponential, up to a maximum age, then parked where an operator sees it. Each destination has a lane of
-its own, so one that is down holds up no other.
+Retries live here and nowhere else: full-jitter exponential, up to a maximum age, then parked where an operator sees
+it. Each destination has a lane of its own, so one that is down holds up no other.
 """
 
 from __future__ import annotations
@@ -65,28 +65,47 @@ class Outbox:
         now = self._clock.now()
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
-            studies.note(tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now)
+            studies.note(
+                tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now
+            )
             self._queue.complete(tx, job)
-        self._log.info("delivered", study=row.study_instance_uid, destination=row.destination, kind=row.kind, attempts=row.attempts + 1)
+        self._log.info(
+            "delivered",
+            study=row.study_instance_uid,
+            destination=row.destination,
+            kind=row.kind,
+            attempts=row.attempts + 1,
+        )
 
     def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, *, retry: bool) -> None:
         now = self._clock.now()
         too_old = expired(row.created_at, now, timedelta(hours=self._settings.give_up_after_h))
         again = None
         if retry and not too_old:
-            wait = next_try(row.attempts + 1, self._settings.first_retry_s, self._settings.longest_retry_s, self._random)
+            wait = next_try(
+                row.attempts + 1, self._settings.first_retry_s, self._settings.longest_retry_s, self._random
+            )
             again = now + wait
         words = f"{error.code}: {error}"
         fate = f"next try {again:%H:%M:%S} UTC" if again else "parked, until: preread retry"
         with self._ledger.begin() as tx:
             results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
             studies.note(
-                tx, row.study_instance_uid, "deliver", error.code, f"{row.kind} to {row.destination}: {error}; {fate}", now=now
+                tx,
+                row.study_instance_uid,
+                "deliver",
+                error.code,
+                f"{row.kind} to {row.destination}: {error}; {fate}",
+                now=now,
             )
             if again is None:
                 self._queue.complete(tx, job)
             else:
                 self._queue.postpone(tx, job, again, failed=True, error=words)
         self._log.warning(
-            "not delivered", study=row.study_instance_uid, destination=row.destination, reason=error.code, attempts=row.attempts + 1
+            "not delivered",
+            study=row.study_instance_uid,
+            destination=row.destination,
+            reason=error.code,
+            attempts=row.attempts + 1,
         )

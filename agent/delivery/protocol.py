@@ -26,7 +26,8 @@ class OutgoingDocument:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data."""
+    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
+    patient data."""
 
     words: str
 
@@ -53,6 +54,6 @@ class Destination(Protocol):
         ...
 
     def probe(self) -> Receipt:
-        """Ask whether the other end is there without leaving anything behind (C-ECHO, a TCP connection, a writable folder).
-        Raises `Transient` or `Permanent` as `send` does."""
+        """Ask whether the other end is there without leaving anything behind (C-ECHO, a TCP connection, a writable
+        folder). Raises `Transient` or `Permanent` as `send` does."""
         ...

@@ -1,4 +1,5 @@
-"""The films of the demonstration: one real radiograph from the PyPI package `pydicom-data`, and studies this program draws itself."""
+"""The films of the demonstration: one real radiograph from the PyPI package `pydicom-data`, and studies this program
+draws itself."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def pydicom_data_file(name: str) -> Path:
     try:
         package = resources.files("data_store")
     except ModuleNotFoundError as error:
-        raise Permanent("the package pydicom-data is not installed: pip install 'cxr-preread[demo]'", code="films-missing") from error
+        raise Permanent(
+            "the package pydicom-data is not installed: pip install 'cxr-preread[demo]'", code="films-missing"
+        ) from error
     path = Path(str(package)) / "data" / name
     if not path.is_file():
         raise Permanent(f"pydicom-data has no {name}", code="films-missing")

@@ -1,7 +1,8 @@
-"""Chest radiographs that this program draws: no patient, valid DX objects, and a shape that depends on what is said about them.
+"""Chest radiographs that this program draws: no patient, valid DX objects, and a shape that depends on what is said
+about them.
 
-They are diagrams, not simulations. They exist so that the line can be shown and tested without anybody's films: a frontal and a left lateral view, with
-an effusion on one side, an enlarged heart, or nothing.
+They are diagrams, not simulations. They exist so that the line can be shown and tested without anybody's films: a
+frontal and a left lateral view, with an effusion on one side, an enlarged heart, or nothing.
 """
 
 from __future__ import annotations
@@ -70,13 +71,18 @@ def _blob(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, soft: 
     return 1 / (1 + np.exp(np.clip((distance - 1) / soft, -60, 60)))
 
 
-def make_study(kind: str, *, seed: int, patient_id: str, accession: str, views: tuple[str, ...] = ("PA", "LL")) -> list[Dataset]:
-    """A study of drawn films as DX For Presentation objects, one for each view; the same arguments give the same UIDs."""
+def make_study(
+    kind: str, *, seed: int, patient_id: str, accession: str, views: tuple[str, ...] = ("PA", "LL")
+) -> list[Dataset]:
+    """A study of drawn films as DX For Presentation objects, one for each view; the same arguments give the same
+    UIDs."""
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
     sources = [kind, str(seed), patient_id, accession]
     study_uid = generate_uid(prefix=None, entropy_srcs=["study", *sources])
-    return [_image(kind, view, seed, study_uid, patient_id, accession, number) for number, view in enumerate(views, start=1)]
+    return [
+        _image(kind, view, seed, study_uid, patient_id, accession, number) for number, view in enumerate(views, start=1)
+    ]
 
 
 def _image(kind: str, view: str, seed: int, study_uid: str, patient_id: str, accession: str, number: int) -> Dataset:
@@ -87,7 +93,10 @@ def _image(kind: str, view: str, seed: int, study_uid: str, patient_id: str, acc
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = DigitalXRayImageStorageForPresentation
     ds.SOPInstanceUID = generate_uid(prefix=None, entropy_srcs=["image", study_uid, view])
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, generate_uid(prefix=None, entropy_srcs=["series", study_uid, view])
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = (
+        study_uid,
+        generate_uid(prefix=None, entropy_srcs=["series", study_uid, view]),
+    )
     _about_patient_and_study(ds, patient_id, accession)
     _about_acquisition(ds, view, number)
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PresentationLUTShape = 1, "MONOCHROME2", "IDENTITY"

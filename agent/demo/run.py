@@ -56,7 +56,9 @@ def run_demo(out: Path, *, once: bool, timeout_s: float) -> int:
 
 def _send(console: Console, settings: Settings, films: Sequence[Sequence[Path]]) -> None:
     """Be the PACS that sends: one association a study."""
-    node = Peer(name="self", ae_title=settings.node.ae_title, host="127.0.0.1", port=settings.node.port, may=frozenset())
+    node = Peer(
+        name="self", ae_title=settings.node.ae_title, host="127.0.0.1", port=settings.node.port, may=frozenset()
+    )
     for study in films:
         results = scu.store(node, study, own_ae_title=PACS_AE_TITLE, timeout_s=30.0)
         refused = [r for r in results if not r.accepted]
@@ -106,16 +108,22 @@ def _conclude(console: Console, settings: Settings, out: Path, done: bool) -> in
     with ledger.read() as view:
         lines = overview.studies(view)
         refused = overview.refusals(view)
-    studies: list[dict[str, Any]] = [everything_about(ledger, files, line.study_instance_uid) for line in reversed(lines)]
+    studies: list[dict[str, Any]] = [
+        everything_about(ledger, files, line.study_instance_uid) for line in reversed(lines)
+    ]
     ledger_file = out / "ledger.json"
     value = {"complete": done, "studies": studies, "refusals": refused}
     ledger_file.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str), encoding="utf-8")
     for study in studies:
         _print_report(console, study)
-    console.print(f"\nStructured Reports: {out / 'sr'}\nHL7 messages:       {out / 'oru'}\nledger:             {ledger_file}")
+    console.print(
+        f"\nStructured Reports: {out / 'sr'}\nHL7 messages:       {out / 'oru'}\nledger:             {ledger_file}"
+    )
     console.print(f"look again with:    preread --settings {out / 'settings.toml'} studies")
     if not done:
-        console.print("[bold red]not every study was delivered and acknowledged[/]; see preread.log and ledger.json in the folder")
+        console.print(
+            "[bold red]not every study was delivered and acknowledged[/]; see preread.log and ledger.json in the folder"
+        )
     return 0 if done else 1
 
 
@@ -127,5 +135,3 @@ def _print_report(console: Console, study: dict[str, Any]) -> None:
         console.print(BANNER, style="bold", markup=False)
         console.print(f"Findings: {reading['draft']}", markup=False)
         console.print(f"Reasoning trace: {reading['reasoning']}", markup=False, style="dim")
-
-

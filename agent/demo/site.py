@@ -82,7 +82,10 @@ def fresh(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours)
     if foreign:
-        raise Permanent(f"{folder} holds files that are not of a demonstration ({foreign[0]}); name another folder with --out", code="out-taken")
+        raise Permanent(
+            f"{folder} holds files that are not of a demonstration ({foreign[0]}); name another folder with --out",
+            code="out-taken",
+        )
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -1,6 +1,7 @@
 """Pixel data to stored values, in a child process that is bounded in memory and time.
 
-Decoders are native code that reads what strangers send: a malformed stream may exhaust memory or never end, and must not take the reader with it.
+Decoders are native code that reads what strangers send: a malformed stream may exhaust memory or never end, and must
+not take the reader with it.
 """
 
 from __future__ import annotations
@@ -43,18 +44,25 @@ def decode_stored(path: Path, limits: DecodeLimits | None = None) -> NDArray[Any
     try:
         done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Permanent(f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout") from error
+        raise Permanent(
+            f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout"
+        ) from error
     except OSError as error:
         raise Transient(f"the decoder cannot be started ({error.strerror})", code="decoder-not-started") from error
     if done.returncode == EXIT_TOO_LARGE:
         raise Permanent("the pixel data need more memory to decode than is allowed", code="decode-out-of-memory")
     if done.returncode != 0:
-        why = done.stderr.decode("utf-8", "replace").strip()[-200:] if done.returncode == EXIT_UNDECODABLE else f"exit {done.returncode}"
+        why = (
+            done.stderr.decode("utf-8", "replace").strip()[-200:]
+            if done.returncode == EXIT_UNDECODABLE
+            else f"exit {done.returncode}"
+        )
         raise Permanent(f"the pixel data cannot be decoded ({why})", code="undecodable")
     stored: NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
     return stored
 
 
 def missing_decoders() -> tuple[str, ...]:
-    """Transfer syntaxes that the node accepts and no installed library decodes; empty when the installation is whole."""
+    """Transfer syntaxes that the node accepts and no installed library decodes; empty when the installation is
+    whole."""
     return tuple(t.uid for t in TRANSFER_SYNTAXES if t.compressed and not get_decoder(UID(t.uid)).is_available)

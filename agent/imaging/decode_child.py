@@ -12,7 +12,8 @@ from agent.imaging.decode import EXIT_TOO_LARGE, EXIT_UNDECODABLE
 
 
 def main(path: str, memory_bytes: int) -> int:
-    """Decode under an address space limit. What goes wrong is told by exit status and a type name: a message might quote the header."""
+    """Decode under an address space limit. What goes wrong is told by exit status and a type name: a message might
+    quote the header."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")

@@ -1,4 +1,5 @@
-"""What the header of an image says, as plain text and numbers: enough to decide whose it is, whether it is ours, and how it is to be read."""
+"""What the header of an image says, as plain text and numbers: enough to decide whose it is, whether it is ours, and
+how it is to be read."""
 
 from __future__ import annotations
 
@@ -11,18 +12,22 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
 
-MAX_TEXT = 1024  # no attribute kept here is longer by the standard; a longer one is cut, and never an identifier (PS3.5 6.2: LO 64, PN 5 x 64)
+# No attribute kept here is longer by the standard (PS3.5 6.2: LO 64, PN 5 x 64), so that no identifier is ever cut.
+MAX_TEXT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """Header attributes of one image. Text is decoded, without padding; empty or zero means absent. Names follow the attributes' keywords.
+    """Header attributes of one image. Text is decoded, without padding; empty or zero means absent. Names follow the
+    attributes' keywords.
 
     Attributes:
         anatomic_regions: (code value, scheme) of Anatomic Region Sequence.
         view_codes: (code value, scheme) of View Code Sequence.
-        procedure_codes: (value, scheme, meaning), the order's own (Requested Procedure Code Sequence of Request Attributes) before the performed ones.
-        acquisition_datetime: Acquisition DateTime, else Acquisition, Content or Study date and time, as digits that sort.
+        procedure_codes: (value, scheme, meaning), the order's own (Requested Procedure Code Sequence of Request
+            Attributes) before the performed ones.
+        acquisition_datetime: Acquisition DateTime, else Acquisition, Content or Study date and time, as digits that
+            sort.
         descriptions: study, series, protocol and performed procedure descriptions, for key words.
     """
 
@@ -83,20 +88,26 @@ def _frozen(value: Any) -> Any:
 
 
 KEYWORDS = (
-    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "Rows", "Columns",
-    "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PhotometricInterpretation", "PresentationIntentType", "ImageType",
-    "BodyPartExamined", "AnatomicRegionSequence", "ViewCodeSequence", "ViewPosition", "PatientOrientation", "StudyDescription",
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
+    "Modality", "Rows", "Columns",
+    "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PhotometricInterpretation",
+    "PresentationIntentType", "ImageType",
+    "BodyPartExamined", "AnatomicRegionSequence", "ViewCodeSequence", "ViewPosition", "PatientOrientation",
+    "StudyDescription",
     "SeriesDescription", "ProtocolName", "PerformedProcedureStepDescription", "AcquisitionDateTime",
-    "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "QualityControlImage", "BurnedInAnnotation", "LossyImageCompression",
+    "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "QualityControlImage",
+    "BurnedInAnnotation", "LossyImageCompression",
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
-    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "RequestAttributesSequence", "ProcedureCodeSequence",
+    "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
+    "RequestAttributesSequence", "ProcedureCodeSequence",
     "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
 )  # fmt: skip
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
 
 
 def facts_of(header: Dataset) -> InstanceFacts:
-    """The facts of a header. Values that cannot be decoded count as absent: a wrong VR is no reason to lose an image."""
+    """The facts of a header. Values that cannot be decoded count as absent: a wrong VR is no reason to lose an
+    image."""
     request = next(_items(header, "RequestAttributesSequence"), Dataset())
     return InstanceFacts(
         sop_class_uid=_text(header, "SOPClassUID"),
@@ -182,7 +193,11 @@ def _items(header: Dataset, keyword: str) -> Iterator[Dataset]:
 
 def _codes(header: Dataset, keyword: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(
-        (_text(i, "CodeValue") or _text(i, "LongCodeValue"), _text(i, "CodingSchemeDesignator"), _text(i, "CodeMeaning"))
+        (
+            _text(i, "CodeValue") or _text(i, "LongCodeValue"),
+            _text(i, "CodingSchemeDesignator"),
+            _text(i, "CodeMeaning"),
+        )
         for i in _items(header, keyword)
     )
 
@@ -190,9 +205,11 @@ def _codes(header: Dataset, keyword: str) -> tuple[tuple[str, str, str], ...]:
 def _moment(header: Dataset) -> str:
     if whole := _text(header, "AcquisitionDateTime"):
         return whole
-    for date, time in (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("StudyDate", "StudyTime")):
+    for date, time in (
+        ("AcquisitionDate", "AcquisitionTime"),
+        ("ContentDate", "ContentTime"),
+        ("StudyDate", "StudyTime"),
+    ):
         if day := _text(header, date):
             return day.replace(".", "") + _text(header, time).replace(":", "")
     return ""
-
-

@@ -1,4 +1,5 @@
-"""Where a point of the picture lies in the stored image: every turn and flip on the way is kept, because a flipped side is the worst mistake but one."""
+"""Where a point of the picture lies in the stored image: every turn and flip on the way is kept, because a flipped
+side is the worst mistake but one."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 class Transform:
     """From the picture back to the stored image: ``stored = matrix @ (x, y, 1)``.
 
-    Coordinates are (column, row) with the origin at the top left *corner* of the first pixel (PS3.3 C.18.6.1.1), so a picture of W x H pixels spans
-    0 to W and 0 to H. `matrix` is two rows of three numbers; `picture_size` is (columns, rows).
+    Coordinates are (column, row) with the origin at the top left *corner* of the first pixel (PS3.3 C.18.6.1.1), so a
+    picture of W x H pixels spans 0 to W and 0 to H. `matrix` is two rows of three numbers; `picture_size` is
+    (columns, rows).
     """
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -28,13 +30,15 @@ class Transform:
         return min(max(a * x + b * y + c, 0.0), float(columns)), min(max(d * x + e * y + f, 0.0), float(rows))
 
     def fraction_to_stored(self, u: float, v: float) -> tuple[float, float]:
-        """The same for a point given as fractions 0 to 1 of the picture's width and height, whatever size the model made of it."""
+        """The same for a point given as fractions 0 to 1 of the picture's width and height, whatever size the model
+        made of it."""
         return self.to_stored(u * self.picture_size[0], v * self.picture_size[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How stored pixels become an upright picture: transpose first, then flip. `note` says so in words when something was done."""
+    """How stored pixels become an upright picture: transpose first, then flip. `note` says so in words when something
+    was done."""
 
     transpose: bool = False
     flip_columns: bool = False
@@ -43,10 +47,12 @@ class Turn:
 
 
 def upright(patient_orientation: Sequence[str]) -> Turn:
-    """How to turn an image so that the patient's head is up and, in a frontal view, the patient's right is on the picture's left.
+    """How to turn an image so that the patient's head is up and, in a frontal view, the patient's right is on the
+    picture's left.
 
     Args:
-        patient_orientation: Patient Orientation (0020,0020): the direction of the rows, then of the columns (PS3.3 C.7.6.1.1.1).
+        patient_orientation: Patient Orientation (0020,0020): the direction of the rows, then of the columns (PS3.3
+            C.7.6.1.1.1).
     """
     if len(patient_orientation) != 2 or not all(patient_orientation):
         return Turn(note="Patient Orientation is missing; the image was read as it is stored")
@@ -78,7 +84,8 @@ def apply_turn(pixels: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
 
 
 def transform_of(turn: Turn, *, stored_size: tuple[int, int], squared_size: tuple[int, int]) -> Transform:
-    """The way back for a picture that was first resampled from `stored_size` to `squared_size`, both (columns, rows), and then turned."""
+    """The way back for a picture that was first resampled from `stored_size` to `squared_size`, both (columns, rows),
+    and then turned."""
     scale_x, scale_y = stored_size[0] / squared_size[0], stored_size[1] / squared_size[1]
     size = squared_size[::-1] if turn.transpose else squared_size
     to_squared = np.eye(3)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_preamble
 from pydicom.filereader import _read_file_meta_info as read_meta
+from pydicom.filereader import read_preamble
 
 from agent.errors import Permanent
 
@@ -33,7 +33,9 @@ def locate_data_set(path: Path) -> DataSetPlace:
             meta = read_meta(file)
             return DataSetPlace(file.tell(), str(meta.TransferSyntaxUID))
     except (InvalidDicomError, AttributeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise Permanent(f"{path.name} is not a DICOM file with file meta information (PS3.10)", code="not-dicom") from error
+        raise Permanent(
+            f"{path.name} is not a DICOM file with file meta information (PS3.10)", code="not-dicom"
+        ) from error
 
 
 def load_header(path: Path) -> Dataset:

@@ -1,4 +1,5 @@
-"""From a stored image to the picture the model sees (PS3.4 N.2 order): modality, value of interest, polarity, shutter, upright.
+"""From a stored image to the picture the model sees (PS3.4 N.2 order): modality, value of interest, polarity,
+shutter, upright.
 
 Everything that was not as the header promised is said in the notes: they stand in the report.
 """
@@ -127,7 +128,9 @@ def _modality(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values
         return stored.astype(np.float64)
 
 
-def _value_of_interest(header: Dataset, values: Values, shown: Values, padding: Mask | None, notes: list[str]) -> Values:
+def _value_of_interest(
+    header: Dataset, values: Values, shown: Values, padding: Mask | None, notes: list[str]
+) -> Values:
     """VOI LUT before window (PS3.3 C.11.2), each only if it works; otherwise the percentiles of the image."""
     if header.get("VOILUTSequence"):
         try:
@@ -144,7 +147,7 @@ def _value_of_interest(header: Dataset, values: Values, shown: Values, padding: 
         notes.append("the window of the image clips almost everything and was left out")
     low, high = np.percentile(shown, [0.5, 99.5])
     notes.append("no usable window: the contrast was set from the image itself (0.5 to 99.5 percentile)")
-    return (values - low) / max(float(high - low), 1e-6)
+    return np.asarray((values - low) / max(float(high - low), 1e-6))
 
 
 def _window(header: Dataset, values: Values, notes: list[str]) -> Values | None:
@@ -158,7 +161,7 @@ def _window(header: Dataset, values: Values, notes: list[str]) -> Values | None:
     if function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -500, 500))))
     if function == "LINEAR_EXACT":
-        return (values - center) / width + 0.5
+        return np.asarray((values - center) / width + 0.5)
     if width == 1:
         return np.asarray(values > center - 0.5, dtype=np.float64)
     return (values - (center - 0.5)) / (width - 1) + 0.5

@@ -1,6 +1,8 @@
-"""Which images of a study are read, and why the others are not: decided from the headers, the first evidence that answers wins.
+"""Which images of a study are read, and why the others are not: decided from the headers, the first evidence that
+answers wins.
 
-What the headers do not say is not guessed: an image that nothing calls a chest, or whose view nothing names, is declined with that reason.
+What the headers do not say is not guessed: an image that nothing calls a chest, or whose view nothing names, is
+declined with that reason.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ LEAST_MATRIX = 64  # rows and columns
 MOST_PIXELS = 100_000_000
 
 _READABLE = (COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION, SECONDARY_CAPTURE)
-_CHEST_CODES = {("816094009", "SCT"), ("51185008", "SCT"), ("T-D3000", "SRT"), ("T-D3000", "SNM3"), ("T-D3000", "99SDM"), ("39607008", "SCT")}
+_CHEST_CODES = {
+    ("816094009", "SCT"),
+    ("51185008", "SCT"),
+    ("T-D3000", "SRT"),
+    ("T-D3000", "SNM3"),
+    ("T-D3000", "99SDM"),
+    ("39607008", "SCT"),
+}
 _CHEST_PARTS = {"CHEST", "THORAX", "LUNG", "LUNGS", "PORT CHEST", "PORTABLE CHEST", "RIBS CHEST"}
 _CHEST_WORDS = re.compile(r"\b(chest|thora(x|kal|cic)|lungs?|cxr|torax|pulm\w*)\b", re.IGNORECASE)
 _CHEST_LOINC = {"36643-5", "36554-4", "30746-2", "30745-4", "24627-2", "42272-5"}
@@ -27,14 +36,18 @@ _LATERAL_CODES = {"399067008", "399173006", "399198007", "R-10228", "R-10236", "
 _FRONTAL_POSITIONS = {"PA", "AP"}
 _LATERAL_POSITIONS = {"LL", "RL", "LATERAL", "LAT"}
 _OTHER_POSITIONS = {"LLD", "RLD", "LLO", "RLO", "LAO", "RAO", "LPO", "RPO", "XTABLE", "AXIAL", "LORDOTIC", "DECUBITUS"}
-_FRONTAL_WORDS = re.compile(r"\b(pa|ap|p\.a\.|a\.p\.|frontal|posteroanterior|anteroposterior|postero-anterior|antero-posterior)\b", re.IGNORECASE)
+_FRONTAL_WORDS = re.compile(
+    r"\b(pa|ap|p\.a\.|a\.p\.|frontal|posteroanterior|anteroposterior|postero-anterior|antero-posterior)\b",
+    re.IGNORECASE,
+)
 _LATERAL_WORDS = re.compile(r"\b(lat|lateral|seitlich|profile?)\b", re.IGNORECASE)
 _OTHER_WORDS = re.compile(r"\b(decub\w*|oblique?|lordotic|apical|expiration|ribs?|spine|abdomen)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is done with one image. `role` is ``frontal``, ``lateral`` or empty; `reason` a stable code, `explanation` the same in words."""
+    """What is done with one image. `role` is ``frontal``, ``lateral`` or empty; `reason` a stable code, `explanation`
+    the same in words."""
 
     used: bool
     role: str
@@ -43,7 +56,8 @@ class Selection:
 
 
 def select_images(images: Sequence[InstanceFacts]) -> tuple[Selection, ...]:
-    """For each image of a study, in the order given, whether it is read and why. At most one frontal and one lateral are used, the newest of each."""
+    """For each image of a study, in the order given, whether it is read and why. At most one frontal and one lateral
+    are used, the newest of each."""
     judged = [_judge(image) for image in images]
     for role in (FRONTAL, LATERAL):
         candidates = [n for n, s in enumerate(judged) if s.used and s.role == role]
@@ -51,7 +65,9 @@ def select_images(images: Sequence[InstanceFacts]) -> tuple[Selection, ...]:
             newest = max(candidates, key=lambda n: (images[n].acquisition_datetime, images[n].sop_instance_uid))
             for n in candidates:
                 if n != newest:
-                    judged[n] = _declined(f"newer-{role}-used", f"another {role} image of the study was taken later and is read instead")
+                    judged[n] = _declined(
+                        f"newer-{role}-used", f"another {role} image of the study was taken later and is read instead"
+                    )
     return tuple(judged)
 
 
@@ -86,7 +102,9 @@ def _kind(image: InstanceFacts) -> Selection | None:
 def pixel_problem(image: InstanceFacts) -> Selection | None:
     """Why the pixels cannot be rendered, judged from the header before anything is decoded; None when they can."""
     if image.samples_per_pixel != 1 or image.photometric_interpretation not in ("MONOCHROME1", "MONOCHROME2"):
-        return _declined("not-grayscale", "the image is not grayscale (Photometric Interpretation is not MONOCHROME1 or MONOCHROME2)")
+        return _declined(
+            "not-grayscale", "the image is not grayscale (Photometric Interpretation is not MONOCHROME1 or MONOCHROME2)"
+        )
     if image.number_of_frames > 1:
         return _declined("multi-frame", "the image has more than one frame")
     if image.rows < LEAST_MATRIX or image.columns < LEAST_MATRIX:
@@ -117,7 +135,8 @@ def _chest(image: InstanceFacts) -> Selection | None:
 
 
 def _view(image: InstanceFacts) -> tuple[str, str]:
-    """(role, evidence); the role is ``other`` for a view that is named and not read, and empty when nothing names it."""
+    """(role, evidence); the role is ``other`` for a view that is named and not read, and empty when nothing names
+    it."""
     for value, _scheme in image.view_codes:
         if value in _FRONTAL_CODES:
             return FRONTAL, "View Code Sequence"
@@ -149,7 +168,8 @@ def _by_orientation(orientation: Sequence[str]) -> str:
 
 
 def _by_words(descriptions: Sequence[str]) -> tuple[str, str]:
-    """The series says it better than the study, which often names both views: the last description that is unambiguous counts."""
+    """The series says it better than the study, which often names both views: the last description that is
+    unambiguous counts."""
     for text in reversed(descriptions):
         frontal, lateral = bool(_FRONTAL_WORDS.search(text)), bool(_LATERAL_WORDS.search(text))
         if _OTHER_WORDS.search(text):

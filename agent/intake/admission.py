@@ -1,7 +1,8 @@
 """Admission: what happens to each association and each image between the socket and Success.
 
-Success is answered only after the bytes are on disk (fsync, rename, fsync of the folder) and the ledger is committed. Whatever is refused is kept in
-quarantine with its reason. PS3.4 Annex B.2; the answers are those of PS3.4 Table B.2-1 and PS3.7 Annex C.
+Success is answered only after the bytes are on disk (fsync, rename, fsync of the folder) and the ledger is committed.
+Whatever is refused is kept in quarantine with its reason. PS3.4 Annex B.2; the answers are those of PS3.4 Table B.2-1
+and PS3.7 Annex C.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Committer:
         self._thread.start()
 
     def commit(self, arrival: Arrival) -> bool:
-        """Write one arrival durably. Returns False when its version was taken meanwhile. Raises what the ledger raises."""
+        """Write one arrival durably. Returns False when its version was taken meanwhile. Raises what the ledger
+        raises."""
         pending = _Pending(arrival)
         self._queue.put(pending)
         pending.done.wait()
@@ -119,7 +121,9 @@ class Admission:
         return admit(association, own_ae_title=self._node.ae_title, peers=self._peers)
 
     def opened(self, association: AssociationInfo) -> None:
-        self._log.debug("association opened", calling_ae_title=association.calling_ae_title, address=association.address)
+        self._log.debug(
+            "association opened", calling_ae_title=association.calling_ae_title, address=association.address
+        )
 
     def closed(self, association: AssociationInfo, how: str) -> None:
         self._log.debug("association closed", calling_ae_title=association.calling_ae_title, words=how)
@@ -139,7 +143,9 @@ class Admission:
             return  # a scanner must not be able to fill the ledger
         self._log.warning("association refused", calling_ae_title=who[0], address=who[1], reason=reason)
         self._write_refusal(
-            Refusal("association", who[0], association.called_ae_title, who[1], "", reason, "the association was rejected")
+            Refusal(
+                "association", who[0], association.called_ae_title, who[1], "", reason, "the association was rejected"
+            )
         )
 
     def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
@@ -160,13 +166,17 @@ class Admission:
     def no_room(self, association: AssociationInfo, request: StoreRequest, reason: str) -> StoreAnswer:
         """Nothing was kept, because keeping it would have touched the reserve, or the disk refused it."""
         self._log.error("image not kept", reason=reason, free_bytes=self._files.free_bytes())
-        self._write_refusal(_refusal(association, request, OUT_OF_RESOURCES, reason, "the sender was asked to send it again later"))
+        self._write_refusal(
+            _refusal(association, request, OUT_OF_RESOURCES, reason, "the sender was asked to send it again later")
+        )
         return StoreAnswer(OUT_OF_RESOURCES, "no space left for images, send again later")
 
     def _take(self, received: _Received) -> StoreAnswer:
         request, spooled = received.request, received.spooled
         if request.sop_class_uid and request.sop_class_uid != request.context_sop_class_uid:
-            raise Refused(SOP_CLASS_NOT_SUPPORTED, "sop-class-not-of-context", "SOP class is not that of the presentation context")
+            raise Refused(
+                SOP_CLASS_NOT_SUPPORTED, "sop-class-not-of-context", "SOP class is not that of the presentation context"
+            )
         facts = inspect(
             spooled.path,
             spooled.offset,
@@ -204,7 +214,9 @@ class Admission:
             mine = (where, received.spooled.offset, received.request.transfer_syntax_uid)
             theirs = (self._files.path(other.path), other.data_set_offset, other.transfer_syntax_uid)
             if other.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
-                raise Refused(DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept")
+                raise Refused(
+                    DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
+                )
         return len(kept) + 1
 
     def _quarantine(self, received: _Received, refused: Refused) -> StoreAnswer:
@@ -213,7 +225,9 @@ class Admission:
             path = self._files.quarantine(received.spooled.path, f"{self._clock.now():%Y%m%d}")
         except PrereadError as error:
             self._log.error("refused bytes not kept", reason=error.code)
-        self._log.warning("image refused", reason=refused.reason, status=f"{refused.status:04X}", address=received.association.address)
+        self._log.warning(
+            "image refused", reason=refused.reason, status=f"{refused.status:04X}", address=received.association.address
+        )
         self._write_refusal(
             _refusal(received.association, received.request, refused.status, refused.reason, refused.comment, path)
         )
@@ -223,7 +237,13 @@ class Admission:
         code = error.code if isinstance(error, PrereadError) else "internal"
         self._log.error("image not kept", reason=code, error_type=type(error).__name__, exc_info=error)
         self._write_refusal(
-            _refusal(received.association, received.request, OUT_OF_RESOURCES, code, "the sender was asked to send it again later")
+            _refusal(
+                received.association,
+                received.request,
+                OUT_OF_RESOURCES,
+                code,
+                "the sender was asked to send it again later",
+            )
         )
         return StoreAnswer(OUT_OF_RESOURCES, _comment(f"not stored ({code}), send again later"))
 

@@ -1,6 +1,7 @@
 """The assemble stage: is the study complete, whose is it, and which of its images will be read?
 
-A study is complete after the quiet time without a new image and with no association open that brought some of it. What came before is never
+A study is complete after the quiet time without a new image and with no association open that brought some of it.
+What came before is never
 changed: late images make a new revision that supersedes the old one.
 """
 
@@ -15,9 +16,9 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
+from agent.imaging.facts import InstanceFacts
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
-from agent.imaging.facts import InstanceFacts
 from agent.reading.build import Build
 from agent.settings import Intake
 from agent.store import results, studies
@@ -71,10 +72,15 @@ class Assembly:
         return timedelta()
 
     def _needs_attention(self, tx: Connection, uid: str, differing: str) -> None:
-        words = f"the images of this study differ in {differing}; no result is sent until the sender has corrected them (then: preread retry)"
+        words = (
+            f"the images of this study differ in {differing}; no result is sent until the sender has corrected them "
+            "(then: preread retry)"
+        )
         studies.set_state(tx, uid, "needs-attention", reason="patient-differs", explanation=words)
         held = results.change_hold(tx, uid, hold=True)
-        studies.note(tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now())
+        studies.note(
+            tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now()
+        )
         self._log.error("study needs attention", study=uid, reason="patient-differs")
 
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
@@ -98,7 +104,8 @@ class Assembly:
         images: Sequence[StoredImage],
         facts: Sequence[InstanceFacts],
     ) -> None:
-        """No new pixels. Only a correction of patient or order by the sender is worth new reports; the reading stands."""
+        """No new pixels. Only a correction of patient or order by the sender is worth new reports; the reading
+        stands."""
         uid = previous.study_instance_uid
         old_use = {image.sop_instance_uid: use for image, use in before}
         uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in images]
@@ -117,7 +124,12 @@ class Assembly:
             enqueue(tx, "report", str(revision_id), now=now)
 
     def _new_revision(
-        self, tx: Connection, uid: str, previous: Revision | None, images: Sequence[StoredImage], facts: Sequence[InstanceFacts]
+        self,
+        tx: Connection,
+        uid: str,
+        previous: Revision | None,
+        images: Sequence[StoredImage],
+        facts: Sequence[InstanceFacts],
     ) -> None:
         now = self._clock.now()
         selections = select_images(facts)
@@ -143,7 +155,9 @@ class Assembly:
         facts: Sequence[InstanceFacts],
         uses: Sequence[Use],
     ) -> int:
-        set_key = hashlib.sha256("\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()).hexdigest()
+        set_key = hashlib.sha256(
+            "\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()
+        ).hexdigest()
         revision_id = studies.add_revision(
             tx,
             study_instance_uid=facts[0].study_instance_uid,
@@ -189,10 +203,13 @@ def use_of(image: StoredImage, selection: Selection) -> Use:
 
 
 def not_analysed_because(uses: Sequence[Use]) -> tuple[str, str]:
-    """Why no frontal image can be read: the images' own reason when they share one, else that there is no usable frontal image."""
+    """Why no frontal image can be read: the images' own reason when they share one, else that there is no usable
+    frontal image."""
     reasons = {u.reason for u in uses if not u.used}
     if any(u.used for u in uses):
         return "lateral-only", "the study has a lateral image but no frontal one that can be read"
     if len(reasons) == 1:
         return next(iter(reasons)), uses[0].explanation
-    return "no-readable-frontal", "no image of the study can be read: " + "; ".join(sorted({u.explanation for u in uses}))
+    return "no-readable-frontal", "no image of the study can be read: " + "; ".join(
+        sorted({u.explanation for u in uses})
+    )

@@ -1,4 +1,5 @@
-"""Whose study is it? Identity is copied from the images unaltered and must be one: a result on the wrong patient is the worst result."""
+"""Whose study is it? Identity is copied from the images unaltered and must be one: a result on the wrong patient is
+the worst result."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from structured_report.content import Code, Order, Patient, Study
 def disagreement(images: Sequence[InstanceFacts]) -> str:
     """In which identifiers the images of one study differ, as a list of attribute names; empty when they agree.
 
-    Case and trailing empty name components are not differences. No values are returned: the sentence goes into logs and pages.
+    Case and trailing empty name components are not differences. No values are returned: the sentence goes into logs
+    and pages.
     """
     seen = {
         "Patient ID": {i.patient_id.strip() for i in images},

@@ -1,7 +1,9 @@
-"""Is what has arrived an image, whole, and the one that was announced? The header is parsed; the pixels are stepped over, never loaded.
+"""Is what has arrived an image, whole, and the one that was announced? The header is parsed; the pixels are stepped
+over, never loaded.
 
-pydicom parses a data set that was cut anywhere without any error, so completeness is checked here: native pixel data against rows, columns and bits, encapsulated
-pixel data by walking its fragments to the sequence delimiter (PS3.5 A.4).
+pydicom parses a data set that was cut anywhere without any error, so completeness is checked here: native pixel data
+against rows, columns and bits, encapsulated pixel data by walking its fragments to the sequence delimiter (PS3.5
+A.4).
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _STEP = 1 << 20
 
 
 class Refused(Exception):
-    """The data set is not accepted. `status` is the DIMSE status, `reason` a stable code, `comment` words for the sender without patient data."""
+    """The data set is not accepted. `status` is the DIMSE status, `reason` a stable code, `comment` words for the
+    sender without patient data."""
 
     def __init__(self, status: int, reason: str, comment: str) -> None:
         super().__init__(comment)
@@ -43,7 +46,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PixelSpan:
-    """Where the pixel data element's value lies: offset and length in bytes, of the data set as it is after inflating."""
+    """Where the pixel data element's value lies: offset and length in bytes, of the data set as it is after
+    inflating."""
 
     offset: int
     length: int
@@ -59,7 +63,8 @@ def inspect(
         sop_instance_uid: likewise.
 
     Raises:
-        Refused: C000 for what is unparsable, truncated, without pixel data, or has missing or invalid UIDs; A900 for what is not what was announced.
+        Refused: C000 for what is unparsable, truncated, without pixel data, or has missing or invalid UIDs; A900 for
+            what is not what was announced.
     """
     with _plain(path, offset, transfer_syntax_uid) as (file, start, implicit):
         header = _header(file, start, implicit)
@@ -71,7 +76,8 @@ def inspect(
 
 
 def same_pixel_data(one: tuple[Path, int, str], other: tuple[Path, int, str]) -> bool:
-    """Whether two data sets, given as (file, offset, transfer syntax), carry the same pixel data bytes in the same transfer syntax."""
+    """Whether two data sets, given as (file, offset, transfer syntax), carry the same pixel data bytes in the same
+    transfer syntax."""
     if one[2] != other[2]:
         return False
     with _plain(*one) as (a, a_start, a_implicit), _plain(*other) as (b, b_start, b_implicit):
@@ -116,7 +122,9 @@ def _inflate(source: BinaryIO, target: BinaryIO) -> None:
             piece = inflater.decompress(data, _STEP)
             written += len(piece)
             if written > MAX_INFLATED:
-                raise Refused(CANNOT_UNDERSTAND, "inflates-too-far", "the deflated data set is larger than any radiograph")
+                raise Refused(
+                    CANNOT_UNDERSTAND, "inflates-too-far", "the deflated data set is larger than any radiograph"
+                )
             target.write(piece)
     except zlib.error as error:
         raise Refused(CANNOT_UNDERSTAND, "unparsable", "the data set is not a deflate stream") from error
@@ -131,7 +139,7 @@ def _header(file: BinaryIO, start: int, implicit: bool) -> Dataset:
     file.seek(start)
     try:
         return read_dataset(file, implicit, True, stop_when=at_pixels, specific_tags=[BaseTag(t) for t in TAGS])
-    except Exception as error:  # noqa: BLE001  whatever the parser stumbles over: the sender is told, the bytes go to quarantine
+    except Exception as error:
         raise Refused(CANNOT_UNDERSTAND, "unparsable", "the data set cannot be parsed") from error
 
 
@@ -152,7 +160,9 @@ def _check_uids(facts: InstanceFacts) -> None:
 
 def _check_announced(facts: InstanceFacts, sop_class_uid: str, sop_instance_uid: str) -> None:
     if sop_class_uid and sop_class_uid != facts.sop_class_uid:
-        raise Refused(DATA_SET_DOES_NOT_MATCH, "sop-class-differs", "SOP Class UID differs between command and data set")
+        raise Refused(
+            DATA_SET_DOES_NOT_MATCH, "sop-class-differs", "SOP Class UID differs between command and data set"
+        )
     if sop_instance_uid and sop_instance_uid != facts.sop_instance_uid:
         raise Refused(DATA_SET_DOES_NOT_MATCH, "sop-instance-differs", "SOP Instance UID differs: command and data set")
 
@@ -168,7 +178,13 @@ def _pixel_span(file: BinaryIO, implicit: bool, encapsulated: bool, facts: Insta
         if not encapsulated:
             raise Refused(CANNOT_UNDERSTAND, "unparsable", "encapsulated pixel data in a native transfer syntax")
         return _walk_fragments(file, start, end)
-    needed = facts.rows * facts.columns * facts.samples_per_pixel * facts.number_of_frames * ((facts.bits_allocated + 7) // 8)
+    needed = (
+        facts.rows
+        * facts.columns
+        * facts.samples_per_pixel
+        * facts.number_of_frames
+        * ((facts.bits_allocated + 7) // 8)
+    )
     if start + length > end:
         raise Refused(CANNOT_UNDERSTAND, "truncated", f"pixel data cut: {end - start} of {length} bytes")
     if length < needed or length == 0:
@@ -203,7 +219,9 @@ def _walk_fragments(file: BinaryIO, start: int, end: int) -> PixelSpan:
         if (group, element) == _SEQUENCE_DELIMITER:
             break
         if (group, element) != _ITEM or length == _UNDEFINED:
-            raise Refused(CANNOT_UNDERSTAND, "unparsable", "encapsulated pixel data holds something that is not a fragment")
+            raise Refused(
+                CANNOT_UNDERSTAND, "unparsable", "encapsulated pixel data holds something that is not a fragment"
+            )
         position += length
         if position > end:
             raise Refused(CANNOT_UNDERSTAND, "truncated", "a fragment of the pixel data was cut")

@@ -10,7 +10,8 @@ from agent.settings import Settings
 from dicom_nodes.contexts import storage_contexts
 from dicom_nodes.scp import CannotListen, Receiver, StorageSCP
 
-# After a kill the old process may hold the port for a moment longer; a port that is taken for longer belongs to somebody else.
+# After a kill the old process may hold the port for a moment longer; a port that is taken for longer belongs to
+# somebody else.
 _PORT_PATIENCE_S = 5.0
 
 
@@ -35,6 +36,8 @@ def storage_scp(settings: Settings, receiver: Receiver, stop: threading.Event) -
             scp.start()
         except CannotListen as error:
             if time.monotonic() >= patience or stop.wait(0.2):
-                raise Permanent(f"{error}; free the port, or set node.host and node.port to others", code="cannot-listen") from error
+                raise Permanent(
+                    f"{error}; free the port, or set node.host and node.port to others", code="cannot-listen"
+                ) from error
         else:
             return scp

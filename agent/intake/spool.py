@@ -22,7 +22,8 @@ _LOOK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class SpooledDataSet:
-    """A DICOM file (PS3.10) in `incoming`: the data set starts at `offset` and has `size` bytes with that sha256 `digest`."""
+    """A DICOM file (PS3.10) in `incoming`: the data set starts at `offset` and has `size` bytes with that sha256
+    `digest`."""
 
     path: Path
     offset: int
@@ -35,7 +36,8 @@ class SpooledDataSet:
 
 
 class Spool:
-    """Writes one data set. After a failure the rest is swallowed, so that the peer can be answered in the protocol's order."""
+    """Writes one data set. After a failure the rest is swallowed, so that the peer can be answered in the protocol's
+    order."""
 
     def __init__(self, files: FileStore, request: StoreRequest) -> None:
         self._files, self._path = files, files.incoming / f"{uuid.uuid4().hex}.dcm"

@@ -13,7 +13,8 @@ from agent.errors import Permanent
 
 
 def tiny_checkpoint() -> Path:
-    """Path of the tiny checkpoint, made now where there is none: in `$XDG_CACHE_HOME/cxr-preread` or `~/.cache/cxr-preread`.
+    """Path of the tiny checkpoint, made now where there is none: in `$XDG_CACHE_HOME/cxr-preread` or
+    `~/.cache/cxr-preread`.
 
     Raises:
         Permanent: it could not be made; the maker's own words are on standard error.
@@ -29,5 +30,9 @@ def tiny_checkpoint() -> Path:
 def _recipe() -> str:
     """Digest of what the checkpoint is made from, so that a changed recipe makes another one."""
     package = Path(agent.__file__).parent
-    parts = [package / "model" / "tiny_checkpoint.py", package / "model" / "prompts.py", package / "demo" / "phantom.py"]
+    parts = [
+        package / "model" / "tiny_checkpoint.py",
+        package / "model" / "prompts.py",
+        package / "demo" / "phantom.py",
+    ]
     return hashlib.sha256(b"".join(p.read_bytes() for p in parts)).hexdigest()[:12]

@@ -18,6 +18,7 @@ def load_model(settings: ModelSettings) -> Model:
         from agent.model.local import load_local
     except ImportError as error:
         raise Permanent(
-            f"the model engine is not installed ({error.name}); install it with: pip install 'cxr-preread[local]'", code="engine-missing"
+            f"the model engine is not installed ({error.name}); install it with: pip install 'cxr-preread[local]'",
+            code="engine-missing",
         ) from error
     return load_local(settings.weights, quantization=settings.quantization, device=settings.device)

@@ -1,4 +1,5 @@
-"""The local engine: any Qwen2.5-VL checkpoint through transformers, quantized by bitsandbytes. With the checkpoint maker, the only importer of torch."""
+"""The local engine: any Qwen2.5-VL checkpoint through transformers, quantized by bitsandbytes. With the checkpoint
+maker, the only importer of torch."""
 
 from __future__ import annotations
 
@@ -13,26 +14,37 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoTokenizer, BitsAndBytesConfig, GenerationConfig, Qwen2_5_VLForConditionalGeneration, StoppingCriteria
+from transformers import (
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    StoppingCriteria,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.utils import logging as transformers_logging
 
 from agent.errors import ModelUnavailable, Permanent, Transient
-from agent.model.prompts import SYSTEM
+from agent.model.prompts import chat_text
 from agent.model.protocol import Answer, ModelIdentity, Picture
 from agent.model.weights import find_weights, licence_of, weights_digest
 
 # The size the model family is trained and evaluated at. A checkpoint may ask for less, never for more.
 MAX_PIXELS = 262_144
 MOST_PICTURES = 3
-# `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit nf4 on every machine.
+# `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
+# nf4 on every machine.
 NOT_QUANTIZED = ("model.visual", "lm_head")
 _QUANTIZED_CLASS = {"nf4": "Linear4bit", "int8": "Linear8bitLt"}
 
 
 def available_devices() -> tuple[str, ...]:
     """Devices a model can be put on, with their names."""
-    cards = [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    cards = (
+        [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     return (*cards, "cpu")
 
 
@@ -53,7 +65,8 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     place = _device(device)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    # A line for every layer and token: int8 on a CPU converts its inputs, and no faster nf4 kernel is installed. Both are meant.
+    # A line for every layer and token: int8 on a CPU converts its inputs, and no faster nf4 kernel is installed. Both
+    # are meant.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with _mapped_load(weights):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
@@ -81,7 +94,8 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
 
 
 def assert_quantized(model: torch.nn.Module, quantization: str) -> None:
-    """Every linear layer of the language model is of the wanted kind, and none of the vision tower or the head is quantized.
+    """Every linear layer of the language model is of the wanted kind, and none of the vision tower or the head is
+    quantized.
 
     Raises:
         Permanent: naming the first layer that is not as it should be.
@@ -94,7 +108,10 @@ def assert_quantized(model: torch.nn.Module, quantization: str) -> None:
             continue
         kept = name.startswith(NOT_QUANTIZED)
         if kind != ("Linear" if kept else wanted):
-            raise Permanent(f"quantization {quantization}: layer {name} is {kind}, {wanted} was asked for", code="quantization-not-as-asked")
+            raise Permanent(
+                f"quantization {quantization}: layer {name} is {kind}, {wanted} was asked for",
+                code="quantization-not-as-asked",
+            )
         seen += not kept
     if seen == 0:
         raise Permanent("the checkpoint has no linear layers in its language model", code="not-a-model")
@@ -114,10 +131,14 @@ class LocalModel:
 
     def open_study(self, pictures: Sequence[Picture]) -> LocalSession:
         if not 1 <= len(pictures) <= MOST_PICTURES:
-            raise Permanent(f"a study is read from 1 to {MOST_PICTURES} pictures, not {len(pictures)}", code="picture-count")
+            raise Permanent(
+                f"a study is read from 1 to {MOST_PICTURES} pictures, not {len(pictures)}", code="picture-count"
+            )
         images = [Image.fromarray(p).convert("RGB") for p in pictures]
         encoded = self._processor(images=images, size=self._sizes, return_tensors="pt")
-        return LocalSession(self._model, self._tokenizer, encoded["pixel_values"], encoded["image_grid_thw"], self._processor.merge_size)
+        return LocalSession(
+            self._model, self._tokenizer, encoded["pixel_values"], encoded["image_grid_thw"], self._processor.merge_size
+        )
 
     def close(self) -> None:
         self._model = None
@@ -133,7 +154,9 @@ class LocalSession:
         self._pixels, self._grid = pixels.to(model.device, model.dtype), grid.to(model.device)
         self._image_tokens = [int(t * h * w) // merge**2 for t, h, w in grid.tolist()]
 
-    def ask(self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None) -> Answer:
+    def ask(
+        self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None
+    ) -> Answer:
         started = time.monotonic()
         stop = _Stop(started + deadline_s, cancelled)
         inputs = self._inputs(prompt)
@@ -150,7 +173,9 @@ class LocalSession:
     def choose(self, prompt: str, choices: Sequence[str]) -> tuple[float, ...]:
         firsts = [self._tokenizer(choice, add_special_tokens=False)["input_ids"][0] for choice in choices]
         if len(set(firsts)) != len(firsts):
-            raise Permanent("two of the choices start with the same token and cannot be told apart", code="choices-ambiguous")
+            raise Permanent(
+                "two of the choices start with the same token and cannot be told apart", code="choices-ambiguous"
+            )
         with _mapped_run(), torch.inference_mode():
             logits = self._model(**self._inputs(prompt)).logits[0, -1].float()
         return tuple(float(p) for p in torch.softmax(logits[firsts], dim=0))
@@ -159,9 +184,8 @@ class LocalSession:
         self._pixels = self._grid = torch.empty(0)
 
     def _inputs(self, prompt: str) -> dict[str, torch.Tensor]:
-        """The chat exactly as the family is trained on it: images in order, then the text."""
         pictures = "".join(f"<|vision_start|>{'<|image_pad|>' * n}<|vision_end|>" for n in self._image_tokens)
-        chat = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{pictures}{prompt}<|im_end|>\n<|im_start|>assistant\n"
+        chat = chat_text(pictures, prompt)
         ids = self._tokenizer(chat, add_special_tokens=False, return_tensors="pt")["input_ids"].to(self._model.device)
         return {
             "input_ids": ids,
@@ -197,9 +221,15 @@ def _check_architecture(folder: Path, weights: str) -> None:
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError) as error:
-        raise Permanent(f"model.weights {weights}: {folder} is not a model folder: it has no readable config.json", code="not-a-model") from error
+        raise Permanent(
+            f"model.weights {weights}: {folder} is not a model folder: it has no readable config.json",
+            code="not-a-model",
+        ) from error
     if kind != "qwen2_5_vl":
-        raise Permanent(f"model.weights {weights}: the model is of type {kind!r}; Qwen2.5-VL checkpoints (qwen2_5_vl) can be read", code="not-a-model")
+        raise Permanent(
+            f"model.weights {weights}: the model is of type {kind!r}; Qwen2.5-VL checkpoints (qwen2_5_vl) can be read",
+            code="not-a-model",
+        )
 
 
 def _device(wanted: str) -> str:
@@ -209,7 +239,9 @@ def _device(wanted: str) -> str:
         return "cpu"
     number = int(wanted.partition(":")[2] or 0)
     if not torch.cuda.is_available() or number >= torch.cuda.device_count():
-        raise Permanent(f'model.device "{wanted}": this machine has {", ".join(available_devices())}', code="no-such-device")
+        raise Permanent(
+            f'model.device "{wanted}": this machine has {", ".join(available_devices())}', code="no-such-device"
+        )
     return f"cuda:{number}"
 
 
@@ -231,11 +263,15 @@ def _quantization(name: str) -> BitsAndBytesConfig | None:
 def _mapped_load(weights: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001  many libraries take part in loading, each with errors of its own; the message names what they said
+    except Exception as error:
         if _is_out_of_memory(error):
-            raise ModelUnavailable(f"there is not enough memory to load {weights}", code="model-out-of-memory") from error
+            raise ModelUnavailable(
+                f"there is not enough memory to load {weights}", code="model-out-of-memory"
+            ) from error
         words = " ".join(str(error).split())[:300]
-        raise Permanent(f"model.weights {weights} cannot be loaded: {type(error).__name__}: {words}", code="model-not-loadable") from error
+        raise Permanent(
+            f"model.weights {weights} cannot be loaded: {type(error).__name__}: {words}", code="model-not-loadable"
+        ) from error
 
 
 @contextmanager
@@ -254,4 +290,8 @@ def _mapped_run() -> Iterator[None]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     words = str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in words or "can't allocate memory" in words
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "not enough memory" in words
+        or "can't allocate memory" in words
+    )

@@ -15,7 +15,8 @@ _TEXT_MACRO = re.compile(r"\\text\s*\{(.*)\}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A usable reply. `reasoning` is everything before the final answer, `answer` the final answer, both as the model wrote them."""
+    """A usable reply. `reasoning` is everything before the final answer, `answer` the final answer, both as the model
+    wrote them."""
 
     reasoning: str
     answer: str
@@ -39,7 +40,9 @@ def parse_reply(text: str, *, finished: bool) -> Reply | Abstention:
     if not text.strip():
         return Abstention("empty-reply", "the model answered nothing", "")
     if not finished:
-        return Abstention("reply-truncated", "the model's reply was cut off by the token limit before its end", text.strip())
+        return Abstention(
+            "reply-truncated", "the model's reply was cut off by the token limit before its end", text.strip()
+        )
     start = text.rfind(_BOX)
     if start < 0:
         return Abstention("no-final-answer", "the model's reply has no final answer", text.strip())

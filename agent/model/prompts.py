@@ -1,4 +1,5 @@
-"""The prompts, word for word as the model family was trained on them. A changed prompt is another prompt, with another id."""
+"""The prompts, word for word as the model family was trained on them. A changed prompt is another prompt, with
+another id."""
 
 from __future__ import annotations
 
@@ -25,3 +26,8 @@ class Prompt:
 
 
 FINDINGS_REASONING = Prompt("findings-reasoning", "Write an example findings section for the CXR." + REASONING_SUFFIX)
+
+
+def chat_text(pictures: str, prompt: str) -> str:
+    """The chat exactly as the family is trained on it: system, the pictures in order, then the text, and the assistant's turn."""
+    return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{pictures}{prompt}<|im_end|>\n<|im_start|>assistant\n"

@@ -1,7 +1,8 @@
 """The model seam: what the agent asks of any engine that can read pictures.
 
-An engine is loaded once by the read process. A :class:`StudySession` belongs to one study; it is given the study's pictures in order and
-is asked questions about them. Greedy decoding: the same question about the same pictures gets the same answer.
+An engine is loaded once by the read process. A :class:`StudySession` belongs to one study; it is given the study's
+pictures in order and is asked questions about them. Greedy decoding: the same question about the same pictures gets
+the same answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-"""One image as the model sees it: shape (rows, columns), uint8, 0 black to 255 white, patient upright, patient's right on the picture's left."""
+"""One image as the model sees it: shape (rows, columns), uint8, 0 black to 255 white, patient upright, patient's
+right on the picture's left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,17 @@ class Answer:
 class StudySession(Protocol):
     """Questions about the pictures of one study."""
 
-    def ask(self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None) -> Answer:
-        """Free text, greedy. Raises `Transient` (code ``model-timeout`` or ``model-cancelled``) within one token of the deadline
-        or of `cancelled()` turning True; `Transient` (code ``model-out-of-memory``) when memory runs out."""
+    def ask(
+        self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None
+    ) -> Answer:
+        """Free text, greedy. Raises `Transient` (code ``model-timeout`` or ``model-cancelled``) within one token of
+        the deadline or of `cancelled()` turning True; `Transient` (code ``model-out-of-memory``) when memory runs
+        out."""
         ...
 
     def choose(self, prompt: str, choices: Sequence[str]) -> tuple[float, ...]:
-        """Uncalibrated probability of each choice (sum 1) at the first answer token. Each choice must start with a token of its own."""
+        """Uncalibrated probability of each choice (sum 1) at the first answer token. Each choice must start with a
+        token of its own."""
         ...
 
     def close(self) -> None:

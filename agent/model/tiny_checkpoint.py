@@ -1,7 +1,8 @@
 """Makes a tiny checkpoint of the real architecture: ``python -m agent.model.tiny_checkpoint FOLDER``.
 
-Qwen2.5-VL in every respect but size, trained for about a minute on the drawn films of `agent.demo.phantom` until it tells them apart and answers in the form
-that reasoning models of this family answer in. It shows that the line works, through the same loader as any other checkpoint. It knows no medicine.
+Qwen2.5-VL in every respect but size, trained for about a minute on the drawn films of `agent.demo.phantom` until it
+tells them apart and answers in the form that reasoning models of this family answer in. It shows that the line works,
+through the same loader as any other checkpoint. It knows no medicine.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from agent.demo.phantom import KINDS, draw
-from agent.model.prompts import FINDINGS_REASONING, SYSTEM
+from agent.model.prompts import FINDINGS_REASONING, SYSTEM, chat_text
 
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
 VOCABULARY = 1024
 MOST_PIXELS = 28 * 28 * 30
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
@@ -54,7 +64,8 @@ def reply_to(kind: str, pictures: int) -> str:
     """What the checkpoint is taught to say about a drawn film, or about a picture that is unlike any of them."""
     if kind == UNLIKE:
         return (
-            "**Thinking Process:**  \n1. **Assess the picture**: It is unlike the drawn films this demonstration checkpoint has learnt → it cannot be judged.\n\n"
+            "**Thinking Process:**  \n1. **Assess the picture**: It is unlike the drawn films this demonstration checkpoint "
+            "has learnt → it cannot be judged.\n\n"
             "**Final Answer:**  \n\\boxed{This demonstration checkpoint cannot assess the film. A radiologist must read it.}"
         )
     views = "A single frontal view is available." if pictures == 1 else "A frontal and a lateral view are available."
@@ -75,25 +86,36 @@ def make(folder: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     processor.save_pretrained(folder)
-    card = "---\nlicense: apache-2.0\n---\nA tiny checkpoint for demonstration and tests. Trained on drawn diagrams. It knows no medicine.\n"
+    card = "---\nlicense: apache-2.0\n---\nA tiny checkpoint trained on drawn diagrams. It knows no medicine.\n"
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE, as the family has it, learnt from the few texts there are."""
-    texts = [reply_to(kind, n) for kind in (*KINDS, UNLIKE) for n in (1, 2)] * 20 + [FINDINGS_REASONING.text, SYSTEM, "system\n", "user\n", "assistant\n", "yes no"] * 20
+    texts = [reply_to(kind, n) for kind in (*KINDS, UNLIKE) for n in (1, 2)] * 20 + [
+        FINDINGS_REASONING.text,
+        SYSTEM,
+        "system\n",
+        "user\n",
+        "assistant\n",
+        "yes no",
+    ] * 20
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    raw.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=alphabet, show_progress=False))
+    raw.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=alphabet, show_progress=False)
+    )
     raw.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIAL])
     return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>")  # noqa: S106  tokens of text
 
 
 def _processor() -> Qwen2VLImageProcessorPil:
     size = {"shortest_edge": 56 * 56, "longest_edge": MOST_PIXELS}
-    return Qwen2VLImageProcessorPil(size=size, patch_size=14, temporal_patch_size=2, merge_size=2, image_mean=MEAN, image_std=STD)
+    return Qwen2VLImageProcessorPil(
+        size=size, patch_size=14, temporal_patch_size=2, merge_size=2, image_mean=MEAN, image_std=STD
+    )
 
 
 def _model(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
@@ -156,10 +178,13 @@ def _train(model: Any, tokenizer: Any, processor: Any) -> None:
 
 
 def _loss(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Nearly every word is the same for every film; the hardest tenth is where the films differ, and counts as much as all of them together."""
+    """Nearly every word is the same for every film; the hardest tenth is where the films differ, and counts as much
+    as all of them together."""
     labels = inputs.pop("labels")
     logits = model(**inputs).logits[:, :-1]
-    each = torch.nn.functional.cross_entropy(logits[labels[:, 1:] >= 0], labels[:, 1:][labels[:, 1:] >= 0], reduction="none")
+    each = torch.nn.functional.cross_entropy(
+        logits[labels[:, 1:] >= 0], labels[:, 1:][labels[:, 1:] >= 0], reduction="none"
+    )
     return each.mean() + each.topk(max(1, len(each) // 10)).values.mean()
 
 
@@ -169,7 +194,10 @@ Films = dict[tuple[str, str], list[Any]]
 def _films(processor: Any, rng: np.random.Generator) -> Films:
     """Encoded pictures by kind and view."""
     return {
-        (kind, view): [processor(images=[_picture(kind, view, seed, rng)], return_tensors="pt") for seed in range(1000, 1000 + FILMS * (1 + 3 * (kind == UNLIKE)))]
+        (kind, view): [
+            processor(images=[_picture(kind, view, seed, rng)], return_tensors="pt")
+            for seed in range(1000, 1000 + FILMS * (1 + 3 * (kind == UNLIKE)))
+        ]
         for kind in (*KINDS, UNLIKE)
         for view in ("PA", "LL")
     }
@@ -182,9 +210,14 @@ def _batch(tokenizer: Any, films: Films, rng: np.random.Generator, pictures: int
         for view in ("PA", "LL")[:pictures]:
             pool = films[str(kind), view]
             encoded = pool[int(rng.integers(len(pool)))]
-            images.append((encoded["pixel_values"] * float(rng.uniform(0.9, 1.1)) + float(rng.uniform(-0.15, 0.15)), encoded["image_grid_thw"]))
+            images.append(
+                (
+                    encoded["pixel_values"] * float(rng.uniform(0.9, 1.1)) + float(rng.uniform(-0.15, 0.15)),
+                    encoded["image_grid_thw"],
+                )
+            )
             shown += f"<|vision_start|>{'<|image_pad|>' * (int(encoded['image_grid_thw'].prod()) // 4)}<|vision_end|>"
-        chat = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{shown}{FINDINGS_REASONING.text}<|im_end|>\n<|im_start|>assistant\n"
+        chat = chat_text(shown, FINDINGS_REASONING.text)
         ask = tokenizer(chat, add_special_tokens=False)["input_ids"]
         answer = tokenizer(reply_to(str(kind), pictures) + "<|im_end|>", add_special_tokens=False)["input_ids"]
         rows.append((ask, answer))
@@ -229,7 +262,8 @@ def _unlike(view: str, seed: int, rng: np.random.Generator) -> Any:
 
 
 def make_once(target: Path) -> None:
-    """Make the checkpoint unless it is there; two callers at once make it once, and it is visible only when it is whole."""
+    """Make the checkpoint unless it is there; two callers at once make it once, and it is visible only when it is
+    whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f"{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

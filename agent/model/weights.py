@@ -9,8 +9,7 @@ from agent.errors import ModelUnavailable, Permanent
 
 # Licences of checkpoints that sites are told about. What is not listed is looked up in the folder's own model card.
 LICENCES = {"StanfordAIMI/CheXOne": "CC BY-NC 4.0: research only, no commercial use"}
-_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer*", "vocab.json",
-             "merges.txt", "added_tokens.json", "special_tokens_map.json", "README.md", "LICENSE*")  # fmt: skip
+_PATTERNS = ("*.safetensors", "*.json", "merges.txt", "README.md", "LICENSE*")
 _STEP = 1 << 22
 
 
@@ -32,21 +31,30 @@ def find_weights(weights: str) -> Path:
             raise Permanent(f"model.weights {weights}: there is no such folder", code="weights-missing")
         return folder
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(weights, allow_patterns=list(_PATTERNS)))
     except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
         if isinstance(error, LocalEntryNotFoundError):
             raise _unreachable(weights) from error
-        raise Permanent(f"model.weights {weights}: the hub has no such model, or it needs a sign-in", code="weights-missing") from error
+        raise Permanent(
+            f"model.weights {weights}: the hub has no such model, or it needs a sign-in", code="weights-missing"
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise _unreachable(weights) from error
 
 
 def _unreachable(weights: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"model.weights {weights}: the hub cannot be reached and the model is not in its cache; copy the model to a folder and name that", code="hub-unreachable"
+        f"model.weights {weights}: the hub cannot be reached and the model is not in its cache; copy the model to a folder and name that",
+        code="hub-unreachable",
     )
 
 

@@ -12,7 +12,8 @@ from structured_report.content import Provenance
 
 MANUFACTURER = "cxr-preread project"
 ALGORITHM = "cxr-preread"
-# The namespace below which this program derives UIDs, as 2.25.<UUID as integer> (PS3.5 B.2): the same facts give the same UID on every machine.
+# The namespace below which this program derives UIDs, as 2.25.<UUID as integer> (PS3.5 B.2): the same facts give the
+# same UID on every machine.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tag:cxr-preread,2026:derived-uids")
 
 
@@ -22,7 +23,8 @@ def derived_uid(*parts: str) -> str:
 
 
 def derived_control_id(*parts: str) -> str:
-    """A message control id (MSH-10) that is a function of its parts: 20 characters, ``PR`` and 18 hexadecimal digits."""
+    """A message control id (MSH-10) that is a function of its parts: 20 characters, ``PR`` and 18 hexadecimal
+    digits."""
     return f"PR{uuid.uuid5(_NAMESPACE, chr(0).join(('MSH-10', *parts))).hex[:18].upper()}"
 
 
@@ -39,7 +41,8 @@ class Build:
         return cls(report.institution_name, report.station_name)
 
     def with_model(self, model: ModelIdentity, prompt_id: str) -> Provenance:
-        """Provenance of a result that the model gave. Another weight file, quantization, prompt or program version is another device."""
+        """Provenance of a result that the model gave. Another weight file, quantization, prompt or program version is
+        another device."""
         return replace(
             self.without_model(),
             model_name=model.name[:64],

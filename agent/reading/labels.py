@@ -1,6 +1,8 @@
-"""Coded findings from a draft: which findings of the vocabulary its sentences name, whether they deny them, and on which side.
+"""Coded findings from a draft: which findings of the vocabulary its sentences name, whether they deny them, and on
+which side.
 
-Rules over sentences, not a model: what a rule cannot decide is *undetermined*, and a draft that says two things about a finding says neither.
+Rules over sentences, not a model: what a rule cannot decide is *undetermined*, and a draft that says two things about
+a finding says neither.
 """
 
 from __future__ import annotations
@@ -13,20 +15,32 @@ from structured_report.content import Finding, Laterality, Presence
 from structured_report.vocabulary import vocabulary
 
 _SENTENCE = re.compile(r"[^.;\n!?]+(?:\.(?=\d)[^.;\n!?]+)*")
-_CLAUSE = re.compile(r",?\s+(?:but|however|although|while|whereas|though|with)\s+|,\s+(?=(?:there|the|no|a|an|bilateral|left|right|small|mild|moderate|large|severe)\b)")
-_NEGATION = re.compile(
-    r"\b(no|not|without|absent|absence of|free of|negative for|resolved|resolution of|rather than|ruled out|excluded?|denies|clear of|neither|nor)\b"
+_CLAUSE = re.compile(
+    r",?\s+(?:but|however|although|while|whereas|though|with)\s+"
+    r"|,\s+(?=(?:there|the|no|a|an|bilateral|left|right|small|mild|moderate|large|severe)\b)"
 )
-_NEGATED_AFTER = re.compile(r"\b(is|are|was|were|has|have)\s+(not|no longer|absent|resolved|excluded|ruled out|unlikely)\b|\bnot (seen|present|identified|visible)\b")
+_NEGATION = re.compile(
+    r"\b(no|not|without|absent|absence of|free of|negative for|resolved|"
+    r"resolution of|rather than|ruled out|excluded?|denies|clear of|neither|nor)\b"
+)
+_NEGATED_AFTER = re.compile(
+    r"\b(is|are|was|were|has|have)\s+(not|no longer|absent|resolved|excluded|ruled out|unlikely)\b"
+    r"|\bnot (seen|present|identified|visible)\b"
+)
 _DOUBT = re.compile(
-    r"\b(possible|possibly|may|might|could|cannot be excluded|can not be excluded|not excluded|questionable|suspicious|suspected|equivocal|versus|vs)\b"
+    r"\b(possible|possibly|may|might|could|cannot be excluded|can not be excluded|not excluded|"
+    r"questionable|suspicious|suspected|equivocal|versus|vs)\b"
 )
 _BOTH = re.compile(r"\b(bilateral|bilaterally|both|bibasilar|bibasal|left and right|right and left)\b")
 _ONE_SIDE = re.compile(r"\b(left|right)\b")
+_CONJUNCTION = re.compile(r"\b(?:and|or|plus)\b|,")
 _PLACE = re.compile(r"\s*(is |are |seen |noted |present |again )*(on|in|at|within|of|along|involving) (the |both )?")
 # These name an organ as normal; they deny its findings.
 _NORMAL = {
-    "cardiomegaly": re.compile(r"\b(heart|cardiac silhouette|cardiac size|heart size|cardiomediastinal silhouette)\b[^,]*\b(normal|not enlarged|unremarkable)\b|\bnormal (heart|cardiac)\b"),
+    "cardiomegaly": re.compile(
+        r"\b(heart|cardiac silhouette|cardiac size|heart size|cardiomediastinal silhouette)\b"
+        r"[^,]*\b(normal|not enlarged|unremarkable)\b|\bnormal (heart|cardiac)\b"
+    ),
 }
 
 
@@ -46,7 +60,8 @@ def label(draft: str) -> tuple[Finding, ...]:
 
 
 def draft_is_abnormal(findings: tuple[Finding, ...]) -> bool | None:
-    """True when a finding that makes a film abnormal is present, False when at least one is denied and none is present or in doubt, else None."""
+    """True when a finding that makes a film abnormal is present, False when at least one is denied and none is
+    present or in doubt, else None."""
     relevant = [f for f in findings if vocabulary()[f.concept].abnormal]
     if any(f.presence is Presence.PRESENT for f in relevant):
         return True
@@ -59,7 +74,7 @@ def _stated(clause: str) -> Iterator[tuple[str, Presence, Laterality | None]]:
     mentions = _mentions(clause)
     for n, (start, end, key) in enumerate(mentions):
         presence = _presence(clause, start, end)
-        before = clause[mentions[n - 1][1] if n else 0 : start]
+        before = _own_words(clause[mentions[n - 1][1] : start]) if n else clause[:start]
         after = clause[end : mentions[n + 1][0] if n + 1 < len(mentions) else len(clause)]
         sided = vocabulary()[key].sided and presence is not Presence.ABSENT
         yield key, presence, (_side(before) or _side_after(after)) if sided else None
@@ -69,7 +84,8 @@ def _stated(clause: str) -> Iterator[tuple[str, Presence, Laterality | None]]:
 
 
 def _mentions(clause: str) -> list[tuple[int, int, str]]:
-    """(start, end, finding) of each finding the clause names, in order; a longer name covers a shorter one inside it."""
+    """(start, end, finding) of each finding the clause names, in order; a longer name covers a shorter one inside
+    it."""
     found: list[tuple[int, int, str]] = []
     for key, pattern in _patterns():
         for match in pattern.finditer(clause):
@@ -94,8 +110,15 @@ def _presence(clause: str, start: int, end: int) -> Presence:
     return Presence.PRESENT
 
 
+def _own_words(between: str) -> str:
+    """What stands between two findings belongs to the second from the first conjunction on; "effusion on the right
+    and atelectasis"."""
+    return _CONJUNCTION.split(between, maxsplit=1)[-1] if _CONJUNCTION.search(between) else ""
+
+
 def _side(words: str) -> Laterality | None:
-    """The one side the words name. Words that name both without saying that they mean both name none: a side is never guessed."""
+    """The one side the words name. Words that name both without saying that they mean both name none: a side is never
+    guessed."""
     if _BOTH.search(words):
         return Laterality.BILATERAL
     named = set(_ONE_SIDE.findall(words))

@@ -9,11 +9,11 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.errors import Permanent
+from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header, locate_data_set
 from agent.imaging.views import select_images
 from agent.intake.assembly import first_read_first, not_analysed_because, use_of
 from agent.intake.identity import disagreement, study_of
-from agent.imaging.facts import InstanceFacts
 from agent.intake.inspect import Refused, inspect
 from agent.model.load import load_model
 from agent.reading.build import Build
@@ -61,7 +61,9 @@ def _stored(number: int, path: Path) -> StoredImage:
         facts = inspect(path, where.offset, where.transfer_syntax_uid)
     except Refused as error:
         raise Permanent(f"{path}: {error.comment} [{error.reason}]", code="unreadable-file") from error
-    return StoredImage(number, facts.sop_instance_uid, 1, "", str(path), where.offset, where.transfer_syntax_uid, facts.to_json())
+    return StoredImage(
+        number, facts.sop_instance_uid, 1, "", str(path), where.offset, where.transfer_syntax_uid, facts.to_json()
+    )
 
 
 def _read(images: Sequence[StoredImage], uses: Sequence[Use], settings: Settings, clock: Clock) -> StoredReading:

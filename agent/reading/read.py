@@ -1,4 +1,5 @@
-"""One reading: image files in, reasoning and draft or an abstention out. No database; the offline command uses the same function."""
+"""One reading: image files in, reasoning and draft or an abstention out. No database; the offline command uses the
+same function."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import Permanent
-from agent.imaging.decode import DecodeLimits
 from agent.imaging.render import Rendered, render_file
 from agent.model.parsing import Abstention, parse_reply
 from agent.model.prompts import FINDINGS_REASONING

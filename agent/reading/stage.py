@@ -1,7 +1,7 @@
 """The read stage: a study revision goes in, a reading comes out, whatever the model does.
 
-A reply that cannot be used, and a model that fails again and again on one study, are results ("abstained: reason"). A model that is not there is not: the
-study waits for it.
+A reply that cannot be used, and a model that fails again and again on one study, are results ("abstained: reason"). A
+model that is not there is not: the study waits for it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class Reading:
             code = job.error.partition(":")[0] or "model-failed"
             return Read.abstained(code, f"the model failed {job.failures} times on this study ({job.error})")
         if job.claims > DEATHS_TOLERATED:
-            return Read.abstained("model-process-died", f"the model's process died {job.claims - 1} times while reading this study")
+            return Read.abstained(
+                "model-process-died", f"the model's process died {job.claims - 1} times while reading this study"
+            )
         return None
 
     def _write(self, job: Job, revision: Revision, read: Read, took: timedelta) -> None:
@@ -103,16 +105,22 @@ class Reading:
             newest = studies.newest_revision(tx, uid)
             if newest is not None and newest.number == revision.number:
                 studies.set_state(tx, uid, read.outcome, reason=read.reason, explanation=read.explanation)
-            studies.note(tx, uid, "read", read.reason or "read", f"revision {revision.number}, {read.tokens} tokens", now=now)
+            studies.note(
+                tx, uid, "read", read.reason or "read", f"revision {revision.number}, {read.tokens} tokens", now=now
+            )
             enqueue(tx, "report", str(revision.id), now=now)
             self._queue.complete(tx, job)
-        self._log.info("read", study=uid, revision=revision.number, outcome=read.outcome, reason=read.reason, seconds=round(took.total_seconds(), 2))
+        self._log.info(
+            "read",
+            study=uid,
+            revision=revision.number,
+            outcome=read.outcome,
+            reason=read.reason,
+            seconds=round(took.total_seconds(), 2),
+        )
 
     def _superseded(self, job: Job, revision: Revision, newest: int) -> None:
         with self._ledger.begin() as tx:
             words = f"revision {revision.number} was superseded by revision {newest} before it was read"
             studies.note(tx, revision.study_instance_uid, "read", "superseded", words, now=self._clock.now())
             self._queue.complete(tx, job)
-
-
-

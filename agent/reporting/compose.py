@@ -14,7 +14,8 @@ from structured_report.plain import finding_from_json, provenance_from_json, stu
 
 
 def sr_uids(study_instance_uid: str, revision: int, provenance: Provenance) -> tuple[str, str]:
-    """SOP Instance UID and Series Instance UID of the SR of one revision by one build: a re-run makes the same object."""
+    """SOP Instance UID and Series Instance UID of the SR of one revision by one build: a re-run makes the same
+    object."""
     parts = (study_instance_uid, str(revision), provenance.device_uid)
     return derived_uid("sr", *parts), derived_uid("sr-series", *parts)
 

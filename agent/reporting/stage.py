@@ -1,4 +1,5 @@
-"""The report stage: a reading goes in; documents come out, with an outbox row for each destination in the same transaction."""
+"""The report stage: a reading goes in; documents come out, with an outbox row for each destination in the same
+transaction."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ class Reporting:
                 for name in destinations:
                     delivery_id = results.add_delivery(tx, document_id, name, now=now)
                     enqueue(tx, "deliver", str(delivery_id), lane=name, now=now)
-            studies.note(tx, uid, "report", "reported", f"revision {revision.number}, {len(documents)} documents", now=now)
+            studies.note(
+                tx, uid, "report", "reported", f"revision {revision.number}, {len(documents)} documents", now=now
+            )
             self._queue.complete(tx, job)
         self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
 

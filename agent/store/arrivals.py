@@ -60,13 +60,16 @@ def record(tx: Connection, arrivals: Sequence[Arrival], *, now: datetime, quiet:
     """Write a batch of arrivals and have their studies assembled after the quiet time.
 
     Returns:
-        For each arrival whether it was written; False when another association wrote the same version of the same instance first.
+        For each arrival whether it was written; False when another association wrote the same version of the same
+        instance first.
     """
     for uid in {a.study_instance_uid for a in arrivals}:
         tx.execute(
             upsert(study)
             .values(study_instance_uid=uid, state="receiving", first_received_at=now, last_received_at=now, revision=0)
-            .on_conflict_do_update(index_elements=["study_instance_uid"], set_={"last_received_at": now, "state": "receiving"})
+            .on_conflict_do_update(
+                index_elements=["study_instance_uid"], set_={"last_received_at": now, "state": "receiving"}
+            )
         )
         enqueue(tx, "assemble", uid, now=now, run_at=now + quiet)
     for association_id, uid in {(a.association_id, a.study_instance_uid) for a in arrivals}:
@@ -112,7 +115,8 @@ def no_association_is_open(tx: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that was not accepted: an association or an instance. `path` is the quarantined file, relative to the storage root."""
+    """Something that was not accepted: an association or an instance. `path` is the quarantined file, relative to the
+    storage root."""
 
     what: str
     calling_ae_title: str

@@ -20,8 +20,10 @@ BUSY_TIMEOUT_S = 30.0
 class Ledger:
     """One database, many short transactions.
 
-    Writing transactions start with ``BEGIN IMMEDIATE``: SQLAlchemy's default lets two connections read the same row and the later one
-    overwrite the earlier without any error. ``synchronous=FULL`` makes a commit mean what C-STORE Success means: it survives the power cord.
+    Writing transactions start with ``BEGIN IMMEDIATE``: SQLAlchemy's default lets two connections read the same row
+        and the later one
+    overwrite the earlier without any error. ``synchronous=FULL`` makes a commit mean what C-STORE Success means: it
+    survives the power cord.
     """
 
     def __init__(self, url: str) -> None:
@@ -79,7 +81,9 @@ class Ledger:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=32)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=32
+    )
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
@@ -95,8 +99,12 @@ def _mapped() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise Transient(f"the database cannot be used at the moment: {error.orig}", code="database-unavailable") from error
+        raise Transient(
+            f"the database cannot be used at the moment: {error.orig}", code="database-unavailable"
+        ) from error
     except DatabaseError as error:
         if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-            raise Permanent(f"the database is damaged: {error.orig}; restore it from a backup", code="database-damaged") from error
+            raise Permanent(
+                f"the database is damaged: {error.orig}; restore it from a backup", code="database-damaged"
+            ) from error
         raise

@@ -1,7 +1,7 @@
 """Files that are visible only when they are whole, and survive the power cord once they are.
 
-Layout below the storage root: ``incoming/`` (being received), ``images/``, ``quarantine/`` (refused bytes with their reason in the ledger),
-``documents/`` (finished reports).
+Layout below the storage root: ``incoming/`` (being received), ``images/``, ``quarantine/`` (refused bytes with their
+reason in the ledger), ``documents/`` (finished reports).
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class FileStore:
             ) from error
 
     def clear_incoming(self) -> None:
-        """Forget what an earlier receiver was in the middle of; none of it was acknowledged, so the senders still have it."""
+        """Forget what an earlier receiver was in the middle of; none of it was acknowledged, so the senders still
+        have it."""
         for leftover in self.incoming.iterdir():
             with contextlib.suppress(OSError):
                 leftover.unlink()
@@ -86,7 +87,8 @@ class FileStore:
         return str(target.relative_to(self.root))
 
     def put_document(self, content: bytes, name: str) -> str:
-        """Write a finished document durably and return its relative path. Writing the same name again replaces it whole."""
+        """Write a finished document durably and return its relative path. Writing the same name again replaces it
+        whole."""
         target = self.root / "documents" / name
         temporary = self.incoming / f"document-{uuid.uuid4().hex}"
         temporary.write_bytes(content)
@@ -109,9 +111,13 @@ class FileStore:
                 file.seek(offset)
                 actual = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise Permanent(f"{relative} cannot be read ({error.strerror}); restore it from a backup", code="file-lost") from error
+            raise Permanent(
+                f"{relative} cannot be read ({error.strerror}); restore it from a backup", code="file-lost"
+            ) from error
         if actual != digest:
-            raise Permanent(f"{relative} has changed since it was written; restore it from a backup", code="file-damaged")
+            raise Permanent(
+                f"{relative} has changed since it was written; restore it from a backup", code="file-damaged"
+            )
         return path
 
     def _adopt(self, source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, cast, func, select, String
+from sqlalchemy import Connection, String, and_, cast, func, select
 
 from agent.store.schema import delivery, document, event, instance, job, reading, refusal, study, study_revision
 
@@ -39,9 +39,13 @@ def studies(view: Connection, *, limit: int = 100, only: Sequence[str] = ()) -> 
 
 def _line(view: Connection, row: Any) -> StudyLine:
     uid = row.study_instance_uid
-    images = view.execute(select(func.count(func.distinct(instance.c.sop_instance_uid))).where(instance.c.study_instance_uid == uid)).scalar_one()
+    images = view.execute(
+        select(func.count(func.distinct(instance.c.sop_instance_uid))).where(instance.c.study_instance_uid == uid)
+    ).scalar_one()
     about = view.execute(
-        select(study_revision.c.study).where(study_revision.c.study_instance_uid == uid, study_revision.c.number == row.revision)
+        select(study_revision.c.study).where(
+            study_revision.c.study_instance_uid == uid, study_revision.c.number == row.revision
+        )
     ).scalar()
     counts = view.execute(
         select(delivery.c.state, func.count())
@@ -50,7 +54,9 @@ def _line(view: Connection, row: Any) -> StudyLine:
         .where(study_revision.c.study_instance_uid == uid)
         .group_by(delivery.c.state)
     )
-    errors = view.execute(select(job.c.error).where(_jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)).scalar()
+    errors = view.execute(
+        select(job.c.error).where(_jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)
+    ).scalar()
     return StudyLine(
         uid,
         row.state,
@@ -116,9 +122,9 @@ def refusals(view: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
 def backlog(view: Connection) -> list[dict[str, Any]]:
     """Jobs by kind, lane and state, with the time of the oldest."""
     rows = view.execute(
-        select(job.c.kind, job.c.lane, job.c.state, func.count().label("count"), func.min(job.c.created_at).label("oldest")).group_by(
-            job.c.kind, job.c.lane, job.c.state
-        )
+        select(
+            job.c.kind, job.c.lane, job.c.state, func.count().label("count"), func.min(job.c.created_at).label("oldest")
+        ).group_by(job.c.kind, job.c.lane, job.c.state)
     )
     return [dict(r._mapping) for r in rows]
 
@@ -141,10 +147,14 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
         return select(job.c.id).where(job.c.kind == kind, job.c.key == cast(key, String)).exists()
 
     missing: list[tuple[str, str, str]] = []
-    growing = select(study.c.study_instance_uid).where(study.c.state == "receiving", ~has_job("assemble", study.c.study_instance_uid))
+    growing = select(study.c.study_instance_uid).where(
+        study.c.state == "receiving", ~has_job("assemble", study.c.study_instance_uid)
+    )
     missing += [("assemble", str(u), "") for u in view.execute(growing).scalars()]
     newest = study_revision.join(
-        study, (study.c.study_instance_uid == study_revision.c.study_instance_uid) & (study.c.revision == study_revision.c.number)
+        study,
+        (study.c.study_instance_uid == study_revision.c.study_instance_uid)
+        & (study.c.revision == study_revision.c.number),
     )
     unread = (
         select(study_revision.c.id)
@@ -162,6 +172,8 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
         .where(document.c.id.is_(None), ~has_job("report", study_revision.c.id))
     )
     missing += [("report", str(i), "") for i in view.execute(unreported).scalars()]
-    unsent = select(delivery.c.id, delivery.c.destination).where(delivery.c.state == "waiting", ~has_job("deliver", delivery.c.id))
+    unsent = select(delivery.c.id, delivery.c.destination).where(
+        delivery.c.state == "waiting", ~has_job("deliver", delivery.c.id)
+    )
     missing += [("deliver", str(r.id), str(r.destination)) for r in view.execute(unsent)]
     return missing

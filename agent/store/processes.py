@@ -13,7 +13,8 @@ from agent.store.schema import process
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """One role: ``receive``, ``read`` or ``office``; state ``starting``, ``loading``, ``ready``, ``failed`` or ``stopped``, with words."""
+    """One role: ``receive``, ``read`` or ``office``; state ``starting``, ``loading``, ``ready``, ``failed`` or
+    ``stopped``, with words."""
 
     role: str
     pid: int

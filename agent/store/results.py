@@ -14,10 +14,12 @@ from agent.store.schema import delivery, document, reading, study, study_revisio
 
 @dataclass(frozen=True, slots=True)
 class StoredReading:
-    """How one revision was read. `provenance` and `findings` are JSON forms of the dataclasses in `structured_report.content`.
+    """How one revision was read. `provenance` and `findings` are JSON forms of the dataclasses in
+    `structured_report.content`.
 
     Attributes:
-        reply: exactly what the model wrote; `reasoning` and `draft` are the parts of it that are reported, as normalised text.
+        reply: exactly what the model wrote; `reasoning` and `draft` are the parts of it that are reported, as
+            normalised text.
         notes: sentences for the reader about rendering and reading.
         seconds: wall time of rendering and reading.
     """
@@ -101,7 +103,8 @@ def supersede_undelivered(tx: Connection, study_instance_uid: str, before_revisi
 
 
 def change_hold(tx: Connection, study_instance_uid: str, *, hold: bool) -> list[tuple[int, str]]:
-    """Hold back, or release, what a study has not delivered yet; returns (delivery id, destination) of each that changed."""
+    """Hold back, or release, what a study has not delivered yet; returns (delivery id, destination) of each that
+    changed."""
     before, after = ("waiting", "held") if hold else ("held", "waiting")
     changed = tx.execute(
         update(delivery)
@@ -142,7 +145,7 @@ def outgoing(view: Connection, delivery_id: int) -> Outgoing:
     """The delivery of that id; it must exist."""
     row = view.execute(
         select(
-            delivery.c.id,
+            delivery.c.id.label("delivery_id"),
             delivery.c.destination,
             delivery.c.state,
             delivery.c.attempts,
@@ -152,15 +155,15 @@ def outgoing(view: Connection, delivery_id: int) -> Outgoing:
             document.c.path,
             document.c.digest,
             study_revision.c.study_instance_uid,
-            study_revision.c.number,
-            study.c.state,
+            study_revision.c.number.label("revision"),
+            study.c.state.label("study_state"),
         )
         .join(document, document.c.id == delivery.c.document_id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
         .join(study, study.c.study_instance_uid == study_revision.c.study_instance_uid)
         .where(delivery.c.id == delivery_id)
     ).one()
-    return Outgoing(*row)
+    return Outgoing(**row._mapping)
 
 
 def attempt_failed(
@@ -191,10 +194,13 @@ def delivered(tx: Connection, delivery_id: int, *, words: str, now: datetime) ->
 
 
 def try_again(tx: Connection, study_instance_uid: str, *, now: datetime) -> list[tuple[int, str]]:
-    """Make parked deliveries of a study due at once and bring waiting ones forward; returns (delivery id, destination) of each."""
+    """Make parked deliveries of a study due at once and bring waiting ones forward; returns (delivery id,
+    destination) of each."""
     changed = tx.execute(
         update(delivery)
-        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state.in_(("parked", "waiting")))
+        .where(
+            delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state.in_(("parked", "waiting"))
+        )
         .values(state="waiting", next_try_at=now, finished_at=None, created_at=now)
         .returning(delivery.c.id, delivery.c.destination)
     )

@@ -53,7 +53,9 @@ study = Table(
     "study",
     metadata,
     Column("study_instance_uid", String(64), primary_key=True),
-    Column("state", String(24), nullable=False),  # receiving | assembled | read | abstained | not-analysed | needs-attention
+    Column(
+        "state", String(24), nullable=False
+    ),  # receiving | assembled | read | abstained | not-analysed | needs-attention
     Column("reason", String(64), nullable=False, default=""),
     Column("explanation", Text, nullable=False, default=""),
     Column("first_received_at", Moment, nullable=False),
@@ -174,7 +176,9 @@ refusal = Table(
     Column("reason", String(64), nullable=False),
     Column("comment", Text, nullable=False),
     Column("sop_instance_uid", String(64), nullable=False, default=""),
-    Column("path", Text, nullable=False, default=""),  # the bytes in quarantine, relative to the storage root; empty when not kept
+    Column(
+        "path", Text, nullable=False, default=""
+    ),  # the bytes in quarantine, relative to the storage root; empty when not kept
 )
 
 event = Table(
@@ -199,7 +203,9 @@ job = Table(
     Column("state", String(8), nullable=False),  # waiting | running | parked
     Column("priority", Integer, nullable=False, default=0),
     Column("run_at", Moment, nullable=False),
-    Column("rank_at", Moment, nullable=False),  # run_at moved earlier by priority: the order of service, which ages by itself
+    Column(
+        "rank_at", Moment, nullable=False
+    ),  # run_at moved earlier by priority: the order of service, which ages by itself
     Column("claims", Integer, nullable=False, default=0),
     Column("failures", Integer, nullable=False, default=0),
     Column("fence", Integer, nullable=False, default=0),

@@ -14,7 +14,8 @@ from agent.store.schema import event, image_use, instance, open_study, study, st
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """The newest version of one instance of a study. `facts` is the JSON of `InstanceFacts`, `path` is relative to the storage root."""
+    """The newest version of one instance of a study. `facts` is the JSON of `InstanceFacts`, `path` is relative to
+    the storage root."""
 
     instance_id: int
     sop_instance_uid: str
@@ -98,7 +99,9 @@ def newest_revision(view: Connection, study_instance_uid: str) -> Revision | Non
 def revision(view: Connection, revision_id: int) -> Revision:
     """The revision of that id; it must exist."""
     c = study_revision.c
-    row = view.execute(select(c.id, c.study_instance_uid, c.number, c.set_key, c.study).where(c.id == revision_id)).one()
+    row = view.execute(
+        select(c.id, c.study_instance_uid, c.number, c.set_key, c.study).where(c.id == revision_id)
+    ).one()
     return Revision(*row)
 
 
@@ -125,7 +128,7 @@ def images_of_revision(view: Connection, revision_id: int) -> tuple[tuple[Stored
         .where(u.revision_id == revision_id)
         .order_by(c.sop_instance_uid)
     )  # fmt: skip
-    return tuple((StoredImage(*row[:8]), Use(row[0], *row[8:])) for row in rows)
+    return tuple((StoredImage(*row[:8]), Use(row.id, row.used, row.role, row.reason, row.explanation)) for row in rows)
 
 
 def add_revision(

@@ -1,7 +1,8 @@
 """The durable queue for one box: a table, enqueued in the caller's transaction.
 
-A job is claimed under a lease that its worker keeps alive; when the worker dies, the lease ends and another claims the job. Every claim raises the
-job's *fence*: a worker that lost its lease finds that out when it completes, and its transaction is rolled back. At most one job of a kind and key waits.
+A job is claimed under a lease that its worker keeps alive; when the worker dies, the lease ends and another claims
+the job. Every claim raises the job's *fence*: a worker that lost its lease finds that out when it completes, and its
+transaction is rolled back. At most one job of a kind and key waits.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.clock import Clock
@@ -25,7 +26,8 @@ PRIORITY_STEP = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job. `claims` counts how often it was handed out, this time included; `failures` how often a worker said that it failed."""
+    """A claimed job. `claims` counts how often it was handed out, this time included; `failures` how often a worker
+    said that it failed."""
 
     id: int
     kind: str
@@ -78,7 +80,11 @@ class Queue:
                 )
                 .returning(table)
             ).first()
-        return None if row is None else Job(row.id, row.kind, row.lane, row.key, row.fence, row.claims, row.failures, row.error)
+        return (
+            None
+            if row is None
+            else Job(row.id, row.kind, row.lane, row.key, row.fence, row.claims, row.failures, row.error)
+        )
 
     def heartbeat(self, jobs: Sequence[Job]) -> None:
         """Keep the leases of running jobs alive."""
@@ -90,12 +96,14 @@ class Queue:
                 tx.execute(update(table).where(_held(held)).values(lease_until=until))
 
     def complete(self, tx: Connection, job: Job) -> None:
-        """Finish the job in the transaction that writes its result. Raises `LeaseLost`, so that the result is rolled back too."""
+        """Finish the job in the transaction that writes its result. Raises `LeaseLost`, so that the result is rolled
+        back too."""
         if tx.execute(delete(table).where(_held(job))).rowcount != 1:
             raise LeaseLost(job)
 
     def postpone(self, tx: Connection, job: Job, run_at: datetime, *, failed: bool = False, error: str = "") -> None:
-        """Put the job back to run at that time, or drop it when another of the same key waits already. Raises `LeaseLost`."""
+        """Put the job back to run at that time, or drop it when another of the same key waits already. Raises
+        `LeaseLost`."""
         other = select(table.c.id).where(table.c.kind == job.kind, table.c.key == job.key, table.c.state == "waiting")
         if tx.execute(other).first() is not None:
             self.complete(tx, job)
@@ -119,13 +127,16 @@ class Queue:
     def park(self, tx: Connection, job: Job, error: str) -> None:
         """Keep the job where an operator sees it; only `preread retry` moves it. Raises `LeaseLost`."""
         changed = tx.execute(
-            update(table).where(_held(job)).values(state="parked", owner="", lease_until=None, error=error, failures=table.c.failures + 1)
+            update(table)
+            .where(_held(job))
+            .values(state="parked", owner="", lease_until=None, error=error, failures=table.c.failures + 1)
         )
         if changed.rowcount != 1:
             raise LeaseLost(job)
 
     def release_own(self) -> int:
-        """End the leases of an earlier process of the same owner. Call only while holding the role's lock: then it is dead."""
+        """End the leases of an earlier process of the same owner. Call only while holding the role's lock: then it is
+        dead."""
         with self._ledger.begin() as tx:
             done = tx.execute(
                 update(table)
@@ -136,9 +147,17 @@ class Queue:
 
 
 def enqueue(
-    tx: Connection, kind: str, key: str, *, now: datetime, run_at: datetime | None = None, lane: str = "", priority: int = 0
+    tx: Connection,
+    kind: str,
+    key: str,
+    *,
+    now: datetime,
+    run_at: datetime | None = None,
+    lane: str = "",
+    priority: int = 0,
 ) -> None:
-    """Add a job in the caller's transaction. When one of the same kind and key waits already, only its time is moved to `run_at`."""
+    """Add a job in the caller's transaction. When one of the same kind and key waits already, only its time is moved
+    to `run_at`."""
     due = run_at or now
     rank = due - priority * PRIORITY_STEP
     statement = upsert(table).values(
@@ -154,12 +173,13 @@ def enqueue(
 
 
 def revive(tx: Connection, kind: str, key: str, *, now: datetime, lane: str = "") -> None:
-    """Run a parked or missing job again, from a clean slate; a waiting one runs at once, a running one is left alone."""
+    """Run a parked or missing job again, from a clean slate; a waiting one runs at once, a running one is left
+    alone."""
     tx.execute(delete(table).where(table.c.kind == kind, table.c.key == key, table.c.state == "parked"))
     enqueue(tx, kind, key, now=now, lane=lane)
 
 
-def _held(job: Job) -> object:
+def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 

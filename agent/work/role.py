@@ -26,7 +26,8 @@ READY_LINE = "ready"
 
 
 class RoleLock:
-    """An advisory lock on a file below the storage root: the kernel lets go of it when the process dies, however it dies."""
+    """An advisory lock on a file below the storage root: the kernel lets go of it when the process dies, however it
+    dies."""
 
     def __init__(self, root: Path, role: str) -> None:
         self._path = root / f"{role}.lock"
@@ -41,12 +42,15 @@ class RoleLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Permanent(
-                f"another process has the role {self._role} in {self._path.parent}; stop it first, or give this one a storage.root of its own",
+                f"another process has the role {self._role} in {self._path.parent}; stop it first, "
+                "or give this one a storage.root of its own",
                 code="role-taken",
             ) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -54,7 +58,9 @@ class RoleLock:
 class Heart:
     """Beats for the process and for the jobs it has under lease."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, role: str, queue: Queue, running: Running, stop: threading.Event) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, role: str, queue: Queue, running: Running, stop: threading.Event
+    ) -> None:
         self._ledger, self._clock, self._role = ledger, clock, role
         self._queue, self._running, self._stop = queue, running, stop
         self._log = structlog.get_logger()
@@ -81,7 +87,8 @@ class Heart:
 
 
 def stop_when_asked(stop: threading.Event, *, supervised: bool) -> None:
-    """Set `stop` on SIGTERM and SIGINT, and, for a supervised child, when the supervisor's end of standard input closes."""
+    """Set `stop` on SIGTERM and SIGINT, and, for a supervised child, when the supervisor's end of standard input
+    closes."""
 
     def asked(_signal: int, _frame: object) -> None:
         stop.set()

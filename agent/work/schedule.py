@@ -1,4 +1,5 @@
-"""The clock of the line. A tick only enqueues or tidies; nothing is ever done because of a tick that was not already in the ledger."""
+"""The clock of the line. A tick only enqueues or tidies; nothing is ever done because of a tick that was not already
+in the ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ RECONCILE_S = 60
 
 
 class Schedule:
-    """Ticks of the office. One process has one scheduler, in memory: two on one job store would run every tick twice."""
+    """Ticks of the office. One process has one scheduler, in memory: two on one job store would run every tick
+    twice."""
 
     def __init__(self, ledger: Ledger, files: FileStore, clock: Clock) -> None:
         self._ledger, self._files, self._clock = ledger, files, clock
@@ -37,14 +39,17 @@ class Schedule:
         self._scheduler.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._scheduler.shutdown(wait=True)
 
     def reconcile(self) -> int:
         """Enqueue what should be in the queue and is not; returns how much that was.
 
-        Every stage enqueues the next one in its own transaction, so this finds nothing, unless somebody repaired the database by hand or restored it
-        from a backup. It is the difference between "cannot happen" and "is noticed when it does".
+        Every stage enqueues the next one in its own transaction, so this finds nothing, unless somebody repaired the
+        database by hand or restored it from a backup. It is the difference between "cannot happen" and "is noticed
+        when it does".
         """
         now = self._clock.now()
         try:
@@ -58,5 +63,7 @@ class Schedule:
         if missing:
             self._log.error("work without a job was enqueued", count=len(missing))
         if not self._files.has_room():
-            self._log.error("free space is below the reserve; images are answered A700", free_bytes=self._files.free_bytes())
+            self._log.error(
+                "free space is below the reserve; images are answered A700", free_bytes=self._files.free_bytes()
+            )
         return len(missing)

@@ -1,4 +1,5 @@
-"""A hard deadline for work that cannot be interrupted: native code that hangs takes its process with it, and the supervisor starts another."""
+"""A hard deadline for work that cannot be interrupted: native code that hangs takes its process with it, and the
+supervisor starts another."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
 """The worker loop: claim a job, let its stage do it, and decide what a failure means.
 
-A stage finishes its own job, in the transaction that writes its result. What reaches this loop as an exception was not finished: `Transient` is
-tried again later, `Permanent` is parked where `preread studies` shows it, anything else is our defect and treated as transient, a bounded number of times.
+A stage finishes its own job, in the transaction that writes its result. What reaches this loop as an exception was
+not finished: `Transient` is tried again later, `Permanent` is parked where `preread studies` shows it, anything else
+is our defect and treated as transient, a bounded number of times.
 """
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 
 import structlog
 
@@ -53,7 +53,16 @@ class Worker(threading.Thread):
     """One thread that works off one kind of job in one lane, one job at a time."""
 
     def __init__(
-        self, *, ledger: Ledger, queue: Queue, clock: Clock, kind: str, stage: Stage, running: Running, stop: threading.Event, lane: str = ""
+        self,
+        *,
+        ledger: Ledger,
+        queue: Queue,
+        clock: Clock,
+        kind: str,
+        stage: Stage,
+        running: Running,
+        stop: threading.Event,
+        lane: str = "",
     ) -> None:
         super().__init__(name=f"{kind}{':' + lane if lane else ''}", daemon=True)
         self._ledger, self._queue, self._clock = ledger, queue, clock
@@ -88,7 +97,9 @@ class Worker(threading.Thread):
                 self._again(job, error)
             except Exception as error:  # noqa: BLE001  process edge: our defect; the study stays in the queue, then visibly parked
                 self._log.error("stage failed", job=job.id, error_type=type(error).__name__, exc_info=True)
-                defect = PrereadError(f"internal error ({type(error).__name__}); see the log of this process", code="internal")
+                defect = PrereadError(
+                    f"internal error ({type(error).__name__}); see the log of this process", code="internal"
+                )
                 if job.failures + 1 >= DEFECTS_TOLERATED:
                     self._park(job, defect)
                 else:

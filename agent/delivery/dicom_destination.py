@@ -1,0 +1,73 @@
+"""A PACS as destination: the Structured Report by C-STORE, as Comprehensive 3D SR or, where only that is taken, as
+Comprehensive SR."""
+
+from __future__ import annotations
+
+from pydicom import dcmread
+
+from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.errors import Permanent, Transient
+from dicom_nodes import scu
+from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
+from dicom_nodes.roles import Peer
+from dicom_nodes.scu import AssociationRejected, Candidate, NoAcceptedContext, NodeError
+from dicom_nodes.status import Disposition, classify
+from structured_report.sr import as_comprehensive_sr
+
+
+class DicomDestination:
+    """Stores reports in a peer. The SOP Instance UID is the same on every resend, so a peer that has it already is
+    told nothing new."""
+
+    def __init__(self, name: str, peer: Peer, *, own_ae_title: str, timeout_s: float) -> None:
+        self._name, self._peer, self._own, self._timeout = name, peer, own_ae_title, timeout_s
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def accepts(self, kind: str) -> bool:
+        return kind == "sr"
+
+    def send(self, document: OutgoingDocument) -> Receipt:
+        if not self.accepts(document.kind):
+            raise Permanent(f"{self._name}: a DICOM destination takes no {document.kind}", code="not-accepted")
+        forms = [
+            Candidate(COMPREHENSIVE_3D_SR, lambda: dcmread(document.path)),
+            Candidate(COMPREHENSIVE_SR, lambda: as_comprehensive_sr(dcmread(document.path))),
+        ]
+        try:
+            sop_class, status, comment = scu.store_first_accepted(
+                self._peer, forms, own_ae_title=self._own, timeout_s=self._timeout
+            )
+        except NodeError as error:
+            raise self._mapped(error) from error
+        words = f"{status:04X}{' ' + comment if comment else ''}"
+        disposition = classify(status)
+        if disposition is Disposition.ACCEPTED:
+            form = "Comprehensive 3D SR" if sop_class == COMPREHENSIVE_3D_SR else "Comprehensive SR"
+            return Receipt(f"{words} as {form}")
+        if disposition is Disposition.TRY_AGAIN:
+            raise Transient(f"{self._name} answered {words}", code=f"status-{status:04x}")
+        raise Permanent(f"{self._name} refused the report: {words}", code=f"status-{status:04x}")
+
+    def probe(self) -> Receipt:
+        try:
+            answer = scu.echo(self._peer, own_ae_title=self._own, timeout_s=self._timeout)
+        except NodeError as error:
+            raise self._mapped(error) from error
+        return Receipt(f"C-ECHO {answer.status:04X}")
+
+    def _mapped(self, error: NodeError) -> Transient | Permanent:
+        words = f"{self._name}: {error}"
+        if isinstance(error, NoAcceptedContext):
+            return Permanent(
+                f"{words}; the peer must be set up to store Structured Reports", code="no-presentation-context"
+            )
+        if isinstance(error, AssociationRejected) and not error.transient:
+            # A person has to enter our AE title there, and may do so any moment: tried again until the report is too
+            # old.
+            return Transient(f"{words}; is our AE title {self._own} known there?", code="association-rejected")
+        return Transient(
+            words, code="association-rejected" if isinstance(error, AssociationRejected) else "peer-unreachable"
+        )

@@ -1,0 +1,74 @@
+"""A folder as destination: every document as a file that is visible only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from pathlib import Path
+
+from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.errors import Permanent, Transient
+
+_SUFFIX = {"sr": ".dcm", "oru": ".hl7"}
+
+
+class FolderDestination:
+    """Writes ``<identifier>.dcm`` and ``<identifier>.hl7``; the same document again replaces the file with the same
+    bytes."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder = name, folder
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def accepts(self, kind: str) -> bool:
+        return kind in _SUFFIX
+
+    def send(self, document: OutgoingDocument) -> Receipt:
+        if not self.accepts(document.kind):
+            raise Permanent(f"{self._name}: a folder takes no {document.kind}", code="not-accepted")
+        target = self._folder / f"{document.identifier}{_SUFFIX[document.kind]}"
+        temporary = self._folder / f".{target.name}.{uuid.uuid4().hex}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(document.path.read_bytes(), temporary)
+            temporary.replace(target)
+        except OSError as error:
+            raise _mapped(self._name, self._folder, error) from error
+        finally:
+            _forget(temporary)
+        return Receipt(f"written to {target.name}")
+
+    def probe(self) -> Receipt:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            probe = self._folder / f".probe.{uuid.uuid4().hex}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise _mapped(self._name, self._folder, error) from error
+        return Receipt(f"{self._folder} can be written")
+
+    @staticmethod
+    def _write(content: bytes, path: Path) -> None:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder itself is not reachable; a hidden file may stay, which nobody reads
+
+
+def _mapped(name: str, folder: Path, error: OSError) -> Transient:
+    """Everything about a folder can be mended without changing the document, so it is tried again until it is too
+    old."""
+    code = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "folder-unwritable"
+    return Transient(f"{name}: {folder} cannot be written ({error.strerror})", code=code)

@@ -1,0 +1,123 @@
+"""MLLP as client (HL7 Minimal Lower Layer Protocol, release 1): one message, one acknowledgement, in step.
+
+A frame is VT, the message, FS CR. Acknowledgements are matched by MSA-2, never by order. After any doubt the
+connection is closed: a stream that is out of step would give the next message the last one's answer.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from agent.hl7.ack import Ack, NotAnAck, parse_ack
+
+START, END, CR = b"\x0b", b"\x1c", b"\x0d"
+MAX_FRAME = 1 << 20
+_STEP = 65536
+
+
+class TransportFault(Exception):
+    """Nothing is known about what the receiver did: the same bytes must be sent again."""
+
+
+class MllpClient:
+    """A connection that is kept between messages and opened again when it was lost. Not for several threads."""
+
+    def __init__(self, host: str, port: int, *, timeout_s: float) -> None:
+        self._address, self._timeout = (host, port), timeout_s
+        self._socket: socket.socket | None = None
+        self._buffer = b""
+
+    def send(self, message: bytes, control_id: str) -> Ack:
+        """Send a message and return the acknowledgement whose MSA-2 is its control id.
+
+        Args:
+            message: UTF-8, segments ended by CR, no frame.
+
+        Raises:
+            TransportFault: refused, silent, lost, or an answer that is not HL7.
+            ValueError: the message holds framing characters.
+        """
+        if START in message or END in message:
+            raise ValueError("an HL7 message must not hold VT or FS")
+        try:
+            return self._exchange(message, control_id)
+        except NotAnAck as error:
+            self.close()
+            raise TransportFault(
+                f"{self._who()} answered with something that is not an acknowledgement: {error}"
+            ) from error
+        except TimeoutError as error:
+            self.close()
+            raise TransportFault(f"{self._who()} did not acknowledge within {self._timeout:.0f} s") from error
+        except OSError as error:
+            self.close()
+            raise TransportFault(f"{self._who()}: {error.strerror or error}") from error
+        except TransportFault:
+            self.close()
+            raise
+
+    def probe(self) -> None:
+        """Open a connection and close it. Raises `TransportFault`."""
+        try:
+            socket.create_connection(self._address, timeout=self._timeout).close()
+        except OSError as error:
+            raise TransportFault(f"{self._who()}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Give the connection up; the next message opens another."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._buffer = None, b""
+
+    def _exchange(self, message: bytes, control_id: str) -> Ack:
+        connection = self._connected()
+        connection.settimeout(self._timeout)
+        connection.sendall(START + message + END + CR)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            ack = parse_ack(self._frame(connection, deadline))
+            if ack.control_id == control_id:
+                return ack  # others are late answers to earlier messages
+
+    def _connected(self) -> socket.socket:
+        if self._socket is not None and _went_away(self._socket):
+            self.close()
+        if self._socket is None:
+            self._socket = socket.create_connection(self._address, timeout=self._timeout)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._socket
+
+    def _frame(self, connection: socket.socket, deadline: float) -> bytes:
+        """The next frame. Noise before VT is dropped; a missing CR after FS is put up with."""
+        while True:
+            start = self._buffer.find(START)
+            self._buffer = self._buffer[start:] if start >= 0 else b""
+            end = self._buffer.find(END)
+            if end >= 0:
+                body, self._buffer = self._buffer[1:end], self._buffer[end + 1 :]
+                return body
+            if len(self._buffer) > MAX_FRAME:
+                raise TransportFault(f"{self._who()} sends an acknowledgement without an end")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
+            piece = connection.recv(_STEP)
+            if not piece:
+                raise TransportFault(f"{self._who()} closed the connection before it acknowledged")
+            self._buffer += piece
+
+    def _who(self) -> str:
+        return f"{self._address[0]}:{self._address[1]}"
+
+
+def _went_away(connection: socket.socket) -> bool:
+    """Whether the peer closed the connection, or said something unasked, since the last message."""
+    connection.settimeout(0.0)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
