@@ -49,8 +49,14 @@ def evidence_dataset(image: Dataset) -> Dataset:
     header.StudyTime = valid_time(str(header.get("StudyTime") or "")) or None
     header.PatientBirthDate = valid_date(str(header.get("PatientBirthDate") or ""))
     header.PatientSex = valid_sex(str(header.get("PatientSex") or ""))
+    header.ReferringPhysicianName = _with_caret(str(header.get("ReferringPhysicianName") or ""))
     header.file_meta = copy.deepcopy(getattr(image, "file_meta", None)) or Dataset()
     return header
+
+
+def _with_caret(name: str) -> str:
+    """A name of one component, with the delimiter that tells it from the retired free form; trailing delimiters mean nothing (PS3.5 6.2.1.1)."""
+    return f"{name}^" if name and "^" not in name and "=" not in name else name
 
 
 def _element(image: Dataset, keyword: str) -> object:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.uid import JPEGExtended12Bit
 
 from agent.imaging.decode import EXIT_TOO_LARGE, EXIT_UNDECODABLE
 
@@ -17,10 +21,8 @@ def main(path: str, memory_bytes: int) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
-    from pydicom import dcmread
-
     try:
-        stored = dcmread(path).pixel_array
+        stored = _stored(path)
         if stored.ndim != 2 or stored.dtype.kind not in "iu":
             sys.stderr.write(f"shape {stored.shape}, {stored.dtype}")
             return EXIT_UNDECODABLE
@@ -31,6 +33,26 @@ def main(path: str, memory_bytes: int) -> int:
         sys.stderr.write(type(error).__name__)
         return EXIT_TOO_LARGE if "bad_alloc" in str(error) else EXIT_UNDECODABLE
     return 0
+
+
+def _stored(path: str) -> NDArray[Any]:
+    image = dcmread(path)
+    if image.file_meta.TransferSyntaxUID == JPEGExtended12Bit and image.BitsStored > 8:
+        return _twelve_bit_jpeg(path, image.Rows, image.Columns)
+    stored: NDArray[Any] = image.pixel_array
+    return stored
+
+
+def _twelve_bit_jpeg(path: str, rows: int, columns: int) -> NDArray[Any]:
+    """JPEG Extended with 12 bits a sample: pydicom hands it to no library, GDCM decodes it."""
+    import gdcm
+
+    reader = gdcm.ImageReader()
+    reader.SetFileName(path)
+    if not reader.Read():
+        raise ValueError("GDCM cannot read the file")
+    buffer = reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape")
+    return np.frombuffer(buffer, "<u2").reshape(rows, columns)
 
 
 if __name__ == "__main__":

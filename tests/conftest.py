@@ -1,0 +1,47 @@
+"""What all tests share. With CI=true a skipped test is a failure: a test that did not run has shown nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.model.checkpoints import tiny_checkpoint
+from tests.support.site import Site
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-rounds", type=int, default=4, help="how many random kills the fault campaign makes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is a failure with CI=true: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """The tiny checkpoint, made once; several test processes wait for one another."""
+    return tiny_checkpoint()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site in a folder of its own; whatever it started is stopped."""
+    made = Site(tmp_path / "site")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def preread() -> list[str]:
+    """The command as a user starts it."""
+    return [str(Path(sys.executable).parent / "preread")]
