@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 # No attribute kept here is longer by the standard (PS3.5 6.2: LO 64, PN 5 x 64), so that no identifier is ever cut.
 MAX_TEXT = 1024
@@ -74,7 +75,7 @@ class InstanceFacts:
 
     def to_json(self) -> str:
         """The facts as one JSON object."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> InstanceFacts:
@@ -87,6 +88,10 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
+_IN_ITEMS = (
+    "CodeValue", "LongCodeValue", "CodingSchemeDesignator", "CodeMeaning", "RequestedProcedureID",
+    "ScheduledProcedureStepID", "RequestedProcedureCodeSequence",
+)  # fmt: skip
 KEYWORDS = (
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
     "Modality", "Rows", "Columns",
@@ -102,6 +107,7 @@ KEYWORDS = (
     "RequestAttributesSequence", "ProcedureCodeSequence",
     "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
 )  # fmt: skip
+_TAG_OF = {k: BaseTag(t) for k in (*KEYWORDS, *_IN_ITEMS) if (t := tag_for_keyword(k)) is not None}
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
 
 
@@ -158,8 +164,11 @@ def facts_of(header: Dataset) -> InstanceFacts:
 
 
 def _value(header: Dataset, keyword: str) -> Any:
+    tag = _TAG_OF[keyword]
+    if tag not in header:
+        return None
     try:
-        return header.get(keyword)
+        return header[tag].value
     except Exception:  # noqa: BLE001  a value pydicom cannot convert (wrong VR, unknown character set) counts as absent
         return None
 

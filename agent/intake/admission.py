@@ -45,8 +45,8 @@ class Committer:
     A commit waits for the disk; images that arrive on other associations meanwhile share the next one (group commit).
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, quiet: timedelta) -> None:
-        self._ledger, self._clock, self._quiet = ledger, clock, quiet
+    def __init__(self, ledger: Ledger, files: FileStore, clock: Clock, quiet: timedelta) -> None:
+        self._ledger, self._files, self._clock, self._quiet = ledger, files, clock, quiet
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -81,6 +81,7 @@ class Committer:
 
     def _commit(self, batch: list[_Pending]) -> None:
         try:
+            self._files.sync_names(p.arrival.path for p in batch)
             with self._ledger.begin() as tx:
                 written = arrivals.record(tx, [p.arrival for p in batch], now=self._clock.now(), quiet=self._quiet)
             for pending, ok in zip(batch, written, strict=True):
@@ -91,6 +92,7 @@ class Committer:
         except Exception as error:  # noqa: BLE001  process edge: nothing of the batch is written, every sender gets A700 and keeps its image
             for pending in batch:
                 pending.error = PrereadError(f"{type(error).__name__} while committing", code="ledger-failed")
+                pending.error.__cause__ = error
         finally:
             for pending in batch:
                 pending.done.set()
@@ -103,7 +105,7 @@ class Admission:
         self._node = settings.node
         self._peers = tuple(p.peer() for p in settings.peers)
         self._ledger, self._files, self._clock = ledger, files, clock
-        self._committer = Committer(ledger, clock, timedelta(seconds=settings.intake.quiet_time_s))
+        self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_at: dict[tuple[str, str, str], float] = {}
 
@@ -188,7 +190,7 @@ class Admission:
         while (version := self._version(received, facts, path)) is not None:
             path = path or self._files.keep_image(
                 spooled.path,
-                study_instance_uid=facts.study_instance_uid,
+                day=f"{self._clock.now():%Y%m%d}",
                 sop_instance_uid=facts.sop_instance_uid,
                 digest=spooled.digest,
             )
@@ -235,7 +237,7 @@ class Admission:
 
     def _not_kept(self, received: _Received, error: Exception) -> StoreAnswer:
         code = error.code if isinstance(error, PrereadError) else "internal"
-        self._log.error("image not kept", reason=code, error_type=type(error).__name__, exc_info=error)
+        self._log.error("image not kept", reason=code, error_type=type(error.__cause__ or error).__name__, exc_info=error.__cause__ or error)
         self._write_refusal(
             _refusal(
                 received.association,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import instance, open_study, refusal, study
-from agent.work.queue import enqueue
+from agent.work.queue import enqueue_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,33 @@ class Kept:
     study_instance_uid: str
 
 
+_c = instance.c
+_KEPT = (
+    select(_c.version, _c.digest, _c.path, _c.data_set_offset, _c.transfer_syntax_uid, _c.study_instance_uid)
+    .where(_c.sop_instance_uid == bindparam("uid"))
+    .order_by(_c.version)
+)
+
+
 def kept_versions(view: Connection, sop_instance_uid: str) -> tuple[Kept, ...]:
     """Every kept version of that instance, oldest first."""
-    c = instance.c
-    rows = view.execute(
-        select(c.version, c.digest, c.path, c.data_set_offset, c.transfer_syntax_uid, c.study_instance_uid)
-        .where(c.sop_instance_uid == sop_instance_uid)
-        .order_by(c.version)
-    )
-    return tuple(Kept(*row) for row in rows)
+    return tuple(Kept(*row) for row in view.execute(_KEPT, {"uid": sop_instance_uid}))
+
+
+# Statements are built once: building them costs more than running them, and every image runs each of them.
+_GROWS = upsert(study).values(
+    study_instance_uid=bindparam("uid"),
+    state="receiving",
+    first_received_at=bindparam("now"),
+    last_received_at=bindparam("now"),
+    revision=0,
+)
+_STUDY_GROWS = _GROWS.on_conflict_do_update(
+    index_elements=["study_instance_uid"],
+    set_={"last_received_at": _GROWS.excluded.last_received_at, "state": _GROWS.excluded.state},
+)
+_STUDY_IS_OPEN = upsert(open_study).on_conflict_do_nothing()
+_INSTANCE = upsert(instance).on_conflict_do_nothing()
 
 
 def record(tx: Connection, arrivals: Sequence[Arrival], *, now: datetime, quiet: timedelta) -> list[bool]:
@@ -63,44 +81,20 @@ def record(tx: Connection, arrivals: Sequence[Arrival], *, now: datetime, quiet:
         For each arrival whether it was written; False when another association wrote the same version of the same
         instance first.
     """
-    for uid in {a.study_instance_uid for a in arrivals}:
-        tx.execute(
-            upsert(study)
-            .values(study_instance_uid=uid, state="receiving", first_received_at=now, last_received_at=now, revision=0)
-            .on_conflict_do_update(
-                index_elements=["study_instance_uid"], set_={"last_received_at": now, "state": "receiving"}
-            )
-        )
-        enqueue(tx, "assemble", uid, now=now, run_at=now + quiet)
-    for association_id, uid in {(a.association_id, a.study_instance_uid) for a in arrivals}:
-        tx.execute(
-            upsert(open_study).values(association_id=association_id, study_instance_uid=uid).on_conflict_do_nothing()
-        )
+    uids = sorted({a.study_instance_uid for a in arrivals})
+    tx.execute(_STUDY_GROWS, [{"uid": uid, "now": now} for uid in uids])
+    enqueue_all(tx, "assemble", uids, now=now, run_at=now + quiet)
+    opened = sorted({(a.association_id, a.study_instance_uid) for a in arrivals})
+    tx.execute(_STUDY_IS_OPEN, [{"association_id": a, "study_instance_uid": uid} for a, uid in opened])
     return [_record_one(tx, a, now) for a in arrivals]
 
 
 def _record_one(tx: Connection, arrival: Arrival, now: datetime) -> bool:
-    written = tx.execute(
-        upsert(instance)
-        .values(
-            sop_instance_uid=arrival.sop_instance_uid,
-            version=arrival.version,
-            study_instance_uid=arrival.study_instance_uid,
-            series_instance_uid=arrival.series_instance_uid,
-            sop_class_uid=arrival.sop_class_uid,
-            transfer_syntax_uid=arrival.transfer_syntax_uid,
-            digest=arrival.digest,
-            size=arrival.size,
-            data_set_offset=arrival.data_set_offset,
-            path=arrival.path,
-            calling_ae_title=arrival.calling_ae_title,
-            address=arrival.address,
-            received_at=now,
-            facts=arrival.facts,
-        )
-        .on_conflict_do_nothing()
-    )
-    return written.rowcount == 1
+    row = {field: getattr(arrival, field) for field in _COLUMNS}
+    return tx.execute(_INSTANCE, {**row, "received_at": now}).rowcount == 1
+
+
+_COLUMNS = tuple(f.name for f in fields(Arrival) if f.name != "association_id")
 
 
 def association_closed(tx: Connection, association_id: str) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.errors import Permanent, Transient
@@ -63,22 +64,31 @@ class FileStore:
         """Free space for this user on the root's file system, bytes."""
         return shutil.disk_usage(self.root).free
 
-    def keep_image(self, received: Path, *, study_instance_uid: str, sop_instance_uid: str, digest: str) -> str:
-        """Make a received file durable under its final name and return that name.
+    def keep_image(self, received: Path, *, day: str, sop_instance_uid: str, digest: str) -> str:
+        """Give a received file its final name and return that name. The bytes are durable then; the name is after
+        :meth:`sync_names`.
 
         Args:
-            received: a file in `incoming`; the UIDs must have been validated, they become names.
+            received: a file in `incoming`; the UID must have been validated, it becomes a name.
+            day: YYYYMMDD; the images of one day share a folder, so that one fsync makes many names durable.
             digest: sha256 hex of the data set; part of the name, so that another version never overwrites this one.
         """
-        target = self.image_path(study_instance_uid, sop_instance_uid, digest)
-        if received.exists():  # not so when an earlier try of the same call gave it its name already
-            self._adopt(received, target)
+        target = self.root / "images" / day / f"{sop_instance_uid}-{digest[:16]}.dcm"
+        try:
+            self._make_folder(target.parent)
+            _sync_file(received)
+            received.replace(target)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
         return str(target.relative_to(self.root))
 
-    def image_path(self, study_instance_uid: str, sop_instance_uid: str, digest: str) -> Path:
-        """Where an image of that study and digest lies."""
-        shard = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
-        return self.root / "images" / shard / study_instance_uid / f"{sop_instance_uid}-{digest[:16]}.dcm"
+    def sync_names(self, paths: Iterable[str]) -> None:
+        """Make the names of files durable, with one fsync for each folder."""
+        try:
+            for folder in {str(Path(path).parent) for path in paths}:
+                _sync_folder(self.root / folder)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
 
     def quarantine(self, received: Path, day: str) -> str:
         """Keep refused bytes under a name of their own and return it."""
@@ -120,11 +130,15 @@ class FileStore:
             )
         return path
 
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _sync_folder(folder.parent)
+
     def _adopt(self, source: Path, target: Path) -> None:
         try:
-            if not target.parent.is_dir():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _sync_folder(target.parent.parent)
+            self._make_folder(target.parent)
             _sync_file(source)
             source.replace(target)
             _sync_folder(target.parent)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.clock import Clock
@@ -146,6 +146,40 @@ class Queue:
             return int(done.rowcount)
 
 
+_WANTED = upsert(table).values(
+    kind=bindparam("kind"),
+    lane=bindparam("lane"),
+    key=bindparam("key"),
+    state="waiting",
+    priority=bindparam("priority"),
+    run_at=bindparam("run_at"),
+    rank_at=bindparam("rank_at"),
+    created_at=bindparam("created_at"),
+)
+_ENQUEUE = _WANTED.on_conflict_do_update(
+    index_elements=[table.c.kind, table.c.key],
+    index_where=text("state = 'waiting'"),
+    set_={"run_at": _WANTED.excluded.run_at, "rank_at": _WANTED.excluded.rank_at},
+)
+
+
+def enqueue_all(
+    tx: Connection,
+    kind: str,
+    keys: Sequence[str],
+    *,
+    now: datetime,
+    run_at: datetime | None = None,
+    lane: str = "",
+    priority: int = 0,
+) -> None:
+    """Add a job for each key in the caller's transaction. When one of the same kind and key waits already, only its
+    time is moved to `run_at`."""
+    due = run_at or now
+    common = {"kind": kind, "lane": lane, "priority": priority, "run_at": due, "created_at": now}
+    tx.execute(_ENQUEUE, [{**common, "key": key, "rank_at": due - priority * PRIORITY_STEP} for key in keys])
+
+
 def enqueue(
     tx: Connection,
     kind: str,
@@ -156,20 +190,8 @@ def enqueue(
     lane: str = "",
     priority: int = 0,
 ) -> None:
-    """Add a job in the caller's transaction. When one of the same kind and key waits already, only its time is moved
-    to `run_at`."""
-    due = run_at or now
-    rank = due - priority * PRIORITY_STEP
-    statement = upsert(table).values(
-        kind=kind, lane=lane, key=key, state="waiting", priority=priority, run_at=due, rank_at=rank, created_at=now
-    )
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c.kind, table.c.key],
-            index_where=table.c.state == "waiting",
-            set_={"run_at": due, "rank_at": rank},
-        )
-    )
+    """Add one job, as :func:`enqueue_all` does."""
+    enqueue_all(tx, kind, [key], now=now, run_at=run_at, lane=lane, priority=priority)
 
 
 def revive(tx: Connection, kind: str, key: str, *, now: datetime, lane: str = "") -> None:
@@ -183,4 +205,4 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 
-__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "revive"]
+__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "revive"]
