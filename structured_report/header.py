@@ -55,7 +55,8 @@ def evidence_dataset(image: Dataset) -> Dataset:
 
 
 def _with_caret(name: str) -> str:
-    """A name of one component, with the delimiter that tells it from the retired free form; trailing delimiters mean nothing (PS3.5 6.2.1.1)."""
+    """A name of one component, with the delimiter that tells it from the retired free form; a trailing delimiter means
+    nothing else (PS3.5 6.2.1.1)."""
     return f"{name}^" if name and "^" not in name and "=" not in name else name
 
 

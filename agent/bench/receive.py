@@ -1,7 +1,8 @@
-"""How fast images are received and made durable: this agent against Orthanc and DCMTK's storescp, in the same run, on the same disk, by the same sender.
+"""How fast images are received and made durable: this agent against Orthanc and DCMTK's storescp, in the same run, on
+the same disk, by the same sender.
 
-The sender is DCMTK's storescu, one process an association. Every receiver starts empty and alone. What is counted is the time until the last sender has its
-last Success; afterwards the receiver must really hold every image.
+The sender is DCMTK's storescu, one process an association. Every receiver starts empty and alone. What is counted is
+the time until the last sender has its last Success; afterwards the receiver must really hold every image.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from agent.demo.site import free_port
 from agent.errors import Permanent
 
 STORESCU, STORESCP = Path("/usr/bin/storescu"), Path("/usr/bin/storescp")
-ORTHANC = next((p for p in (Path("/usr/sbin/Orthanc"), Path("/usr/bin/Orthanc")) if p.exists()), Path("/usr/sbin/Orthanc"))
+ORTHANC = next(
+    (p for p in (Path("/usr/sbin/Orthanc"), Path("/usr/bin/Orthanc")) if p.exists()), Path("/usr/sbin/Orthanc")
+)
 AGENT = "preread"
 IMAGES_PER_STUDY = 2
 _CALLING, _CALLED = "BENCH", "PREREAD"
@@ -34,7 +37,8 @@ _CALLING, _CALLED = "BENCH", "PREREAD"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: so many images of that many rows and columns (2 bytes a pixel), spread over so many associations."""
+    """What is sent: so many images of that many rows and columns (2 bytes a pixel), spread over so many
+    associations."""
 
     name: str
     rows: int
@@ -50,7 +54,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Median over the rounds. `peak_mb`: the receiver's greatest resident set, 10^6 bytes. `ratio`: how many times as fast we are."""
+    """Median over the rounds. `peak_mb`: the receiver's greatest resident set, 10^6 bytes. `ratio`: how many times as
+    fast we are."""
 
     load: str
     associations: int
@@ -89,7 +94,9 @@ def run(work: Path, *, rounds: int, scale: float, say: Callable[[str], None]) ->
     if not STORESCU.exists():
         raise Permanent("the measurement needs DCMTK's storescu: apt-get install dcmtk", code="peer-missing")
     receivers = {AGENT: _preread, "Orthanc": _orthanc, "storescp": _storescp}
-    installed = [n for n, path in ((AGENT, Path(sys.executable)), ("Orthanc", ORTHANC), ("storescp", STORESCP)) if path.exists()]
+    installed = [
+        n for n, path in ((AGENT, Path(sys.executable)), ("Orthanc", ORTHANC), ("storescp", STORESCP)) if path.exists()
+    ]
     seconds: dict[tuple[Load, str], list[float]] = {}
     peaks: dict[tuple[Load, str], list[float]] = {}
     for load in loads(scale):
@@ -113,15 +120,15 @@ def _summary(load: Load, name: str, seconds: float, ours: float, peak: float) ->
     )
 
 
-def _measure(
-    folder: Path, start: Callable[[Path], object], films: Sequence[Path], load: Load
-) -> tuple[float, float]:
+def _measure(folder: Path, start: Callable[[Path], object], films: Sequence[Path], load: Load) -> tuple[float, float]:
     folder.mkdir()
     try:
         with start(folder) as running:  # type: ignore[attr-defined]
             _until(lambda: _listens(running.port), "the receiver listens")
             took = _send(running.port, films)
-            _until(lambda: running.held() >= load.images, f"the receiver holds {load.images} images, not {running.held()}")
+            _until(
+                lambda: running.held() >= load.images, f"the receiver holds {load.images} images, not {running.held()}"
+            )
             return took, _peak_mb(running.pid)
     finally:
         shutil.rmtree(folder)
@@ -131,7 +138,20 @@ def _send(port: int, folders: Sequence[Path]) -> float:
     started = time.monotonic()
     senders = [
         subprocess.Popen(
-            [STORESCU, "-R", "-pdu", "131072", "-aet", _CALLING, "-aec", _CALLED, "+sd", "127.0.0.1", str(port), str(folder)],
+            [
+                STORESCU,
+                "-R",
+                "-pdu",
+                "131072",
+                "-aet",
+                _CALLING,
+                "-aec",
+                _CALLED,
+                "+sd",
+                "127.0.0.1",
+                str(port),
+                str(folder),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )

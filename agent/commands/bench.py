@@ -19,7 +19,9 @@ def bench() -> None:
 @bench.command()
 @click.option("--rounds", default=3, show_default=True, help="Every load so often; the median counts.")
 @click.option("--scale", default=1.0, show_default=True, help="More or fewer images.")
-@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Where to receive; the disk that is measured. Default: a temporary folder.")
+@click.option(
+    "--work", type=click.Path(path_type=Path, file_okay=False), help="Where to receive, on the disk to be measured."
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None:
     """Send 10 MB and 128 kB images over 1 and 8 associations to this agent, to Orthanc and to storescp.
@@ -35,7 +37,9 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
     if as_json:
         print_json([asdict(m) for m in measured])
         return
-    click.echo(f"{'image':>7} {'assoc.':>6}  {'receiver':10} {'images/s':>9} {'MB/s':>8} {'peak RSS':>9}  {'we are':>9}")
+    click.echo(
+        f"{'image':>7} {'assoc.':>6}  {'receiver':10} {'images/s':>9} {'MB/s':>8} {'peak RSS':>9}  {'we are':>9}"
+    )
     for m in measured:
         ours = "" if m.receiver == "preread" else f"{m.ratio:.1f} x"
         click.echo(

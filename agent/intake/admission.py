@@ -237,7 +237,8 @@ class Admission:
 
     def _not_kept(self, received: _Received, error: Exception) -> StoreAnswer:
         code = error.code if isinstance(error, PrereadError) else "internal"
-        self._log.error("image not kept", reason=code, error_type=type(error.__cause__ or error).__name__, exc_info=error.__cause__ or error)
+        cause = error.__cause__ or error
+        self._log.error("image not kept", reason=code, error_type=type(cause).__name__, exc_info=cause)
         self._write_refusal(
             _refusal(
                 received.association,

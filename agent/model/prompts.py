@@ -29,5 +29,6 @@ FINDINGS_REASONING = Prompt("findings-reasoning", "Write an example findings sec
 
 
 def chat_text(pictures: str, prompt: str) -> str:
-    """The chat exactly as the family is trained on it: system, the pictures in order, then the text, and the assistant's turn."""
+    """The chat exactly as the family is trained on it: system, the pictures in order, then the text, and the
+    assistant's turn."""
     return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{pictures}{prompt}<|im_end|>\n<|im_start|>assistant\n"

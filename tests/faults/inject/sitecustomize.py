@@ -1,6 +1,8 @@
-"""Loaded by every Python process that has this folder on PYTHONPATH: SIGKILL before or after the first commit of one place.
+"""Loaded by every Python process that has this folder on PYTHONPATH: SIGKILL before or after the first commit of one
+place.
 
-FAULT_PLACE: module and function that lead to the commit. FAULT_WHEN: ``before`` or ``after``. FAULT_LOG: where it is written down.
+FAULT_PLACE: module and function that lead to the commit. FAULT_WHEN: ``before`` or ``after``. FAULT_LOG: where it is
+written down.
 """
 
 import os
