@@ -262,8 +262,8 @@ class _Session(threading.Thread):
                 rejection.source,
                 rejection.diagnostic,
             )
-            self._wire.reject(request)
             self._receiver.refused(association, rejection.reason)
+            self._wire.reject(request)
             return None
         try:
             self._wire.accept(self._answer(request))

@@ -205,7 +205,8 @@ def test_children_do_not_outlive_a_supervisor_that_was_killed(site: Site) -> Non
 def test_the_fault_injection_itself_kills(site: Site) -> None:
     """The campaign would pass for the wrong reason if nobody ever died."""
     environment = dict(os.environ) | {
-        "PYTHONPATH": str(INJECT), "FAULT_PLACE": "agent.service.open_store", "FAULT_WHEN": "before", "FAULT_LOG": str(site.folder / "deaths"),
+        "PYTHONPATH": str(INJECT), "FAULT_PLACE": "agent.service.open_store", "FAULT_WHEN": "before",
+        "FAULT_LOG": str(site.folder / "deaths"),
     }  # fmt: skip
     done = subprocess.run(
         site.command("serve", "--role", "office"), env=environment, capture_output=True, timeout=60, check=False

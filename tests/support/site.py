@@ -58,9 +58,8 @@ class Site:
         self.peer("sender", SENDER, 11999, ["send"])
 
     def peer(self, name: str, ae_title: str, port: int, may: Sequence[str], host: str = "127.0.0.1") -> Site:
-        self._tables.append(
-            f"[[peers]]\nname = {json.dumps(name)}\nae_title = {json.dumps(ae_title)}\nhost = {json.dumps(host)}\nport = {port}\nmay = {json.dumps(list(may))}\n"
-        )
+        values = {"name": name, "ae_title": ae_title, "host": host, "port": port, "may": list(may)}
+        self._tables.append("[[peers]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()))
         return self._write()
 
     def destination(self, **values: Any) -> Site:

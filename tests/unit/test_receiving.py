@@ -1,0 +1,371 @@
+"""What a sender gets back, and what becomes of the bytes (PS3.4 Table B.2-1): nothing is lost, nothing is taken that should not be."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import Dataset, dcmread
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+from pynetdicom import AE, build_context
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import P_DATA
+
+from agent.clock import SystemClock
+from agent.imaging.headers import locate_data_set
+from agent.intake.admission import Admission
+from agent.service import open_store
+from agent.settings import Settings
+from agent.store import overview, studies
+from dicom_nodes import scu
+from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, VERIFICATION, storage_contexts
+from dicom_nodes.roles import Peer
+from dicom_nodes.scp import StorageSCP
+from tests.support.films import rg1, save, small_image
+from tests.support.site import until
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+class Node:
+    """The receiver of the program in this process, with its real ledger and files."""
+
+    def __init__(self, root: Path, *, reserve_gb: float = 0.0, max_associations: int = 4) -> None:
+        self.settings = Settings(
+            node={"host": "127.0.0.1", "max_associations": max_associations},
+            peers=[
+                {"name": "s", "ae_title": "SENDER", "host": "127.0.0.1", "may": ["send"]},
+                {"name": "elsewhere", "ae_title": "ELSEWHERE", "host": "192.0.2.7", "may": ["send"]},
+                {"name": "mute", "ae_title": "MUTE", "host": "127.0.0.1", "may": ["receive"]},
+            ],
+            storage={"root": root, "reserve_gb": reserve_gb},
+        )
+        self.ledger, self.files = open_store(self.settings)
+        self.admission = Admission(self.settings, self.ledger, self.files, SystemClock())
+        self.admission.start()
+        self.scp = StorageSCP(
+            self.admission,
+            host="127.0.0.1",
+            port=0,
+            contexts=storage_contexts(secondary_capture=False),
+            max_associations=max_associations,
+            network_timeout_s=5.0,
+        )
+        self.scp.start()
+
+    def stop(self) -> None:
+        self.scp.stop(2.0)
+        self.admission.close()
+        self.ledger.close()
+
+    def refusals(self) -> list[dict[str, Any]]:
+        with self.ledger.read() as view:
+            return overview.refusals(view)
+
+    def images(self, study: str) -> tuple[studies.StoredImage, ...]:
+        with self.ledger.read() as view:
+            return studies.images_of(view, study)
+
+    def associate(
+        self,
+        calling: str = "SENDER",
+        called: str = "PREREAD",
+        sop_class: str = COMPUTED_RADIOGRAPHY,
+        syntax: str = ExplicitVRLittleEndian,
+    ) -> Association:
+        ae = AE(ae_title=calling)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+        contexts = [build_context(sop_class, syntax), build_context(VERIFICATION)]
+        return ae.associate("127.0.0.1", self.scp.port, ae_title=called, contexts=contexts)
+
+    def send(
+        self,
+        data_set: bytes,
+        *,
+        instance: str,
+        sop_class: str = COMPUTED_RADIOGRAPHY,
+        syntax: str = ExplicitVRLittleEndian,
+    ) -> tuple[int, str]:
+        """Send exactly these bytes as a data set; returns status and Error Comment."""
+        association = self.associate(syntax=syntax)
+        assert association.is_established
+        request = C_STORE()
+        request.MessageID, request.Priority = 1, 2
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class, instance
+        request.DataSet = BytesIO(data_set)
+        with alone(association):
+            context_id = association.accepted_contexts[0].context_id
+            association.dimse.send_msg(request, context_id)
+            if not data_set:  # pynetdicom sends no fragment then, not even an empty one
+                empty = P_DATA()
+                empty.presentation_data_value_list = [[context_id, b"\x02"]]
+                association.dul.send_pdu(empty)
+            _, answer = association.dimse.get_msg(block=True)
+        association.release()
+        assert answer is not None, "no answer"
+        return int(answer.Status), str(answer.ErrorComment or "")
+
+    def send_image(self, image: Dataset, **changes: Any) -> tuple[int, str]:
+        return self.send(
+            encoded(image), instance=changes.pop("instance", image.get("SOPInstanceUID", "1.2.3")), **changes
+        )
+
+
+@contextmanager
+def alone(association: Association) -> Iterator[None]:
+    """Keep pynetdicom's own thread from taking the answer."""
+    association._reactor_checkpoint.clear()
+    until(lambda: association._is_paused, seconds=10, what="pynetdicom's reactor rests")
+    yield
+    association._reactor_checkpoint.set()
+
+
+def encoded(image: Dataset) -> bytes:
+    buffer = BytesIO()
+    plain = Dataset(image)
+    dcmwrite(buffer, plain, implicit_vr=False, little_endian=True)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(tmp_path / "node")
+    yield made
+    made.stop()
+
+
+def test_success_means_the_very_bytes_are_on_disk_and_in_the_ledger(node: Node) -> None:
+    image = small_image()
+    data_set = encoded(image)
+    assert node.send(data_set, instance=image.SOPInstanceUID) == (0x0000, "")
+    (kept,) = node.images(image.StudyInstanceUID)
+    content = node.files.path(kept.path).read_bytes()
+    assert content[kept.data_set_offset :] == data_set
+    assert kept.digest == hashlib.sha256(data_set).hexdigest()
+    assert dcmread(node.files.path(kept.path)).PixelData == image.PixelData
+    assert not list(node.files.incoming.iterdir())
+
+
+def test_an_echo_is_answered(node: Node) -> None:
+    association = node.associate()
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "reason"),
+    [
+        ("SENDER", "WRONG", "called-ae-title-not-recognised"),
+        ("STRANGER", "PREREAD", "calling-ae-title-not-recognised"),
+        ("ELSEWHERE", "PREREAD", "calling-address-not-recognised"),
+        ("MUTE", "PREREAD", "peer-may-not-send"),
+    ],
+)
+def test_a_stranger_is_rejected_and_the_administrator_sees_why(
+    node: Node, calling: str, called: str, reason: str
+) -> None:
+    association = node.associate(calling=calling, called=called)
+    assert association.is_rejected
+    assert association.acceptor.primitive.result_source == 1
+    (refusal,) = node.refusals()
+    assert (refusal["what"], refusal["reason"], refusal["calling_ae_title"]) == ("association", reason, calling)
+
+
+def test_a_sop_class_that_is_not_ours_gets_no_presentation_context(node: Node) -> None:
+    association = node.associate(sop_class=CT)
+    assert [str(c.abstract_syntax) for c in association.accepted_contexts] == [VERIFICATION]
+    association.release()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"StudyInstanceUID": None}, 0xC000, "uid-missing"),
+        ({"SeriesInstanceUID": None}, 0xC000, "uid-missing"),
+        ({"SOPInstanceUID": None}, 0xC000, "uid-missing"),
+        ({"StudyInstanceUID": "1." + "2" * 63}, 0xC000, "uid-too-long"),
+        ({"SOPInstanceUID": "1.2.840." + "9" * 57}, 0xC000, "uid-too-long"),
+        ({"StudyInstanceUID": "1.2.03"}, 0xC000, "uid-invalid"),
+        ({"StudyInstanceUID": "../../etc"}, 0xC000, "uid-invalid"),
+        ({"SOPClassUID": CT}, 0xA900, "sop-class-differs"),
+        ({"PixelData": None}, 0xC000, "truncated"),
+        ({"Rows": 5000}, 0xC000, "truncated"),
+    ],
+)
+def test_a_data_set_that_cannot_be_trusted_is_refused_and_quarantined(
+    node: Node, changes: dict[str, object], status: int, reason: str
+) -> None:
+    image = small_image(**changes)
+    data_set = encoded(image)
+    announced = str(image.get("SOPInstanceUID", "1.2.3"))
+    answer, comment = node.send(data_set, instance=announced if len(announced) <= 64 else "1.2.3")
+    assert (answer, comment != "") == (status, True)
+    assert len(comment) <= 64
+    (refusal,) = node.refusals()
+    assert (refusal["reason"], refusal["status"]) == (reason, f"{status:04X}")
+    assert node.files.path(refusal["path"]).read_bytes().endswith(data_set), "what is refused is kept"
+    assert not list((node.settings.storage.root / "images").rglob("*.dcm"))
+
+
+def test_an_instance_uid_that_differs_between_command_and_data_set_is_refused(node: Node) -> None:
+    assert node.send_image(small_image(), instance="1.2.3.4.5")[0] == 0xA900
+
+
+@pytest.mark.parametrize("data_set", [b"", b"garbage that is not DICOM at all", b"\0" * 5000, os.urandom(4096)])
+def test_garbage_is_refused_and_quarantined(node: Node, data_set: bytes) -> None:
+    assert node.send(data_set, instance="1.2.3")[0] == 0xC000
+    (refusal,) = node.refusals()
+    assert node.files.path(refusal["path"]).read_bytes().endswith(data_set)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.9999))
+def test_a_data_set_cut_anywhere_never_gets_success(node: Node, share: float) -> None:
+    image = small_image()
+    data_set = encoded(image)
+    assert node.send(data_set[: int(len(data_set) * share)], instance=image.SOPInstanceUID)[0] == 0xC000
+    assert node.images(image.StudyInstanceUID) == ()
+
+
+@pytest.mark.parametrize("cut", [1, 8, 9, 5000, 4_000_000])
+def test_an_encapsulated_data_set_cut_anywhere_never_gets_success(node: Node, tmp_path: Path, cut: int) -> None:
+    film = rg1(tmp_path, JPEG2000Lossless)
+    header = dcmread(film, stop_before_pixels=True)
+    content = film.read_bytes()
+    data_set = content[locate_data_set(film).offset :]
+    assert node.send(data_set[:-cut], instance=header.SOPInstanceUID, syntax=JPEG2000Lossless)[0] == 0xC000
+    assert node.send(data_set, instance=header.SOPInstanceUID, syntax=JPEG2000Lossless)[0] == 0x0000
+
+
+def test_the_same_bytes_again_are_no_new_work(node: Node) -> None:
+    image = small_image()
+    assert node.send_image(image)[0] == 0x0000
+    assert node.send_image(image)[0] == 0x0000
+    assert len(node.images(image.StudyInstanceUID)) == 1
+    assert len(list((node.settings.storage.root / "images").rglob("*.dcm"))) == 1
+
+
+def test_other_pixels_under_the_same_uid_never_replace_the_first(node: Node) -> None:
+    image = small_image()
+    node.send_image(image)
+    other = copy.deepcopy(image)
+    other.PixelData = bytes(reversed(image.PixelData))
+    assert node.send_image(other)[0] == 0x0111
+    (kept,) = node.images(image.StudyInstanceUID)
+    assert dcmread(node.files.path(kept.path)).PixelData == image.PixelData
+    assert node.refusals()[0]["path"]
+
+
+def test_a_corrected_header_is_kept_as_a_second_version(node: Node) -> None:
+    image = small_image()
+    node.send_image(image)
+    image.AccessionNumber = "CORRECTED"
+    assert node.send_image(image)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    assert kept.version == 2
+    assert "CORRECTED" in kept.facts
+
+
+def test_the_disk_reserve_is_never_touched(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", reserve_gb=1e6)
+    try:
+        status, comment = node.send_image(small_image())
+        assert (status, "send again" in comment) == (0xA700, True)
+        assert node.refusals()[0]["reason"] == "disk-reserve"
+        assert not list(node.files.incoming.iterdir())
+    finally:
+        node.stop()
+
+
+def test_one_association_too_many_is_rejected_for_now_and_others_are_served(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", max_associations=2)
+    try:
+        held = [node.associate() for _ in range(2)]
+        third = node.associate()
+        assert third.is_rejected
+        assert third.acceptor.primitive.result == 2, "transient: come again"
+        held[0].release()
+        again = node.associate()
+        assert again.is_established
+        for association in (held[1], again):
+            association.release()
+    finally:
+        node.stop()
+
+
+def test_silent_connections_stop_nobody(node: Node) -> None:
+    silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(20)]
+    assert node.send_image(small_image())[0] == 0x0000
+    for connection in silent:
+        connection.close()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(noise=st.binary(max_size=300), kind=st.sampled_from([0, 1, 4, 5, 7, 9]))
+def test_noise_on_the_wire_never_takes_the_node_down(node: Node, noise: bytes, kind: int) -> None:
+    with socket.create_connection(("127.0.0.1", node.scp.port)) as connection:
+        connection.sendall(struct.pack(">BxI", kind, len(noise)) + noise)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(20)
+        while connection.recv(4096):
+            pass
+    association = node.associate()
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+
+
+def test_a_sender_that_dies_in_the_middle_leaves_nothing_behind(node: Node) -> None:
+    association = node.associate()
+    image = small_image(2000, 2000)
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = COMPUTED_RADIOGRAPHY, image.SOPInstanceUID
+    request.DataSet = BytesIO(encoded(image)[:500_000])
+    original = association.dul.send_pdu
+
+    def without_last(pdu: Any) -> None:
+        values = getattr(pdu, "presentation_data_value_list", None)
+        if values is None or values[-1][1][:1] != b"\x02":
+            original(pdu)
+
+    association.dul.send_pdu = without_last
+    with alone(association):
+        association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+    association.abort()
+    assert node.send_image(small_image())[0] == 0x0000
+    assert node.images(image.StudyInstanceUID) == ()
+    node.scp.stop(2.0)
+    assert not list(node.files.incoming.iterdir())
+
+
+def test_two_senders_of_the_same_image_at_once_make_one_image(node: Node) -> None:
+    image = small_image(400, 400)
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(node.send_image(image)[0])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [0x0000] * 4
+    assert len(node.images(image.StudyInstanceUID)) == 1
+
+
+def test_a_file_that_is_sent_by_our_own_scu_arrives_unchanged(node: Node, tmp_path: Path) -> None:
+    films = [save(small_image(SOPInstanceUID=generate_uid()), tmp_path / f"{n}.dcm") for n in range(3)]
+    peer = Peer("node", "PREREAD", "127.0.0.1", node.scp.port, frozenset())
+    results = scu.store(peer, films, own_ae_title="SENDER", timeout_s=10)
+    assert all(r.accepted for r in results)
