@@ -306,7 +306,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     model = settings.model
     if model.weights.startswith((".", "~", "/")):
         model = model.model_copy(update={"weights": str(base / Path(model.weights).expanduser())})
-    return settings.model_copy(update={"storage": storage, "destinations": destinations, "model": model})
+    database = settings.database
+    if database.url_file is not None:
+        database = database.model_copy(update={"url_file": base / database.url_file.expanduser()})
+    changed = {"storage": storage, "destinations": destinations, "model": model, "database": database}
+    return settings.model_copy(update=changed)
 
 
 def _unknown_environment() -> list[str]:

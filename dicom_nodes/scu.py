@@ -14,7 +14,7 @@ from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from dicom_nodes.contexts import UNCOMPRESSED, VERIFICATION, contexts_for
+from dicom_nodes.contexts import IMPLICIT_LE, UNCOMPRESSED, VERIFICATION, contexts_for
 from dicom_nodes.roles import Peer
 from dicom_nodes.status import Disposition, classify
 
@@ -146,8 +146,12 @@ def store_first_accepted(
 
 
 def _in_syntax(data_set: Dataset, transfer_syntax_uid: str) -> Dataset:
-    """pynetdicom encodes a data set as its file meta says; native syntaxes differ only in that."""
+    """The data set ready for a native transfer syntax. Every element is decoded first: one that is still as it was read
+    would be written in the encoding of the file."""
+    for _ in data_set.iterall():
+        pass
     data_set.file_meta.TransferSyntaxUID = transfer_syntax_uid
+    data_set.set_original_encoding(transfer_syntax_uid == IMPLICIT_LE, True)
     return data_set
 
 

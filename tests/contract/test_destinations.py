@@ -1,0 +1,288 @@
+"""Every destination keeps the same promises: a repeated send is harmless, a refusal is final, silence is not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pynetdicom import AE, evt
+
+from agent.delivery.dicom_destination import DicomDestination
+from agent.delivery.folder import FolderDestination
+from agent.delivery.hl7_destination import Hl7Destination
+from agent.delivery.protocol import Destination, OutgoingDocument
+from agent.demo.pacs import DemoPacs
+from agent.errors import Permanent, Transient
+from agent.hl7.listener import MllpListener, acknowledge
+from agent.hl7.mllp import CR, END, START
+from dicom_nodes.contexts import COMPREHENSIVE_SR
+from dicom_nodes.roles import Peer
+from structured_report.oru import encode_oru
+from structured_report.read_sr import read_narrative
+from structured_report.sr import encode_sr, file_bytes
+from tests.support.reports import images, preread
+from tests.support.site import free_port
+
+EVIDENCE = images()
+VALUE = preread(EVIDENCE)
+ORU = encode_oru(
+    VALUE, sending_application="A", sending_facility="B", receiving_application="C", receiving_facility="D"
+)
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> dict[str, OutgoingDocument]:
+    sr, oru = tmp_path / "sr.dcm", tmp_path / "oru.hl7"
+    sr.write_bytes(file_bytes(encode_sr(VALUE, EVIDENCE)))
+    oru.write_bytes(ORU)
+    uid = VALUE.study.study_instance_uid
+    return {
+        "sr": OutgoingDocument("sr", VALUE.sr_instance_uid, sr, uid),
+        "oru": OutgoingDocument("oru", VALUE.control_id, oru, uid),
+    }
+
+
+def peer(port: int) -> Peer:
+    return Peer("pacs", "PACS", "127.0.0.1", port, frozenset({"receive"}))
+
+
+def dicom(port: int, timeout: float = 5.0) -> DicomDestination:
+    return DicomDestination("to-pacs", peer(port), own_ae_title="PREREAD", timeout_s=timeout)
+
+
+@pytest.fixture(params=["dicom", "hl7", "folder"])
+def reachable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Destination, str, Callable[[], int]]]:
+    """A destination that works, the kind it takes, and how many results its other end holds."""
+    folder = tmp_path / "other-end"
+    if request.param == "dicom":
+        with DemoPacs(folder, ae_title="PACS") as pacs:
+            yield dicom(pacs.port), "sr", lambda: len(list(folder.iterdir()))
+    elif request.param == "hl7":
+        seen: set[bytes] = set()
+
+        def take(message: bytes) -> bytes:
+            seen.add(message.split(b"|")[9])
+            return acknowledge(message, application="RIS", facility="H")
+
+        with MllpListener(take) as ris:
+            yield Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5.0), "oru", lambda: len(seen)
+    else:
+        yield FolderDestination("copies", folder), "oru", lambda: len(list(folder.iterdir()))
+
+
+@pytest.fixture(params=["dicom", "hl7", "folder"])
+def dead(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Destination, str]:
+    if request.param == "dicom":
+        return dicom(free_port()), "sr"
+    if request.param == "hl7":
+        return Hl7Destination("to-ris", "127.0.0.1", free_port(), timeout_s=1.0), "oru"
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    return FolderDestination("copies", blocked / "below"), "sr"
+
+
+def test_sending_twice_leaves_one_result(
+    reachable: tuple[Destination, str, Callable[[], int]], documents: dict[str, OutgoingDocument]
+) -> None:
+    destination, kind, held = reachable
+    assert destination.probe().words
+    for _ in range(3):
+        assert destination.send(documents[kind]).words
+    assert held() == 1
+
+
+def test_what_is_not_taken_is_refused_for_good(
+    reachable: tuple[Destination, str, Callable[[], int]], documents: dict[str, OutgoingDocument]
+) -> None:
+    destination, _, _ = reachable
+    for kind, document in documents.items():
+        if not destination.accepts(kind):
+            with pytest.raises(Permanent):
+                destination.send(document)
+
+
+def test_nobody_there_is_worth_another_try(
+    dead: tuple[Destination, str], documents: dict[str, OutgoingDocument]
+) -> None:
+    destination, kind = dead
+    with pytest.raises(Transient):
+        destination.send(documents[kind])
+    with pytest.raises(Transient):
+        destination.probe()
+
+
+@pytest.fixture
+def pacs_that() -> Iterator[Callable[..., int]]:
+    """Starts a PACS that answers with a given status; returns its port."""
+    servers: list[Any] = []
+
+    def store(event: Any, answer: int) -> int:
+        assert read_narrative(event.dataset) == VALUE.narrative, "the words arrive in whatever syntax was agreed"
+        return answer
+
+    def start(answer: int, sop_classes: tuple[str, ...] = (COMPREHENSIVE_SR, "1.2.840.10008.5.1.4.1.1.88.34")) -> int:
+        ae = AE(ae_title="PACS")
+        for sop_class in sop_classes:
+            ae.add_supported_context(sop_class)
+        handlers = [(evt.EVT_C_STORE, store, [answer])]
+        servers.append(ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers))
+        return int(servers[-1].server_address[1])
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(0xA700, Transient), (0x0110, Transient), (0xA900, Permanent), (0xC000, Permanent), (0x0124, Permanent)],
+)
+def test_the_status_of_the_pacs_decides(
+    pacs_that: Callable[..., int], documents: dict[str, OutgoingDocument], status: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=f"{status:04X}"):
+        dicom(pacs_that(status)).send(documents["sr"])
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB007])
+def test_a_warning_of_the_pacs_means_that_it_has_the_report(
+    pacs_that: Callable[..., int], documents: dict[str, OutgoingDocument], status: int
+) -> None:
+    assert f"{status:04X}" in dicom(pacs_that(status)).send(documents["sr"]).words
+
+
+def test_a_pacs_without_3d_sr_gets_comprehensive_sr(
+    pacs_that: Callable[..., int], documents: dict[str, OutgoingDocument]
+) -> None:
+    port = pacs_that(0x0000, (COMPREHENSIVE_SR,))
+    assert dicom(port).send(documents["sr"]).words == "0000 as Comprehensive SR"
+
+
+def test_a_pacs_that_takes_no_reports_is_a_matter_for_a_person(
+    pacs_that: Callable[..., int], documents: dict[str, OutgoingDocument]
+) -> None:
+    with pytest.raises(Permanent, match="store Structured Reports"):
+        dicom(pacs_that(0x0000, ("1.2.840.10008.1.1",))).send(documents["sr"])
+
+
+Script = list[Callable[[socket.socket, bytes], None]]
+
+
+class FaultyRis:
+    """Answers the n-th message with the n-th of a list of functions; connections may come and go."""
+
+    def __init__(self, script: Script) -> None:
+        self.received: list[bytes] = []
+        self._script = list(script)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while self._script:
+            connection, _ = self._listener.accept()
+            with connection:
+                buffer = b""
+                try:
+                    while self._script and (piece := connection.recv(65536)):
+                        buffer += piece
+                        while END + CR in buffer and self._script:
+                            frame, _, buffer = buffer.partition(END + CR)
+                            self.received.append(frame[1:])
+                            self._script.pop(0)(connection, frame[1:])
+                except OSError:
+                    continue
+
+
+def framed(message: bytes) -> bytes:
+    return START + message + END + CR
+
+
+def ack(code: str, err: str = "", control_id: bytes | None = None) -> Callable[[socket.socket, bytes], None]:
+    def answer(connection: socket.socket, message: bytes) -> None:
+        identifier = message.split(b"|")[9] if control_id is None else control_id
+        body = (
+            b"MSH|^~\\&|RIS|H|A|B|20260103||ACK^R01^ACK|1|P|2.5.1\rMSA|"
+            + code.encode()
+            + b"|"
+            + identifier
+            + b"\r"
+            + err.encode()
+        )
+        connection.sendall(framed(body))
+
+    return answer
+
+
+def drop(connection: socket.socket, _message: bytes) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def half(connection: socket.socket, message: bytes) -> None:
+    connection.sendall(framed(b"MSH|^~\\&|RIS")[:8])
+    drop(connection, message)
+
+
+def noisy(connection: socket.socket, message: bytes) -> None:
+    body = b"MSH|^~\\&|RIS|H|A|B|20260103||ACK|1|P|2.3\nMSA|AA|" + message.split(b"|")[9] + b"\n"
+    connection.sendall(b"\r\n\x00noise" + START + body + END)
+
+
+def byte_by_byte(connection: socket.socket, message: bytes) -> None:
+    body = framed(b"MSH|^~\\&|RIS|H|A|B|20260103||ACK|1|P|2.3\rMSA|AA|" + message.split(b"|")[9] + b"\r")
+    for position in range(len(body)):
+        connection.sendall(body[position : position + 1])
+
+
+def stale_then_ours(connection: socket.socket, message: bytes) -> None:
+    ack("AA", control_id=b"OLD")(connection, message)
+    ack("AA")(connection, message)
+
+
+def silence(_connection: socket.socket, _message: bytes) -> None:
+    return
+
+
+ERR = "ERR||OBR^1^3|{}^words with a patient^HL70357|E\r"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (ack("AA"), "delivered"), (byte_by_byte, "delivered"), (noisy, "delivered"), (ack("CA"), "delivered"),
+        (stale_then_ours, "delivered"), (ack("AE", ERR.format(205)), "delivered"), (ack("AE"), Transient), (ack("AE", ERR.format(204)), Transient),
+        (ack("AE", ERR.format(207)), Transient), (ack("AR", ERR.format(206)), Transient), (ack("AE", ERR.format(101)), Permanent),
+        (ack("AR"), Permanent), (ack("CR"), Permanent), (ack("XX"), Permanent), (silence, Transient), (drop, Transient), (half, Transient),
+        (ack("AA", control_id=b"OLD"), Transient), (lambda c, m: c.sendall(framed(b"hello")), Transient),
+    ],
+)  # fmt: skip
+def test_what_the_ris_answers_decides(
+    answer: Callable[[socket.socket, bytes], None],
+    outcome: str | type[Exception],
+    documents: dict[str, OutgoingDocument],
+) -> None:
+    ris = FaultyRis([answer, ack("AA")])
+    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
+    if isinstance(outcome, str):
+        assert "MSA|" in destination.send(documents["oru"]).words
+    else:
+        with pytest.raises(outcome) as error:
+            destination.send(documents["oru"])
+        assert "patient" not in str(error.value), "what the peer quotes stays out of our words"
+        assert destination.send(documents["oru"]).words == f"MSA|AA|{VALUE.control_id}"
+        assert ris.received[0] == ris.received[1] == ORU, "the same bytes and the same MSH-10 on every resend"
+
+
+def test_a_connection_that_was_closed_between_messages_is_opened_again(documents: dict[str, OutgoingDocument]) -> None:
+    def answer_and_close(connection: socket.socket, message: bytes) -> None:
+        ack("AA")(connection, message)
+        connection.shutdown(socket.SHUT_WR)
+
+    ris = FaultyRis([answer_and_close, ack("AA")])
+    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)
+    for _ in range(2):
+        assert destination.send(documents["oru"]).words

@@ -1,0 +1,50 @@
+"""dciodvfy, dsrdump and PixelMed have nothing to say about our reports but what is known and explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from agent.demo.films import pydicom_data_file
+from structured_report.content import Narrative, Outcome
+from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
+from tests.support.reports import images, preread
+from tests.support.validators import complaints
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.mark.parametrize(
+    "form", ["comprehensive-3d", "comprehensive", "not-analysed", "abstained", "superseding", "rg1", "long"]
+)
+def test_a_report_is_valid(form: str, tmp_path: Path) -> None:
+    evidence = images()
+    value = preread(evidence)
+    if form in ("not-analysed", "abstained"):
+        value = preread(evidence, outcome=Outcome(form))
+    if form == "superseding":
+        value = preread(evidence, supersedes="2.25.42", guards=("the image was compressed with loss",))
+    if form == "rg1":
+        evidence = [dcmread(pydicom_data_file("RG1_UNCR.dcm"), stop_before_pixels=True)]
+        value = preread(evidence)
+    if form == "long":
+        value = preread(evidence, narrative=Narrative("≥ 2 findings\twith | ^ ~ \\ &\n" * 50, "", "x" * 40_000))
+    report = encode_sr(value, evidence)
+    if form == "comprehensive":
+        report = as_comprehensive_sr(report)
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(file_bytes(report))
+    assert complaints(path) == []
+
+
+def test_the_validators_find_a_broken_report(tmp_path: Path) -> None:
+    """They would pass for the wrong reason if they never complained."""
+    evidence = images()
+    report = encode_sr(preread(evidence), evidence)
+    del report.ContentSequence[0].ConceptNameCodeSequence
+    del report.PatientID
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(file_bytes(report))
+    assert complaints(path)

@@ -1,0 +1,211 @@
+"""What is said in the SR and in the ORU is the same, whatever the model, the patient's name or the header hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import hl7
+import pytest
+from hl7apy.parser import parse_message
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+
+from structured_report.content import BANNER, Narrative, Outcome, Patient, PreRead
+from structured_report.hl7_text import cap, escape, unescape
+from structured_report.oru import encode_oru
+from structured_report.read_sr import read_narrative
+from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
+from structured_report.text import MAX_NARRATIVE, from_dicom, normalise_text, one_line, to_dicom
+from tests.support.peers import text_of
+from tests.support.reports import FINDINGS, SOME_FINDINGS, TEXTS, images, preread
+
+EVIDENCE = images()
+slow = settings(max_examples=40, deadline=None)
+
+
+def oru(value: PreRead, status: str = "R") -> str:
+    return encode_oru(
+        value,
+        sending_application="PREREAD",
+        sending_facility="RAD",
+        receiving_application="RIS",
+        receiving_facility="HOSP",
+        status=status,  # type: ignore[arg-type]
+    ).decode("utf-8")
+
+
+@given(TEXTS)
+def test_normalised_text_is_fit_for_ut_and_stays_what_it_is(text: str) -> None:
+    once = normalise_text(text)
+    assert normalise_text(once) == once
+    assert all(c == "\n" or ord(c) >= 0x20 for c in once)
+    once.encode("utf-8")
+    assert from_dicom(to_dicom(once)) == once
+
+
+def test_a_runaway_text_is_cut_with_its_digest() -> None:
+    cut = normalise_text("word " * 20_000)
+    assert len(cut) <= MAX_NARRATIVE
+    assert re.search(r"\[truncated, sha256=[0-9a-f]{64}\]$", cut)
+    assert normalise_text(cut) == cut
+
+
+@given(TEXTS, st.booleans())
+def test_escaping_is_undone_by_unescaping(text: str, formatted: bool) -> None:
+    whole = normalise_text(text)
+    escaped = escape(whole, formatted=formatted)
+    assert not set(escaped) & set("|^&~\r\n")
+    assert unescape(escaped) == whole
+
+
+@given(TEXTS, st.integers(20, 60))
+def test_a_capped_text_is_never_cut_inside_an_escape(text: str, limit: int) -> None:
+    escaped = escape(normalise_text(text), formatted=True)
+    capped = cap(escaped, limit, "[cut]")
+    assert len(capped) <= max(limit, 0) or capped == escaped
+    assert capped.count("\\") % 2 == 0
+
+
+@slow
+@given(findings=TEXTS, reasoning=TEXTS, guard=TEXTS)
+def test_any_words_come_out_of_the_oru_as_they_went_in(findings: str, reasoning: str, guard: str) -> None:
+    value = preread(EVIDENCE, narrative=Narrative(findings, "", reasoning), guards=(guard,) if guard.strip() else ())
+    message = hl7.parse(oru(value))
+    bare = hl7.parse(oru(preread(EVIDENCE, narrative=Narrative(), guards=())))
+    expected = sum(bool(normalise_text(t)) for t in (findings, reasoning)) + bool(value.guards)
+    assert len(message) == len(bare) + expected, "a text never makes or swallows a segment"
+    assert text_of(message, "59776-5") == [t for t in [normalise_text(findings)] if t]
+    assert text_of(message, "REASONING") == [t for t in [normalise_text(reasoning)] if t]
+
+
+@slow
+@given(name=TEXTS, identifier=TEXTS, accession=TEXTS)
+def test_no_identifier_can_change_the_structure_of_the_message(name: str, identifier: str, accession: str) -> None:
+    value = preread(EVIDENCE, patient=Patient(identifier, "", name, "", ""))
+    value = replace(value, study=replace(value.study, order=replace(value.study.order, accession_number=accession)))
+    text = oru(value)
+    message = hl7.parse(text)
+    assert len(message) == len(hl7.parse(oru(preread(EVIDENCE))))
+    assert unescape(str(message.segment("OBR")[18])) == " ".join(normalise_text(accession).split())[:60]
+    wanted = " ".join(normalise_text(identifier).split())[:64]
+    assert unescape(str(message.segment("PID")[3]).split("^")[0]) == wanted
+
+
+def test_the_message_says_what_standards_ask_for() -> None:
+    message = hl7.parse(oru(preread(EVIDENCE)))
+    obr = message.segment("OBR")
+    assert (str(obr[25]), str(obr[18]), str(obr[2]), str(obr[3])) == ("R", "ACC0001", "PO1", "FO1")
+    assert str(obr[4]) == str(obr[44]) == "36643-5^XR Chest 2 Views^LN"
+    assert str(message.segment("ORC")[1]) == "RE"
+    assert str(message.segment("ORC")[5]) == "IP"
+    assert str(message.segment("MSH")[10]) == "PR0123456789ABCDEF01"
+    assert str(message.segment("MSH")[18]) == "UNICODE UTF-8"
+    assert {str(o[11]) for o in message.segments("OBX")} == {"R", "O"}
+    assert str(message.segment("PID")[5]) == "Müller^Jürgen"
+    assert BANNER in text_of(message, "121106")
+    assert parse_message(oru(preread(EVIDENCE))).validate()
+
+
+@pytest.mark.parametrize("status", ["F", "C", "", "r"])
+def test_a_final_result_cannot_be_sent(status: str) -> None:
+    with pytest.raises(ValueError, match="cannot be sent"):
+        oru(preread(EVIDENCE), status)
+
+
+def test_the_same_pre_read_is_the_same_bytes() -> None:
+    value = preread(EVIDENCE)
+    assert oru(value) == oru(value)
+    assert file_bytes(encode_sr(value, EVIDENCE)) == file_bytes(encode_sr(value, EVIDENCE))
+
+
+@slow
+@given(findings=TEXTS, reasoning=TEXTS, coded=SOME_FINDINGS)
+def test_any_words_come_out_of_the_sr_as_they_went_in(findings: str, reasoning: str, coded: tuple) -> None:  # type: ignore[type-arg]
+    value = preread(EVIDENCE, narrative=Narrative(findings, "", reasoning), findings=coded)
+    report = dcmread(BytesIO(file_bytes(encode_sr(value, EVIDENCE))))
+    assert read_narrative(report) == Narrative(normalise_text(findings), "", normalise_text(reasoning))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_no_report_can_look_final(outcome: Outcome) -> None:
+    report = encode_sr(preread(EVIDENCE, outcome=outcome), EVIDENCE)
+    assert (report.PreliminaryFlag, report.CompletionFlag, report.VerificationFlag) == (
+        "PRELIMINARY",
+        "COMPLETE",
+        "UNVERIFIED",
+    )
+    assert "VerifyingObserverSequence" not in report
+    assert report.SeriesDescription == "AI pre-read (unverified)"
+    assert BANNER in report.to_json()
+
+
+def test_identity_is_copied_unaltered_and_the_build_is_named() -> None:
+    report = encode_sr(preread(EVIDENCE), EVIDENCE)
+    for keyword in (
+        "PatientID",
+        "PatientName",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "AccessionNumber",
+    ):
+        assert report[keyword].value == EVIDENCE[0][keyword].value
+    words = report.to_json()
+    for fact in ("ab" * 32, "nf4", "findings-reasoning@00000000", "2.25.123456"):
+        assert fact in words
+
+
+def test_a_later_revision_names_its_predecessor() -> None:
+    report = encode_sr(preread(EVIDENCE, supersedes="2.25.42"), EVIDENCE)
+    (document,) = report.PredecessorDocumentsSequence
+    old = document.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert old.ReferencedSOPInstanceUID == "2.25.42"
+    assert (
+        as_comprehensive_sr(report)
+        .PredecessorDocumentsSequence[0]
+        .ReferencedSeriesSequence[0]
+        .ReferencedSOPSequence[0]
+        .ReferencedSOPClassUID.endswith("88.33")
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"PatientSex": "U"}, {"StudyTime": "noon"}, {"StudyDate": "today"}, {"PatientBirthDate": "19"}, {"PatientOrientation": []},
+        {"PatientOrientation": None, "ImagerPixelSpacing": None}, {"ReferringPhysicianName": "ward"},
+        {"PatientID": None, "PatientName": None, "PatientBirthDate": None, "PatientSex": None, "AccessionNumber": None, "StudyID": None},
+    ],
+)  # fmt: skip
+def test_a_poor_header_still_gets_its_report(damage: dict[str, object]) -> None:
+    evidence = images()
+    for image in evidence:
+        for keyword, value in damage.items():
+            if value is None:
+                delattr(image, keyword)
+            else:
+                setattr(image, keyword, value)
+    report = dcmread(BytesIO(file_bytes(encode_sr(preread(evidence), evidence))))
+    assert read_narrative(report).findings
+
+
+@given(TEXTS, st.integers(1, 64))
+def test_one_line_is_one_line(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert "\n" not in line
+    assert "\\" not in line
+
+
+def test_findings_are_coded_the_same_in_both() -> None:
+    value = preread(EVIDENCE)
+    message = hl7.parse(oru(value))
+    coded = [(str(o[3]).split("^")[0], str(o[5]).split("^")[0]) for o in message.segments("OBX") if str(o[2]) == "CE"]
+    report = encode_sr(value, EVIDENCE).to_json()
+    assert len(coded) == len(FINDINGS) + 1, "one row a finding, one for the side"
+    for concept, presence in coded:
+        assert concept in report
+        assert presence in report

@@ -1,0 +1,124 @@
+"""A mistake in the settings is found when they are read, and explained in words that help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import SettingsError
+from agent.settings import Settings, load
+from dicom_nodes.roles import check_ae_title
+from tests.support.site import Site
+
+REFERENCE = Path(__file__).parents[2] / "settings.toml"
+
+
+def explain(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as error:
+        load(file)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[node]\nae_titel = 'X'", ["node.ae_titel: unknown key", 'did you mean "ae_title"']),
+        ("[nodes]\nport = 1", ["nodes: unknown key", 'did you mean "node"']),
+        ("[node]\nport = 70000", ["node.port", "65535"]),
+        ("[node]\nport = 'abc'", ["node.port", "integer"]),
+        ("[node]\nae_title = 'A\\\\B'", ["node.ae_title", "backslash"]),
+        ("[node]\nae_title = '12345678901234567'", ["node.ae_title", "16"]),
+        ("[node]\nae_title = '   '", ["node.ae_title", "empty"]),
+        ('[node]\nae_title = "A\\u0007"', ["node.ae_title", "control"]),
+        ("[model]\nquantization = 'int4'", ["model.quantization", "nf4", "int8", "none"]),
+        ("[model]\ndevice = 'gpu'", ["model.device"]),
+        ("[[peers]]\nname = 'p'\nae_title = 'P'\nhost = 'h'\nmay = ['write']", ["peers[0].may", "send"]),
+        ("[[peers]]\nname = 'p'\nae_title = 'P'", ["peers[0].host: is missing"]),
+        ("[[destinations]]\nname = 'd'\ntype = 'dicom'\npeer = 'nobody'", ["destinations[0]", "nobody", "known"]),
+        (
+            "[[peers]]\nname='p'\nae_title='P'\nhost='h'\n[[destinations]]\nname='d'\ntype='dicom'\npeer='p'",
+            ["may not receive"],
+        ),
+        ("[[destinations]]\nname = 'd'\ntype = 'fax'", ["destinations[0]", "dicom", "hl7", "folder"]),
+        ("[[destinations]]\nname = 'd'", ["destinations[0]", "type", "missing"]),
+        ("[[destinations]]\nname='d'\ntype='hl7'\nhost='h'\nport=1\nresult_status='F'", ["result_status", "R"]),
+        (
+            "[[destinations]]\nname='d'\ntype='folder'\npath='a'\n[[destinations]]\nname='d'\ntype='folder'\npath='b'",
+            ["more than once"],
+        ),
+        ("[database]\nurl = 'postgresql://x/y'", ["database.url", "SQLite"]),
+        ("[node\nport = 1", ["not valid TOML", "line 1"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_its_key_and_what_is_allowed(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    message = explain(tmp_path, text)
+    assert "settings.toml" in message
+    for word in words:
+        assert word in message, message
+
+
+def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
+    assert len(explain(tmp_path, "[node]\nport = 0\nhots = 'x'\n[intake]\nquiet_time_s = -1").splitlines()) == 3
+
+
+def test_a_misspelt_environment_variable_is_not_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREREAD_NODE__PROT", "104")
+    assert "PREREAD_NODE__PROT" in explain(tmp_path, "")
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[node]\nport = 104\nae_title = 'FILE'", encoding="utf-8")
+    monkeypatch.setenv("PREREAD_NODE__PORT", "11113")
+    assert (load(file).node.port, load(file).node.ae_title) == (11113, "FILE")
+
+
+def test_a_secret_comes_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"sqlite:///{tmp_path}/x.db\n", encoding="utf-8")
+    file = tmp_path / "settings.toml"
+    file.write_text("[database]\nurl_file = 'secret'", encoding="utf-8")
+    assert load(file).database_url == f"sqlite:///{tmp_path}/x.db"
+
+
+def test_relative_paths_mean_relative_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[storage]\nroot = 'here'\n[model]\nweights = './w'", encoding="utf-8")
+    values = load(file)
+    assert (values.storage.root, values.model.weights) == (tmp_path / "here", str(tmp_path / "w"))
+
+
+def test_the_reference_says_the_defaults_and_leaves_nothing_out() -> None:
+    stated = load(REFERENCE)
+    default = Settings()
+    assert stated.model_copy(update={"storage": default.storage}) == default
+    text = REFERENCE.read_text(encoding="utf-8")
+    for section, field in Settings.model_fields.items():
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert f"\n{key} = " in text or f"\n# {key} = " in text, f"{section}.{key} is not in settings.toml"
+
+
+@given(st.text(max_size=20))
+def test_an_ae_title_is_what_the_standard_allows(text: str) -> None:
+    try:
+        title = check_ae_title(text)
+    except ValueError:
+        title = ""
+    stripped = text.strip(" ")
+    legal = 1 <= len(stripped) <= 16 and all(0x20 <= ord(c) <= 0x7E and c != "\\" for c in stripped)
+    assert title == (stripped if legal else "")
+
+
+def test_the_command_explains_mistakes_without_a_traceback(site: Site) -> None:
+    site.settings_file.write_text("[node]\nprot = 104\n", encoding="utf-8")
+    done = site.run("settings", "check")
+    assert done.returncode == 78
+    assert 'did you mean "port"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert site.run("serve").returncode == 78
