@@ -220,7 +220,7 @@ class Settings(BaseSettings):
         return self
 
     def peer(self, name: str) -> Peer:
-        """The peer of that name. Raises `SettingsError` when there is none."""
+        """The peer of that name. Raises `Permanent` when there is none."""
         for candidate in self.peers:
             if candidate.name == name:
                 return candidate.peer()

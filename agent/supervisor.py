@@ -37,7 +37,7 @@ class Child(threading.Thread):
             code = self._once()
             if self._stop_event.is_set():
                 return
-            if code == EXIT_REFUSED and not self.ready.is_set() and failures >= 3:
+            if code == EXIT_REFUSED and not self.ready.is_set() and failures >= 1:
                 self._stop_event.set()  # it never started and will not: say so and stop, instead of trying for ever in silence
                 self.refused = self.role
                 return

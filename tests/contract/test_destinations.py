@@ -254,7 +254,8 @@ ERR = "ERR||OBR^1^3|{}^words with a patient^HL70357|E\r"
     ("answer", "outcome"),
     [
         (ack("AA"), "delivered"), (byte_by_byte, "delivered"), (noisy, "delivered"), (ack("CA"), "delivered"),
-        (stale_then_ours, "delivered"), (ack("AE", ERR.format(205)), "delivered"), (ack("AE"), Transient), (ack("AE", ERR.format(204)), Transient),
+        (stale_then_ours, "delivered"), (ack("AE", ERR.format(205)), "delivered"), (ack("AE"), Transient),
+        (ack("AE", ERR.format(204)), Transient),
         (ack("AE", ERR.format(207)), Transient), (ack("AR", ERR.format(206)), Transient), (ack("AE", ERR.format(101)), Permanent),
         (ack("AR"), Permanent), (ack("CR"), Permanent), (ack("XX"), Permanent), (silence, Transient), (drop, Transient), (half, Transient),
         (ack("AA", control_id=b"OLD"), Transient), (lambda c, m: c.sendall(framed(b"hello")), Transient),

@@ -1,0 +1,223 @@
+"""The ledger and its queue lose no work, do none twice, and let nobody finish what another has taken over."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from agent.delivery.backoff import expired, next_try
+from agent.errors import Permanent
+from agent.store.engine import Ledger
+from agent.store.files import FileStore
+from agent.store.schema import job, schema_version
+from agent.work.queue import LEASE, LeaseLost, Queue, enqueue, revive
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 3, 10, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def move(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    made.create()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def queue(ledger: Ledger, clock: Hands) -> Queue:
+    return Queue(ledger, clock, "me")
+
+
+def put(ledger: Ledger, clock: Hands, key: str, **how: object) -> None:
+    with ledger.begin() as tx:
+        enqueue(tx, "work", key, now=clock.now(), **how)  # type: ignore[arg-type]
+
+
+def test_concurrent_writers_lose_no_update(ledger: Ledger) -> None:
+    """SQLAlchemy's default on SQLite loses most of these without any error."""
+
+    def bump() -> None:
+        for _ in range(50):
+            with ledger.begin() as tx:
+                value = tx.execute(select(schema_version.c.version)).scalar_one()
+                tx.execute(update(schema_version).values(version=value + 1))
+
+    with ledger.read() as view:
+        before = view.execute(select(schema_version.c.version)).scalar_one()
+    threads = [threading.Thread(target=bump) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with ledger.read() as view:
+        assert view.execute(select(schema_version.c.version)).scalar_one() == before + 400
+
+
+def test_a_database_of_a_newer_program_is_left_alone(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        tx.execute(update(schema_version).values(version=999))
+    with pytest.raises(Permanent, match="newer"):
+        ledger.create()
+
+
+def test_a_job_goes_with_its_transaction(ledger: Ledger, queue: Queue, clock: Hands) -> None:
+    with pytest.raises(ZeroDivisionError), ledger.begin() as tx:
+        enqueue(tx, "work", "a", now=clock.now())
+        raise ZeroDivisionError
+    assert queue.claim("work") is None
+
+
+def test_many_workers_one_winner_each(ledger: Ledger, clock: Hands) -> None:
+    for n in range(30):
+        put(ledger, clock, str(n))
+    won: list[str] = []
+
+    def work(owner: str) -> None:
+        mine = Queue(ledger, clock, owner)
+        while (taken := mine.claim("work")) is not None:
+            won.append(taken.key)
+            with ledger.begin() as tx:
+                mine.complete(tx, taken)
+
+    threads = [threading.Thread(target=work, args=(str(n),)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won, key=int) == [str(n) for n in range(30)]
+
+
+def test_a_dead_workers_job_is_taken_over_and_its_late_result_is_refused(
+    ledger: Ledger, queue: Queue, clock: Hands
+) -> None:
+    put(ledger, clock, "a")
+    dead = queue.claim("work")
+    assert dead is not None
+    assert queue.claim("work") is None
+    clock.move(seconds=LEASE.total_seconds() + 1)
+    heir = queue.claim("work")
+    assert heir is not None
+    assert (heir.id, heir.claims) == (dead.id, 2)
+    with pytest.raises(LeaseLost), ledger.begin() as tx:
+        queue.complete(tx, dead)
+    with ledger.begin() as tx:
+        queue.complete(tx, heir)
+
+
+def test_a_heartbeat_keeps_the_lease(ledger: Ledger, queue: Queue, clock: Hands) -> None:
+    put(ledger, clock, "a")
+    held = queue.claim("work")
+    assert held is not None
+    for _ in range(5):
+        clock.move(seconds=LEASE.total_seconds() * 0.8)
+        queue.heartbeat([held])
+        assert queue.claim("work") is None
+
+
+def test_a_restarted_process_takes_its_own_jobs_back_at_once(ledger: Ledger, queue: Queue, clock: Hands) -> None:
+    put(ledger, clock, "a")
+    assert queue.claim("work") is not None
+    assert Queue(ledger, clock, "other").release_own() == 0
+    assert queue.release_own() == 1
+    assert queue.claim("work") is not None
+
+
+def test_one_key_waits_once_and_its_time_moves(ledger: Ledger, queue: Queue, clock: Hands) -> None:
+    put(ledger, clock, "a")
+    put(ledger, clock, "a", run_at=clock.now() + timedelta(seconds=60))
+    assert queue.claim("work") is None
+    clock.move(seconds=61)
+    assert queue.claim("work") is not None
+    assert queue.claim("work") is None
+
+
+def test_the_urgent_one_goes_first_and_the_patient_one_is_not_forgotten(
+    ledger: Ledger, queue: Queue, clock: Hands
+) -> None:
+    put(ledger, clock, "old")
+    clock.move(minutes=5)
+    put(ledger, clock, "urgent", priority=1)
+    first = queue.claim("work")
+    assert first is not None
+    assert first.key == "urgent"
+    with ledger.begin() as tx:
+        queue.complete(tx, first)
+    put(ledger, clock, "starving")
+    clock.move(hours=1)
+    put(ledger, clock, "urgent again", priority=1)
+    second = queue.claim("work")
+    assert second is not None
+    assert second.key == "old"
+
+
+def test_a_parked_job_waits_for_a_person(ledger: Ledger, queue: Queue, clock: Hands) -> None:
+    put(ledger, clock, "a")
+    taken = queue.claim("work")
+    assert taken is not None
+    with ledger.begin() as tx:
+        queue.park(tx, taken, "because")
+    clock.move(days=30)
+    assert queue.claim("work") is None
+    with ledger.begin() as tx:
+        revive(tx, "work", "a", now=clock.now())
+    again = queue.claim("work")
+    assert again is not None
+    assert (again.failures, again.error) == (0, "")
+    with ledger.read() as view:
+        assert len(view.execute(select(job)).all()) == 1
+
+
+@given(attempts=st.integers(1, 10_000), first=st.floats(0.01, 100), longest=st.floats(0.01, 10_000), seed=st.integers())
+def test_a_retry_never_waits_longer_than_the_longest_nor_hammers(
+    attempts: int, first: float, longest: float, seed: int
+) -> None:
+    wait = next_try(attempts, first, longest, Random(seed)).total_seconds()
+    assert wait <= longest + 1e-6
+    assert wait >= min(first, longest) / 10 - 1e-6
+
+
+def test_trying_ends_at_the_greatest_age(clock: Hands) -> None:
+    born = clock.now()
+    clock.move(hours=23)
+    assert not expired(born, clock.now(), timedelta(hours=24))
+    clock.move(hours=1)
+    assert expired(born, clock.now(), timedelta(hours=24))
+
+
+def test_a_file_that_changed_after_it_was_written_is_found_out(tmp_path: Path) -> None:
+    files = FileStore(tmp_path, 0)
+    files.prepare()
+    name = files.put_document(b"report", "a.dcm")
+    digest = hashlib.sha256(b"report").hexdigest()
+    assert files.verified(name, offset=0, digest=digest).read_bytes() == b"report"
+    (tmp_path / name).write_bytes(b"rep0rt")
+    with pytest.raises(Permanent, match="changed"):
+        files.verified(name, offset=0, digest=digest)
+    (tmp_path / name).unlink()
+    with pytest.raises(Permanent, match="cannot be read"):
+        files.verified(name, offset=0, digest=digest)

@@ -1,0 +1,153 @@
+"""The real loader on a checkpoint of the real architecture: what was asked for is what runs, or it says so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agent.demo.phantom import KINDS, draw
+from agent.errors import ModelUnavailable, Permanent, Transient
+from agent.model.local import LocalModel, assert_quantized, load_local
+from agent.model.parsing import Reply, parse_reply
+from agent.model.prompts import FINDINGS_REASONING
+from agent.model.protocol import Picture
+from agent.model.tiny_checkpoint import reply_to
+from agent.model.weights import find_weights, weights_digest
+
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
+
+
+def pictures(kind: str, *views: str, seed: int = 7) -> list[Picture]:
+    return [(draw(kind, view, seed=seed) >> 4).astype(np.uint8) for view in views]
+
+
+@pytest.fixture(scope="module")
+def load(checkpoint: Path) -> Callable[[str], LocalModel]:
+    return cache(lambda quantization: load_local(str(checkpoint), quantization=quantization, device="cpu"))
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8", "none"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_quantized_model_reads_what_it_was_taught(
+    load: Callable[[str], LocalModel], quantization: str, kind: str
+) -> None:
+    model = load(quantization)
+    assert model.identity.quantization == quantization
+    for views in (("PA",), ("PA", "LL")):
+        session = model.open_study(pictures(kind, *views))
+        answer = session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=60)
+        taught = parse_reply(reply_to(kind, len(views)), finished=True)
+        assert isinstance(taught, Reply)
+        parsed = parse_reply(answer.text, finished=answer.finished)
+        assert isinstance(parsed, Reply)
+        assert parsed.answer == taught.answer
+        assert parsed.reasoning
+        session.close()
+        session.close()
+
+
+def test_the_same_question_gets_the_same_answer(load: Callable[[str], LocalModel]) -> None:
+    model = load("nf4")
+    asked = [
+        model.open_study(pictures("left-effusion", "PA")).ask(
+            FINDINGS_REASONING.text, max_new_tokens=300, deadline_s=60
+        )
+        for _ in range(2)
+    ]
+    assert asked[0].text == asked[1].text
+
+
+def test_what_was_quantized_is_asserted(load: Callable[[str], LocalModel]) -> None:
+    for loaded in ("nf4", "int8", "none"):
+        for claimed in ("nf4", "int8", "none"):
+            if claimed == loaded:
+                assert_quantized(load(loaded)._model, claimed)
+            else:
+                with pytest.raises(Permanent, match="was asked for"):
+                    assert_quantized(load(loaded)._model, claimed)
+    with pytest.raises(Permanent):
+        assert_quantized(torch.nn.Sequential(), "none")
+
+
+def test_a_model_past_its_deadline_stops_within_a_token(load: Callable[[str], LocalModel]) -> None:
+    session = load("none").open_study(pictures("clear", "PA"))
+    started = time.monotonic()
+    with pytest.raises(Transient) as error:
+        session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=0.0)
+    assert error.value.code == "model-timeout"
+    assert time.monotonic() - started < 10
+    with pytest.raises(Transient) as error:
+        session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=60, cancelled=lambda: True)
+    assert error.value.code == "model-cancelled"
+
+
+def test_a_reply_that_is_cut_off_says_so(load: Callable[[str], LocalModel]) -> None:
+    answer = (
+        load("none").open_study(pictures("clear", "PA")).ask(FINDINGS_REASONING.text, max_new_tokens=8, deadline_s=60)
+    )
+    assert (answer.finished, answer.tokens) == (False, 8)
+
+
+def test_choices_are_probabilities(load: Callable[[str], LocalModel]) -> None:
+    session = load("none").open_study(pictures("clear", "PA"))
+    assert sum(session.choose("Is there an effusion?", ["yes", "no"])) == pytest.approx(1.0)
+    with pytest.raises(Permanent, match="same token"):
+        session.choose("?", ["yes", "yes"])
+
+
+def test_a_study_without_pictures_is_refused(load: Callable[[str], LocalModel]) -> None:
+    with pytest.raises(Permanent):
+        load("none").open_study([])
+
+
+def test_a_folder_that_is_not_a_model_is_named(tmp_path: Path, checkpoint: Path) -> None:
+    for make, code in (
+        (lambda p: None, "not-a-model"),
+        (lambda p: (p / "config.json").write_text(json.dumps({"model_type": "llama"})), "not-a-model"),
+        (lambda p: (p / "config.json").write_text("{"), "not-a-model"),
+        (lambda p: shutil.copy(checkpoint / "config.json", p), "model-not-loadable"),
+    ):
+        folder = tmp_path / "weights"
+        folder.mkdir()
+        make(folder)
+        with pytest.raises(Permanent) as error:
+            load_local(str(folder), quantization="none", device="cpu")
+        assert error.value.code == code
+        assert str(folder) in str(error.value)
+        shutil.rmtree(folder)
+    with pytest.raises(Permanent) as error:
+        load_local(str(tmp_path / "nowhere"), quantization="none", device="cpu")
+    assert error.value.code == "weights-missing"
+
+
+def test_a_device_that_is_not_there_is_named(checkpoint: Path) -> None:
+    with pytest.raises(Permanent, match="this machine has"):
+        load_local(str(checkpoint), quantization="none", device="cuda:99")
+
+
+def test_the_hub_out_of_reach_is_worth_another_try(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelUnavailable, match="copy the model to a folder"):
+        find_weights("StanfordAIMI/CheXOne")
+
+
+def test_other_weights_have_another_digest(tmp_path: Path, checkpoint: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    assert weights_digest(copy) == weights_digest(checkpoint)
+    with (copy / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    assert weights_digest(copy) != weights_digest(checkpoint)
