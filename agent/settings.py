@@ -225,9 +225,7 @@ class Settings(BaseSettings):
             if candidate.name == name:
                 return candidate.peer()
         known = ", ".join(p.name for p in self.peers) or "none"
-        raise SettingsError(
-            f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer"
-        )
+        raise Permanent(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
 
     @property
     def database_url(self) -> str:

@@ -44,7 +44,7 @@ class Child(threading.Thread):
             failures = 1 if time.monotonic() - started > STEADY_AFTER_S else failures + 1
             ceiling = min(RESTART_LONGEST_S, RESTART_FIRST_S * 2 ** min(failures, 10))
             wait = ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311  jitter, not a secret
-            _log("child ended", role=self.role, exit_code=code, wait_s=round(wait, 1))
+            log("child ended", role=self.role, exit_code=code, wait_s=round(wait, 1))
             self._stop_event.wait(wait)
 
     def terminate(self) -> None:
@@ -76,7 +76,7 @@ class Child(threading.Thread):
             for line in process.stdout:
                 if line.startswith("ready"):
                     self.ready.set()
-                    _log("child ready", role=self.role, pid=process.pid, words=line.removeprefix("ready").strip())
+                    log("child ready", role=self.role, pid=process.pid, words=line.removeprefix("ready").strip())
             return process.wait()
 
 
@@ -112,12 +112,12 @@ def _stop_all(children: Sequence[Child]) -> None:
         child.join(max(0.0, deadline - time.monotonic()))
     for child in children:
         if child.is_alive():
-            _log("child killed", role=child.role)
+            log("child killed", role=child.role)
             child.kill()
             child.join(5.0)
 
 
-def _log(event: str, **fields: object) -> None:
+def log(event: str, *, level: str = "info", **fields: object) -> None:
     """The same shape as every other log line, without importing the logging library."""
-    line = {"role": "supervise", **fields, "event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    line = {"role": "supervise", **fields, "event": event, "level": level, "timestamp": datetime.now(UTC).isoformat()}
     sys.stderr.write(json.dumps(line) + "\n")

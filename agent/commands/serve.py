@@ -9,7 +9,7 @@ import click
 
 from agent.errors import PrereadError
 from agent.settings import Settings, find, load
-from agent.supervisor import EXIT_REFUSED, supervise
+from agent.supervisor import EXIT_REFUSED, log, supervise
 
 
 @click.command()
@@ -43,4 +43,4 @@ def _warn_if_deaf_or_mute(settings: Settings) -> None:
     from agent.commands.settings import remarks
 
     for remark in remarks(settings):
-        click.echo(f"warning: {remark}", err=True)
+        log("settings", level="warning", words=remark)
