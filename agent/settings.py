@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from agent.errors import SettingsError
+from agent.errors import Permanent, SettingsError
 from dicom_nodes.roles import Peer, check_ae_title
 
 ENV_PREFIX = "PREREAD_"
