@@ -135,7 +135,8 @@ def _read(parts: Parts) -> None:
             stage(job)
 
     identity = model.identity
-    words = f"{identity.name}, {identity.quantization}, on {identity.device}"
+    licence = f"; licence of the weights: {identity.licence}" if identity.licence else ""
+    words = f"{identity.name}, {identity.quantization}, on {identity.device}{licence}"
     _work_until_stopped(parts, [_worker(parts, "read", watched)], words)
     model.close()
 

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +120,12 @@ def _summary(load: Load, name: str, seconds: float, ours: float, peak: float) ->
     )
 
 
-def _measure(folder: Path, start: Callable[[Path], object], films: Sequence[Path], load: Load) -> tuple[float, float]:
+def _measure(
+    folder: Path, start: Callable[[Path], AbstractContextManager[Running]], films: Sequence[Path], load: Load
+) -> tuple[float, float]:
     folder.mkdir()
     try:
-        with start(folder) as running:  # type: ignore[attr-defined]
+        with start(folder) as running:
             _until(lambda: _listens(running.port), "the receiver listens")
             took = _send(running.port, films)
             _until(

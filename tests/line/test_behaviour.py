@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pynetdicom import AE
+from sqlalchemy import select
 
 from agent.commands.common import existing_store
 from agent.demo.pacs import DemoPacs
@@ -21,6 +21,7 @@ from agent.demo.phantom import make_study
 from agent.demo.ris import DemoRis
 from agent.hl7.listener import MllpListener, acknowledge
 from agent.store import overview
+from agent.store.schema import job
 from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from structured_report.read_sr import read_narrative
@@ -57,6 +58,14 @@ class Town:
             found = overview.studies(view, only=[uid])
         ledger.close()
         return found[0] if found else None
+
+    def looks_at(self, image: Dataset) -> int:
+        """How often the assemble stage has looked whether the study of that image is complete."""
+        ledger, _ = existing_store(self.site.settings())
+        with ledger.read() as view:
+            claims = view.execute(select(job.c.claims).where(job.c.key == str(image.StudyInstanceUID))).scalar()
+        ledger.close()
+        return int(claims or 0)
 
     def wait(self, uid: str, **wanted: Any) -> overview.StudyLine:
         def there() -> overview.StudyLine | None:
@@ -113,7 +122,9 @@ def test_a_study_waits_while_an_association_that_brings_it_is_open(town: Town) -
     ae.add_requested_context(frontal.SOPClassUID)
     association = ae.associate("127.0.0.1", town.site.port, ae_title="PREREAD")
     assert association.send_c_store(frontal).Status == 0
-    threading.Event().wait(2.0)  # four quiet times
+    until(
+        lambda: town.looks_at(frontal) >= 3, seconds=30, what="the study was looked at three times after its quiet time"
+    )
     line = town.line(str(frontal.StudyInstanceUID))
     assert line is not None
     assert line.revision == 0
