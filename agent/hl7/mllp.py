@@ -20,6 +20,10 @@ class TransportFault(Exception):
     """Nothing is known about what the receiver did: the same bytes must be sent again."""
 
 
+class _ClosedUnanswered(TransportFault):
+    """The peer closed the connection without a byte of an answer."""
+
+
 class MllpClient:
     """A connection that is kept between messages and opened again when it was lost. Not for several threads."""
 
@@ -71,6 +75,17 @@ class MllpClient:
         self._socket, self._buffer = None, b""
 
     def _exchange(self, message: bytes, control_id: str) -> Ack:
+        kept = self._socket is not None
+        try:
+            return self._exchange_once(message, control_id)
+        except (_ClosedUnanswered, ConnectionError):
+            if not kept:
+                raise
+            # Receivers close connections that were idle, perhaps this very moment: that says nothing about the message.
+            self.close()
+            return self._exchange_once(message, control_id)
+
+    def _exchange_once(self, message: bytes, control_id: str) -> Ack:
         connection = self._connected()
         connection.settimeout(self._timeout)
         connection.sendall(START + message + END + CR)
@@ -105,7 +120,8 @@ class MllpClient:
             connection.settimeout(left)
             piece = connection.recv(_STEP)
             if not piece:
-                raise TransportFault(f"{self._who()} closed the connection before it acknowledged")
+                kind = TransportFault if self._buffer else _ClosedUnanswered
+                raise kind(f"{self._who()} closed the connection before it acknowledged")
             self._buffer += piece
 
     def _who(self) -> str:
