@@ -111,7 +111,8 @@ def _office(parts: Parts) -> None:
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
-    with Schedule(ledger, files, clock):
+    with Schedule(ledger, files, clock, destinations=tuple(destinations)) as schedule:
+        schedule.reconcile()
         _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
 
 

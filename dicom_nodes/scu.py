@@ -63,8 +63,7 @@ class EchoResult:
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """Answer to one C-STORE. `status` is None when the peer did not accept a context for the file, so that it was not
-    sent."""
+    """Answer to one C-STORE. `status` is None when there was none, and then `comment` says why."""
 
     file: Path
     sop_class_uid: str
@@ -78,8 +77,8 @@ class StoreResult:
 
     @property
     def status_text(self) -> str:
-        """The status as the standard writes it, or why there is none."""
-        return "no accepted presentation context" if self.status is None else f"{self.status:04X}"
+        """The status as the standard writes it, or that there is none."""
+        return "not sent" if self.status is None else f"{self.status:04X}"
 
 
 def echo(peer: Peer, *, own_ae_title: str, timeout_s: float) -> EchoResult:
@@ -95,22 +94,32 @@ def echo(peer: Peer, *, own_ae_title: str, timeout_s: float) -> EchoResult:
 def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: float) -> list[StoreResult]:
     """C-STORE of every file over one association, without changing a byte of any data set.
 
+    Returns:
+        One result for each file, in order. A file that is not DICOM, or that was not sent because the association was
+        lost, has a result without a status.
+
     Raises:
-        NodeError: no association, or it was lost on the way; nothing is known then about the file that was being sent.
-        UnreadableFile: a file is not DICOM; nothing was sent.
+        NodeError: no association.
     """
-    kinds = [_kind(f) for f in files]
-    proposed = contexts_for(kinds)
+    kinds = [_kind_or_why_not(f) for f in files]
+    proposed = contexts_for([k for k in kinds if not isinstance(k, UnreadableFile)])
+    if not proposed:
+        return [_unsent(f, str(k)) for f, k in zip(files, kinds, strict=True)]
     if len(proposed) > MAX_CONTEXTS:
         raise NodeError(
             f"{len(proposed)} different SOP classes and transfer syntaxes do not fit into one association; send fewer files at once"
         )
     with _association(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
-        return [
-            _store_one(association, peer, file, kind) if kind in accepted else StoreResult(file, kind[0], None, "")
-            for file, kind in zip(files, kinds, strict=True)
-        ]
+        results = []
+        for file, kind in zip(files, kinds, strict=True):
+            if isinstance(kind, UnreadableFile):
+                results.append(_unsent(file, str(kind)))
+            elif kind not in accepted:
+                results.append(StoreResult(file, kind[0], None, "the peer accepted no presentation context for it"))
+            else:
+                results.append(_store_one(association, peer, file, kind))
+        return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,17 @@ def _in_syntax(data_set: Dataset, transfer_syntax_uid: str) -> Dataset:
     return data_set
 
 
+def _unsent(file: Path, why: str) -> StoreResult:
+    return StoreResult(file, "", None, why)
+
+
+def _kind_or_why_not(file: Path) -> tuple[str, str] | UnreadableFile:
+    try:
+        return _kind(file)
+    except UnreadableFile as error:
+        return error
+
+
 def _kind(file: Path) -> tuple[str, str]:
     try:
         meta = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
@@ -167,8 +187,12 @@ def _kind(file: Path) -> tuple[str, str]:
 
 def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str, str]) -> StoreResult:
     if not association.is_established:
-        raise PeerSilent(f"{_who(peer)} ended the association before {file.name} was sent")
-    status, comment = _status_of(association.send_c_store(file), peer)
+        return StoreResult(file, kind[0], None, f"{_who(peer)} ended the association before it was sent")
+    try:
+        status, comment = _status_of(association.send_c_store(file), peer)
+    except (PeerSilent, OSError, RuntimeError) as error:  # what the peer has done with it is unknown
+        words = str(error) if isinstance(error, PeerSilent) else f"the association was lost ({type(error).__name__})"
+        return StoreResult(file, kind[0], None, words)
     return StoreResult(file, kind[0], status, comment)
 
 
@@ -187,11 +211,17 @@ def _association(
     ae.connection_timeout = min(timeout_s, 10.0)
     ae.maximum_pdu_size = 0
     ae.requested_contexts = list(contexts)
-    association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+    try:
+        association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+    except (OSError, UnicodeError) as error:  # the name cannot be resolved; pynetdicom maps only what comes later
+        raise PeerUnreachable(f"{_who(peer)} cannot be reached: {error}") from error
     if not association.is_established:
         raise _why_not(association, peer, contexts)
     try:
         yield association
+    except (OSError, RuntimeError) as error:
+        # pynetdicom's answer to a request on an association that has just been lost
+        raise PeerSilent(f"{_who(peer)} ended the association ({type(error).__name__})") from error
     finally:
         if association.is_established:
             association.release()

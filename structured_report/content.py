@@ -176,7 +176,7 @@ class PreRead:
         priority: None while nothing ranks the study (no calibrated triage rule has spoken).
         abnormal: True or False when the draft's findings say so, None when undetermined.
         guards: sentences for the reader about what was checked and did not hold.
-        sr_instance_uid / sr_series_uid: derived from (study, revision, build): a re-run makes the same object.
+        sr_instance_uid / sr_series_uid: derived from all that is said: a re-run makes the same object.
         supersedes_sr_uid: SR of the revision before, or empty. supersedes_series_uid: its series.
         control_id: MSH-10, at most 20 characters, same on every resend.
         analysed_at: aware UTC.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import date
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 _TYPE_2 = (
     "PatientID",
@@ -32,8 +34,10 @@ _REPORTED = (
     "InstanceNumber", "SeriesNumber",
     "FrameOfReferenceUID", "PatientAge", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments",
 )  # fmt: skip
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
-_DATE = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+# highdicom asks for these; none of them gets into the report when it is made up here.
+_NEEDED = {"Modality": "OT", "Rows": 1, "Columns": 1}
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?", re.ASCII)
+_DATE = re.compile(r"\d{8}", re.ASCII)
 
 
 def evidence_dataset(image: Dataset) -> Dataset:
@@ -49,9 +53,19 @@ def evidence_dataset(image: Dataset) -> Dataset:
     header.StudyTime = valid_time(str(header.get("StudyTime") or "")) or None
     header.PatientBirthDate = valid_date(str(header.get("PatientBirthDate") or ""))
     header.PatientSex = valid_sex(str(header.get("PatientSex") or ""))
-    header.ReferringPhysicianName = _with_caret(str(header.get("ReferringPhysicianName") or ""))
+    header.PatientName = _one_name(header.get("PatientName"))
+    header.ReferringPhysicianName = _with_caret(_one_name(header.get("ReferringPhysicianName")))
+    for keyword, absent in _NEEDED.items():
+        if not header.get(keyword):
+            setattr(header, keyword, absent)
     header.file_meta = copy.deepcopy(getattr(image, "file_meta", None)) or Dataset()
     return header
+
+
+def _one_name(value: object) -> str:
+    """A Patient's Name has one value (PS3.3 C.7.1.1); a backslash in one that is sent makes it several."""
+    values = value if isinstance(value, MultiValue | list | tuple) else [value]
+    return " ".join(str(v) for v in values if v)
 
 
 def _with_caret(name: str) -> str:
@@ -68,8 +82,15 @@ def _element(image: Dataset, keyword: str) -> object:
 
 
 def valid_date(text: str) -> str:
-    """The text if it is a DA (PS3.5 6.2), else empty."""
-    return text.strip() if _DATE.fullmatch(text.strip()) else ""
+    """The text if it is a DA (PS3.5 6.2) and a day of the calendar, else empty."""
+    day = text.strip()
+    if not _DATE.fullmatch(day):
+        return ""
+    try:
+        date(int(day[:4]), int(day[4:6]), int(day[6:]))
+    except ValueError:
+        return ""
+    return day
 
 
 def valid_time(text: str) -> str:

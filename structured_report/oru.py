@@ -7,6 +7,7 @@ token goes in, and the escaped text replaces it in the finished message.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from hl7apy.consts import VALIDATION_LEVEL
@@ -16,12 +17,13 @@ from structured_report import concepts
 from structured_report.content import BANNER, Code, Finding, Outcome, PreRead, Presence
 from structured_report.header import valid_date, valid_sex, valid_time
 from structured_report.hl7_text import cap, escape
-from structured_report.text import normalise_text, one_line
+from structured_report.text import normalise_text
 from structured_report.tree import outcome_sentence
 from structured_report.vocabulary import vocabulary
 
 Status = Literal["R", "P"]
 MAX_NARRATIVE = 60_000  # FT has 65 536 (2.5.1 2.A.31), counted after escaping
+_TOKEN = re.compile(r"@@T\d{5}@@")
 _TRUNCATED = " [truncated; the whole text stands in the DICOM Structured Report]"
 
 
@@ -80,11 +82,8 @@ class _Draft:
         group = self._result.add_group("ORU_R01_PATIENT")
         pid = group.add_segment("PID")
         pid.pid_1 = "1"
-        pid.pid_3 = (
-            f"{self._line(person.patient_id, 64)}^^^{self._line(person.issuer, 64)}^MR" if person.patient_id else ""
-        )
-        alphabetic = person.name.partition("=")[0]
-        pid.pid_5 = "^".join(self._line(c, 64) for c in alphabetic.split("^")[:5])
+        pid.pid_3 = f"{self._exact(person.patient_id)}^^^{self._exact(person.issuer)}^MR" if person.patient_id else ""
+        pid.pid_5 = self._name(person.name)
         pid.pid_7 = valid_date(person.birth_date)
         pid.pid_8 = valid_sex(person.sex)
         pv1 = group.add_group("ORU_R01_VISIT").add_segment("PV1")
@@ -93,8 +92,8 @@ class _Draft:
     def order(self) -> None:
         order, study = self._preread.study.order, self._preread.study
         self._order = self._result.add_group("ORU_R01_ORDER_OBSERVATION")
-        filler = self._line(order.filler_order_number or order.accession_number, 64)
-        placer = self._line(order.placer_order_number, 64)
+        filler = self._exact(order.filler_order_number or order.accession_number)
+        placer = self._exact(order.placer_order_number)
         orc = self._order.add_segment("ORC")
         orc.orc_1, orc.orc_2, orc.orc_3, orc.orc_5 = "RE", placer, filler, "IP"  # never CM: the order is not complete
         obr = self._order.add_segment("OBR")
@@ -102,9 +101,9 @@ class _Draft:
         procedure = self._code(order.procedure or concepts.PROCEDURE_GENERIC)
         obr.obr_4 = procedure
         obr.obr_7 = _moment(study.study_date, study.study_time, study.timezone_offset)
-        obr.obr_18 = self._line(order.accession_number, 60)
-        obr.obr_19 = self._line(order.requested_procedure_id, 60)
-        obr.obr_20 = self._line(order.scheduled_procedure_step_id, 60)
+        obr.obr_18 = self._exact(order.accession_number)
+        obr.obr_19 = self._exact(order.requested_procedure_id)
+        obr.obr_20 = self._exact(order.scheduled_procedure_step_id)
         obr.obr_22 = self._analysed
         obr.obr_24 = "RAD"
         obr.obr_25 = self._status
@@ -121,23 +120,23 @@ class _Draft:
             self._observe("CE", self._code(concepts.SIGNIFICANCE), self._code(value))
         for number, finding in enumerate(preread.findings, start=1):
             self._finding(number, finding)
-        self._narrative(concepts.COMMENT, BANNER)
+        comments = [BANNER]
         if preread.outcome is not Outcome.READ:
-            self._narrative(concepts.COMMENT, outcome_sentence(preread))
+            comments.append(outcome_sentence(preread))
+        comments += [f"Remark: {guard}" for guard in preread.guards]
+        for number, comment in enumerate(comments, start=1):
+            # OBX-4 tells them apart: a receiver that files by OBX-3 and OBX-4 would keep only the last.
+            self._narrative(concepts.COMMENT, comment, sub=str(number))
         self._narrative(concepts.FINDINGS, preread.narrative.findings)
         self._narrative(concepts.IMPRESSIONS, preread.narrative.impression)
         self._narrative(concepts.REASONING, preread.narrative.reasoning)
-        for guard in preread.guards:
-            self._narrative(concepts.COMMENT, f"Remark: {guard}")
 
     def finish(self) -> str:
         """The message with its texts, checked to be nothing but segments."""
-        message = str(self._message.to_er7())
-        for token, text in self._texts.items():
-            if message.count(token) != 1:
-                raise ValueError(f"text {token} stands {message.count(token)} times in the message")
-            message = message.replace(token, text)
-        message = message.rstrip("\r") + "\r"
+        skeleton = str(self._message.to_er7()).rstrip("\r") + "\r"
+        if sorted(_TOKEN.findall(skeleton)) != sorted(self._texts):
+            raise ValueError("a text of the message was lost or stands in it twice")
+        message = _TOKEN.sub(lambda found: self._texts[found.group()], skeleton)  # once: a text may look like a token
         if any(c < " " and c != "\r" for c in message):
             raise ValueError("a control character got into the message")
         return message
@@ -154,11 +153,10 @@ class _Draft:
             side = self._code(concepts.LATERALITY_VALUES[finding.laterality])
             self._observe("CE", "272741003^Laterality^SCT", side, sub=str(number))
 
-    def _narrative(self, concept: Code, text: str) -> None:
+    def _narrative(self, concept: Code, text: str, *, sub: str = "") -> None:
         if whole := normalise_text(text):
-            self._observe(
-                "FT", self._code(concept), self._token(cap(escape(whole, formatted=True), MAX_NARRATIVE, _TRUNCATED))
-            )
+            capped = cap(escape(whole, formatted=True), MAX_NARRATIVE, _TRUNCATED)
+            self._observe("FT", self._code(concept), self._token(capped), sub=sub)
 
     def _observe(
         self,
@@ -187,14 +185,32 @@ class _Draft:
     def _code(self, code: Code) -> str:
         return "^".join(self._line(v, limit) for v, limit in ((code.value, 20), (code.meaning, 199), (code.scheme, 20)))
 
+    def _name(self, name: str) -> str:
+        """A PN (PS3.5 6.2.1) as XPN: one repetition for each component group, told apart by XPN.8 where there are several.
+
+        DICOM has prefix before suffix, HL7 has suffix before prefix.
+        """
+        groups = [(group, kind) for group, kind in zip(name.split("="), "AIP", strict=False) if group.strip("^ ")]
+        repetitions = []
+        for group, kind in groups:
+            family, given, middle, prefix, suffix = (group.split("^") + [""] * 5)[:5]
+            parts = [self._line(c, 64) for c in (family, given, middle, suffix, prefix)]
+            parts += ["", "L", kind] if len(groups) > 1 else []
+            repetitions.append("^".join(parts).rstrip("^"))
+        return "~".join(repetitions)
+
     def _line(self, text: str, limit: int) -> str:
-        """A short text: as it is when nothing in it could be taken for structure, else by token."""
-        line = one_line(text, limit) if "\\" not in text else " ".join(normalise_text(text).split())[:limit]
-        return (
-            line
-            if all(c.isascii() and (c.isalnum() or c in " .,-_:/()+") for c in line)
-            else self._token(escape(line, formatted=False))
-        )
+        """A short text for people: on one line, blanks joined."""
+        return self._field(" ".join(normalise_text(text).split())[:limit])
+
+    def _exact(self, identifier: str) -> str:
+        """An identifier, unaltered but for characters that no HL7 message can carry."""
+        return self._field("".join(c for c in identifier if c.isprintable()))
+
+    def _field(self, text: str) -> str:
+        """As it is when nothing in it could be taken for structure, else by token."""
+        plain = all(c.isascii() and (c.isalnum() or c in " .,-_:/()+") for c in text)
+        return text if plain and "@@" not in text else self._token(escape(text, formatted=False))
 
     def _token(self, escaped: str) -> str:
         token = f"@@T{len(self._texts):05d}@@"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 
 import highdicom as hd
@@ -20,9 +20,9 @@ from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian
 
 from structured_report import concepts
 from structured_report.content import Code, PreRead
-from structured_report.header import evidence_dataset
+from structured_report.header import evidence_dataset, valid_date, valid_sex, valid_time
 from structured_report.text import one_line
-from structured_report.tree import coded, content_tree
+from structured_report.tree import coded, content_tree, fits
 
 SERIES_DESCRIPTION = "AI pre-read (unverified)"  # stable: PACS rules key on it
 SERIES_NUMBER = 9001
@@ -99,7 +99,7 @@ def _document(preread: PreRead, headers: Sequence[Dataset]) -> Dataset:
         is_complete=True,
         is_final=False,
         is_verified=False,
-        performed_procedure_codes=[coded(c) for c in [preread.study.order.procedure] if c is not None and _fits(c)],
+        performed_procedure_codes=[coded(c) for c in [preread.study.order.procedure] if c is not None and fits(c)],
         contributing_equipment=[equipment],
         coding_schemes=[scheme],
         content_qualification="RESEARCH",
@@ -107,18 +107,17 @@ def _document(preread: PreRead, headers: Sequence[Dataset]) -> Dataset:
     )
 
 
-def _fits(code: Code) -> bool:
-    return 0 < len(code.value) <= 16 and 0 < len(code.scheme) <= 16 and 0 < len(code.meaning) <= 64
-
-
 def _complete(report: Dataset, preread: PreRead) -> None:
     """What highdicom does not write, or writes from the wall clock."""
-    zone = _zone(preread.study.timezone_offset)
-    local = preread.analysed_at.astimezone(zone)
+    stated = _zone(preread.study.timezone_offset)
+    local = preread.analysed_at.astimezone(stated)  # without an offset of the images: in this machine's own zone
     for prefix in ("Content", "InstanceCreation", "Series"):
         setattr(report, f"{prefix}Date", local.strftime("%Y%m%d"))
         setattr(report, f"{prefix}Time", local.strftime("%H%M%S.%f"))
-    report.TimezoneOffsetFromUTC = local.strftime("%z")
+    if stated is not None:
+        # It holds for every date and time of the object, the study's copied ones included: said only when they say so.
+        report.TimezoneOffsetFromUTC = local.strftime("%z")
+    _identify(report, preread)
     if preread.study.patient.issuer:
         report.IssuerOfPatientID = one_line(preread.study.patient.issuer, 64)
     if preread.study.order.procedure_description:
@@ -132,14 +131,24 @@ def _complete(report: Dataset, preread: PreRead) -> None:
             item.ContributionDateTime = local.strftime("%Y%m%d%H%M%S.%f%z")
 
 
-def _zone(offset: str) -> timezone:
-    """The images' own Timezone Offset From UTC (&ZZXX), so that the report's times read like theirs; else UTC."""
+def _identify(report: Dataset, preread: PreRead) -> None:
+    """Identity is that of the pre-read, which the ORU carries too; highdicom copies that of the first image."""
+    study, patient = preread.study, preread.study.patient
+    report.PatientID, report.PatientName = patient.patient_id, patient.name
+    report.PatientBirthDate, report.PatientSex = valid_date(patient.birth_date), valid_sex(patient.sex)
+    report.StudyID, report.AccessionNumber = study.study_id, study.order.accession_number
+    report.StudyDate, report.StudyTime = valid_date(study.study_date), valid_time(study.study_time)
+
+
+def _zone(offset: str) -> timezone | None:
+    """The images' own Timezone Offset From UTC (&ZZXX), so that the report's times read like theirs; None when they do
+    not say."""
     try:
         parsed = datetime.strptime(offset.strip(), "%z").tzinfo
     except ValueError:
-        return UTC
+        return None
     shift = parsed.utcoffset(None) if parsed is not None else None
-    return timezone(shift) if shift is not None and abs(shift) <= timedelta(hours=14) else UTC
+    return timezone(shift) if shift is not None and abs(shift) <= timedelta(hours=14) else None
 
 
 def _author(preread: PreRead) -> Dataset:
@@ -166,7 +175,7 @@ def _request(preread: PreRead) -> Dataset:
     request.FillerOrderNumberImagingServiceRequest = one_line(order.filler_order_number, 64)
     request.RequestedProcedureID = one_line(order.requested_procedure_id, 16)
     request.RequestedProcedureDescription = one_line(order.procedure_description, 64)
-    known = order.procedure is not None and _fits(order.procedure)
+    known = order.procedure is not None and fits(order.procedure)
     request.RequestedProcedureCodeSequence = [_plain_code(order.procedure)] if known and order.procedure else []
     return request
 

@@ -53,7 +53,7 @@ def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     groups = [_group(preread, f, images) for f in preread.findings]
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(preread)),
-        procedure_reported=coded(concepts.PROCEDURE_GENERIC),
+        procedure_reported=coded(_procedure(preread)),
         imaging_measurements=groups or [_group(preread, Finding("lung_opacity", Presence.UNDETERMINED), images)],
         title=codes.DCM.ImagingMeasurementReport,
         language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
@@ -68,6 +68,17 @@ def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
         ]
     root.ContentSequence.append(_evaluations(preread))
     return root
+
+
+def _procedure(preread: PreRead) -> Code:
+    """The order's own procedure where it is known and can be written (IHE AIR: the imaging procedure, not the algorithm)."""
+    known = preread.study.order.procedure
+    return known if known is not None and fits(known) else concepts.PROCEDURE_GENERIC
+
+
+def fits(code: Code) -> bool:
+    """Whether the code can be written: value and scheme are SH, the meaning is LO (PS3.3 8.1 to 8.3)."""
+    return 0 < len(code.value) <= 16 and 0 < len(code.scheme) <= 16 and 0 < len(code.meaning) <= 64
 
 
 def _observer(preread: PreRead) -> ObserverContext:
@@ -125,7 +136,8 @@ def _algorithm(preread: PreRead) -> AlgorithmIdentification:
     """TID 4019. No manufacturer: highdicom writes it as 122405, for which the template, which is not extensible, has
     no row."""
     made_by = preread.provenance
-    parameters = [f"model={made_by.model_name}"]
+    # Name and version are those of Contributing Equipment and of the device observer (IHE AIR Table 6.5.3.1-1).
+    parameters = [f"software={made_by.algorithm_name}"]
     for name, value in (
         ("weights_sha256", made_by.weights_digest),
         ("quantization", made_by.quantization),
@@ -134,7 +146,7 @@ def _algorithm(preread: PreRead) -> AlgorithmIdentification:
         if value:
             parameters.append(f"{name}={value}")
     return AlgorithmIdentification(
-        name=made_by.algorithm_name,
+        name=made_by.model_name,
         version=made_by.algorithm_version,
         parameters=parameters,
         family=codes.DCM.ArtificialIntelligence,

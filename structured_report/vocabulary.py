@@ -65,6 +65,8 @@ def _concept(key: str, table: Any) -> Concept:
     if not isinstance(table["sided"], bool) or not isinstance(table["abnormal"], bool):
         raise VocabularyError(f"[{key}]: sided and abnormal must be true or false")
     site = _code(key, table["site"]) if "site" in table else None
+    if table["sided"] and site is None:
+        raise VocabularyError(f"[{key}]: a finding with a side needs a site: a report writes the side with it")
     return Concept(key, _code(key, table["code"]), site, table["sided"], table["abnormal"], tuple(words))
 
 

@@ -11,7 +11,7 @@ from dicom_nodes import scu
 from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import AssociationRejected, Candidate, NoAcceptedContext, NodeError
-from dicom_nodes.status import Disposition, classify
+from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, Disposition, classify
 from structured_report.sr import as_comprehensive_sr
 
 
@@ -44,7 +44,8 @@ class DicomDestination:
             raise self._mapped(error) from error
         words = f"{status:04X}{' ' + comment if comment else ''}"
         disposition = classify(status)
-        if disposition is Disposition.ACCEPTED:
+        if disposition is Disposition.ACCEPTED or status == DUPLICATE_SOP_INSTANCE:
+            # A duplicate: an earlier attempt got there. The UID is derived from the content and stands for nothing else.
             form = "Comprehensive 3D SR" if sop_class == COMPREHENSIVE_3D_SR else "Comprehensive SR"
             return Receipt(f"{words} as {form}")
         if disposition is Disposition.TRY_AGAIN:

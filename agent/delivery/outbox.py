@@ -44,8 +44,9 @@ class Outbox:
     def __call__(self, job: Job) -> None:
         with self._ledger.read() as view:
             row = results.outgoing(view, int(job.key))
-        if row.state != "waiting":
+        if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
             with self._ledger.begin() as tx:
+                results.hold_back(tx, row.delivery_id)
                 self._queue.complete(tx, job)
             return
         try:
@@ -54,6 +55,12 @@ class Outbox:
             self._failed(job, row, error, retry=False)
         except Transient as error:
             self._failed(job, row, error, retry=True)
+        except Exception as error:  # noqa: BLE001  process edge: our defect; the delivery is tried again and visible, like any that failed
+            self._log.error(
+                "delivery failed", destination=row.destination, error_type=type(error).__name__, exc_info=True
+            )
+            words = f"{row.destination}: internal error ({type(error).__name__}); see the log of the office"
+            self._failed(job, row, Transient(words, code="internal"), retry=True)
         else:
             self._delivered(job, row, receipt.words)
 

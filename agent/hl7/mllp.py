@@ -54,9 +54,9 @@ class MllpClient:
         except TimeoutError as error:
             self.close()
             raise TransportFault(f"{self._who()} did not acknowledge within {self._timeout:.0f} s") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             self.close()
-            raise TransportFault(f"{self._who()}: {error.strerror or error}") from error
+            raise TransportFault(f"{self._who()}: {_words(error)}") from error
         except TransportFault:
             self.close()
             raise
@@ -65,8 +65,8 @@ class MllpClient:
         """Open a connection and close it. Raises `TransportFault`."""
         try:
             socket.create_connection(self._address, timeout=self._timeout).close()
-        except OSError as error:
-            raise TransportFault(f"{self._who()}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            raise TransportFault(f"{self._who()}: {_words(error)}") from error
 
     def close(self) -> None:
         """Give the connection up; the next message opens another."""
@@ -126,6 +126,10 @@ class MllpClient:
 
     def _who(self) -> str:
         return f"{self._address[0]}:{self._address[1]}"
+
+
+def _words(error: OSError | UnicodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def _went_away(connection: socket.socket) -> bool:

@@ -76,7 +76,7 @@ class Assembly:
             f"the images of this study differ in {differing}; no result is sent until the sender has corrected them "
             "(then: preread retry)"
         )
-        studies.set_state(tx, uid, "needs-attention", reason="patient-differs", explanation=words)
+        studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason="patient-differs", explanation=words)
         held = results.change_hold(tx, uid, hold=True)
         studies.note(
             tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now()
@@ -158,17 +158,18 @@ class Assembly:
         set_key = hashlib.sha256(
             "\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()
         ).hexdigest()
-        revision_id = studies.add_revision(
-            tx,
-            study_instance_uid=facts[0].study_instance_uid,
-            number=1 if previous is None else previous.number + 1,
-            set_key=set_key,
-            about=study_to_json(study_of(first_read_first(facts, uses))),
-            uses=uses,
-            now=self._clock.now(),
+        now, uid = self._clock.now(), facts[0].study_instance_uid
+        number = 1 if previous is None else previous.number + 1
+        about = study_to_json(study_of(first_read_first(facts, uses)))
+        if previous is not None:
+            # What was held back may be about the wrong patient and never leaves; nor does what waits under an identity
+            # that has been corrected since.
+            corrected = about["patient"] != previous.study["patient"]
+            states = results.UNDELIVERED if corrected else ("held",)
+            results.supersede_undelivered(tx, uid, number, states=states, now=now)
+        return studies.add_revision(
+            tx, study_instance_uid=uid, number=number, set_key=set_key, about=about, uses=uses, now=now
         )
-        self._release(tx, facts[0].study_instance_uid)
-        return revision_id
 
     def _unread(self, revision_id: int, reason: str, explanation: str) -> StoredReading:
         return StoredReading(

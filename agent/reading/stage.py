@@ -103,7 +103,8 @@ class Reading:
         with self._ledger.begin() as tx:
             results.add_reading(tx, row)
             newest = studies.newest_revision(tx, uid)
-            if newest is not None and newest.number == revision.number:
+            current = newest is not None and newest.number == revision.number
+            if current and studies.state_of(tx, uid) != studies.NEEDS_ATTENTION:
                 studies.set_state(tx, uid, read.outcome, reason=read.reason, explanation=read.explanation)
             studies.note(
                 tx, uid, "read", read.reason or "read", f"revision {revision.number}, {read.tokens} tokens", now=now

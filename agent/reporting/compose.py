@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 from agent.imaging.facts import InstanceFacts
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.labels import draft_is_abnormal
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
-from structured_report.content import ImageUse, Narrative, Outcome, PreRead, Provenance
+from structured_report.content import ImageUse, Narrative, Outcome, PreRead
 from structured_report.plain import finding_from_json, provenance_from_json, study_from_json
 
 
-def sr_uids(study_instance_uid: str, revision: int, provenance: Provenance) -> tuple[str, str]:
-    """SOP Instance UID and Series Instance UID of the SR of one revision by one build: a re-run makes the same
-    object."""
-    parts = (study_instance_uid, str(revision), provenance.device_uid)
-    return derived_uid("sr", *parts), derived_uid("sr-series", *parts)
+def series_of(sr_instance_uid: str) -> str:
+    """Series Instance UID of one of our SRs: each has a series of its own."""
+    return derived_uid("sr-series", sr_instance_uid)
 
 
 def control_id_for(preread: PreRead, destination: str) -> str:
@@ -29,39 +29,45 @@ def compose(
     revision: Revision,
     images: Sequence[tuple[StoredImage, Use]],
     reading: StoredReading,
-    superseded: tuple[Revision, StoredReading] | None,
+    superseded: str | None,
 ) -> PreRead:
     """Put together what is reported about one revision.
 
     Args:
-        superseded: the newest earlier revision whose report this one replaces, if there is one.
+        superseded: SOP Instance UID of the earlier SR that this one replaces, if there is one.
     """
-    provenance = provenance_from_json(reading.provenance)
-    sr_uid, series_uid = sr_uids(revision.study_instance_uid, revision.number, provenance)
-    before = ("", "")
-    if superseded is not None:
-        old, old_reading = superseded
-        before = sr_uids(old.study_instance_uid, old.number, provenance_from_json(old_reading.provenance))
     findings = tuple(finding_from_json(f) for f in reading.findings)
-    return PreRead(
+    said = PreRead(
         study=study_from_json(revision.study),
         revision=revision.number,
         outcome=Outcome(reading.outcome),
-        provenance=provenance,
+        provenance=provenance_from_json(reading.provenance),
         images=tuple(_image_use(image, use) for image, use in images),
         analysed_at=reading.completed_at,
-        sr_instance_uid=sr_uid,
-        sr_series_uid=series_uid,
-        control_id=derived_control_id(sr_uid),
+        sr_instance_uid="",
+        sr_series_uid="",
+        control_id="",
         reason=reading.reason,
         explanation=reading.explanation,
         narrative=Narrative(findings=reading.draft, reasoning=reading.reasoning),
         findings=findings,
         abnormal=draft_is_abnormal(findings),
         guards=tuple(reading.notes),
-        supersedes_sr_uid=before[0],
-        supersedes_series_uid=before[1],
+        supersedes_sr_uid=superseded or "",
+        supersedes_series_uid=series_of(superseded) if superseded else "",
     )
+    return _identified(said)
+
+
+def _identified(said: PreRead) -> PreRead:
+    """With UIDs that are a function of everything that is said: the same again is the same object, and nothing else is.
+
+    A second agent, an offline reading, or a line whose ledger was lost may come to the same study and revision number;
+    other content under a UID that a PACS knows would be refused, or would overwrite.
+    """
+    everything = json.dumps(asdict(said), sort_keys=True, default=str)
+    sr_uid = derived_uid("sr", said.study.study_instance_uid, everything)
+    return replace(said, sr_instance_uid=sr_uid, sr_series_uid=series_of(sr_uid), control_id=derived_control_id(sr_uid))
 
 
 def _image_use(image: StoredImage, use: Use) -> ImageUse:

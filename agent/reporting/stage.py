@@ -17,7 +17,7 @@ from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7Des
 from agent.store import results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-from agent.store.results import StoredDocument, StoredReading
+from agent.store.results import StoredDocument
 from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, PreRead
@@ -39,7 +39,7 @@ class Reporting:
             revision = studies.revision(view, int(job.key))
             images = studies.images_of_revision(view, revision.id)
             reading = results.reading_of(view, revision.id)
-            superseded = self._reported_before(view, revision)
+            superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded)
@@ -47,26 +47,28 @@ class Reporting:
         now = self._clock.now()
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
-            results.supersede_undelivered(tx, uid, revision.number, now=now)
-            for document, destinations in documents:
-                document_id = results.add_document(tx, revision.id, document, now=now)
-                for name in destinations:
-                    delivery_id = results.add_delivery(tx, document_id, name, now=now)
-                    enqueue(tx, "deliver", str(delivery_id), lane=name, now=now)
-            studies.note(
-                tx, uid, "report", "reported", f"revision {revision.number}, {len(documents)} documents", now=now
-            )
+            newest = studies.newest_revision(tx, uid)
+            if newest is not None and newest.number > revision.number:
+                # What is newer may be out already, perhaps under a corrected identity: this one must not follow it.
+                words = f"revision {revision.number} was superseded by revision {newest.number} before it was reported"
+                studies.note(tx, uid, "report", "superseded", words, now=now)
+            else:
+                self._write(tx, revision, documents)
             self._queue.complete(tx, job)
         self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
 
-    def _reported_before(self, view: Connection, revision: Revision) -> tuple[Revision, StoredReading] | None:
-        """The newest earlier revision that has been reported: the predecessor of this one."""
-        for number in range(revision.number - 1, 0, -1):
-            older = studies.revision_numbered(view, revision.study_instance_uid, number)
-            reading = None if older is None else results.reading_of(view, older.id)
-            if older is not None and reading is not None:
-                return older, reading
-        return None
+    def _write(self, tx: Connection, revision: Revision, documents: Sequence[tuple[StoredDocument, list[str]]]) -> None:
+        now, uid = self._clock.now(), revision.study_instance_uid
+        hold = studies.state_of(tx, uid) == studies.NEEDS_ATTENTION
+        results.supersede_undelivered(tx, uid, revision.number, now=now)
+        for document, destinations in documents:
+            document_id = results.add_document(tx, revision.id, document, now=now)
+            for name in destinations:
+                delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)
+                if not hold:
+                    enqueue(tx, "deliver", str(delivery_id), lane=name, now=now)
+        words = f"revision {revision.number}, {len(documents)} documents{', held back' if hold else ''}"
+        studies.note(tx, uid, "report", "reported", words, now=now)
 
     def _make(
         self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, case, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import instance, open_study, refusal, study
@@ -68,7 +68,11 @@ _GROWS = upsert(study).values(
 )
 _STUDY_GROWS = _GROWS.on_conflict_do_update(
     index_elements=["study_instance_uid"],
-    set_={"last_received_at": _GROWS.excluded.last_received_at, "state": _GROWS.excluded.state},
+    set_={
+        "last_received_at": _GROWS.excluded.last_received_at,
+        # A study that waits for a person goes on waiting until it has been assembled anew.
+        "state": case((study.c.state == "needs-attention", study.c.state), else_=_GROWS.excluded.state),
+    },
 )
 _STUDY_IS_OPEN = upsert(open_study).on_conflict_do_nothing()
 _INSTANCE = upsert(instance).on_conflict_do_nothing()

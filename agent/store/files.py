@@ -100,9 +100,15 @@ class FileStore:
         """Write a finished document durably and return its relative path. Writing the same name again replaces it
         whole."""
         target = self.root / "documents" / name
-        temporary = self.incoming / f"document-{uuid.uuid4().hex}"
-        temporary.write_bytes(content)
-        self._adopt(temporary, target)
+        # Not in `incoming`: a receiver that starts clears that.
+        temporary = self.root / "documents" / f".new-{uuid.uuid4().hex}"
+        try:
+            temporary.write_bytes(content)
+            self._adopt(temporary, target)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
+        finally:
+            temporary.unlink(missing_ok=True)
         return str(target.relative_to(self.root))
 
     def path(self, relative: str) -> Path:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, String, cast, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import delivery, document, reading, study, study_revision
+from agent.store.schema import delivery, document, job, reading, study, study_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +78,29 @@ def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now:
     return int(tx.execute(same).scalar_one())
 
 
-def add_delivery(tx: Connection, document_id: int, destination: str, *, now: datetime) -> int:
-    """Write an outbox row and return its id."""
+def add_delivery(tx: Connection, document_id: int, destination: str, *, hold: bool = False, now: datetime) -> int:
+    """Write an outbox row, held back or due, and return its id."""
+    state = "held" if hold else "waiting"
     row = tx.execute(
         insert(delivery)
-        .values(document_id=document_id, destination=destination, state="waiting", created_at=now, next_try_at=now)
+        .values(document_id=document_id, destination=destination, state=state, created_at=now, next_try_at=now)
         .returning(delivery.c.id)
     ).one()
     return int(row.id)
 
 
-def supersede_undelivered(tx: Connection, study_instance_uid: str, before_revision: int, *, now: datetime) -> int:
-    """Older results that nobody has received yet are not sent any more; returns how many."""
+UNDELIVERED = ("waiting", "parked", "held")
+
+
+def supersede_undelivered(
+    tx: Connection,
+    study_instance_uid: str,
+    before_revision: int,
+    *,
+    states: Sequence[str] = UNDELIVERED,
+    now: datetime,
+) -> int:
+    """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""
     older = (
         select(document.c.id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
@@ -96,7 +108,7 @@ def supersede_undelivered(tx: Connection, study_instance_uid: str, before_revisi
     )
     changed = tx.execute(
         update(delivery)
-        .where(delivery.c.document_id.in_(older), delivery.c.state.in_(("waiting", "parked", "held")))
+        .where(delivery.c.document_id.in_(older), delivery.c.state.in_(states))
         .values(state="superseded", finished_at=now, next_try_at=None)
     )
     return int(changed.rowcount)
@@ -121,6 +133,46 @@ def _documents_of(study_instance_uid: str) -> Any:
         .join(study_revision, study_revision.c.id == document.c.revision_id)
         .where(study_revision.c.study_instance_uid == study_instance_uid)
     )
+
+
+def hold_back(tx: Connection, delivery_id: int) -> None:
+    """Keep one delivery that waits from being made until its study is released."""
+    tx.execute(update(delivery).where(delivery.c.id == delivery_id, delivery.c.state == "waiting").values(state="held"))
+
+
+def park_unknown(tx: Connection, known: Collection[str], *, now: datetime) -> int:
+    """Park what waits for a destination that the settings do not name any more; returns how many that were."""
+    words = "destination-gone: the settings name no such destination; name it again, then: preread retry"
+    changed = tx.execute(
+        update(delivery)
+        .where(delivery.c.state == "waiting", delivery.c.destination.not_in(known))
+        .values(state="parked", words=words, next_try_at=None, finished_at=now)
+    )
+    return int(changed.rowcount)
+
+
+def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:
+    """SOP Instance UID of the newest earlier SR that a destination has, or may have: it was tried, or is being sent."""
+    c = study_revision.c
+    sending = (
+        select(job.c.id)
+        .where(job.c.kind == "deliver", job.c.key == cast(delivery.c.id, String), job.c.state == "running")
+        .exists()
+    )
+    found = view.execute(
+        select(document.c.identifier)
+        .join(study_revision, c.id == document.c.revision_id)
+        .join(delivery, delivery.c.document_id == document.c.id)
+        .where(
+            c.study_instance_uid == study_instance_uid,
+            c.number < before_revision,
+            document.c.kind == "sr",
+            or_(delivery.c.state == "delivered", delivery.c.attempts > 0, sending),
+        )
+        .order_by(c.number.desc())
+        .limit(1)
+    ).scalar()
+    return None if found is None else str(found)
 
 
 @dataclass(frozen=True, slots=True)

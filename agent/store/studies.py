@@ -58,6 +58,16 @@ class Arrivals:
     state: str
 
 
+NEEDS_ATTENTION = "needs-attention"
+"""The state of a study about whose patient its images disagree: nothing about it leaves until a person has looked."""
+
+
+def state_of(view: Connection, study_instance_uid: str) -> str:
+    """Where the study stands. The study must exist."""
+    found = view.execute(select(study.c.state).where(study.c.study_instance_uid == study_instance_uid))
+    return str(found.scalar_one())
+
+
 def arrivals_of(view: Connection, study_instance_uid: str) -> Arrivals:
     """How a study's arrival stands. The study must exist."""
     row = view.execute(
@@ -103,17 +113,6 @@ def revision(view: Connection, revision_id: int) -> Revision:
         select(c.id, c.study_instance_uid, c.number, c.set_key, c.study).where(c.id == revision_id)
     ).one()
     return Revision(*row)
-
-
-def revision_numbered(view: Connection, study_instance_uid: str, number: int) -> Revision | None:
-    """The revision of that study and number, if there is one."""
-    c = study_revision.c
-    row = view.execute(
-        select(c.id, c.study_instance_uid, c.number, c.set_key, c.study).where(
-            c.study_instance_uid == study_instance_uid, c.number == number
-        )
-    ).first()
-    return None if row is None else Revision(*row)
 
 
 def images_of_revision(view: Connection, revision_id: int) -> tuple[tuple[StoredImage, Use], ...]:

@@ -3,6 +3,7 @@ in the ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import structlog
@@ -12,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from agent.clock import Clock
 from agent.errors import PrereadError
-from agent.store import overview
+from agent.store import overview, results
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import enqueue
@@ -24,8 +25,8 @@ class Schedule:
     """Ticks of the office. One process has one scheduler, in memory: two on one job store would run every tick
     twice."""
 
-    def __init__(self, ledger: Ledger, files: FileStore, clock: Clock) -> None:
-        self._ledger, self._files, self._clock = ledger, files, clock
+    def __init__(self, ledger: Ledger, files: FileStore, clock: Clock, *, destinations: Sequence[str] = ()) -> None:
+        self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
         self._log = structlog.get_logger()
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -54,12 +55,15 @@ class Schedule:
         now = self._clock.now()
         try:
             with self._ledger.begin() as tx:
+                gone = results.park_unknown(tx, self._destinations, now=now)
                 missing = overview.without_job(tx)
                 for kind, key, lane in missing:
                     enqueue(tx, kind, key, lane=lane, now=now)
         except PrereadError as error:
             self._log.warning("reconciliation put off", reason=error.code)
             return 0
+        if gone:
+            self._log.error("deliveries parked: their destination is not in the settings any more", count=gone)
         if missing:
             self._log.error("work without a job was enqueued", count=len(missing))
         if not self._files.has_room():
