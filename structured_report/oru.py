@@ -194,10 +194,11 @@ class _Draft:
         repetitions = []
         for group, kind in groups:
             family, given, middle, prefix, suffix = (group.split("^") + [""] * 5)[:5]
-            parts = [self._line(c, 64) for c in (family, given, middle, suffix, prefix)]
+            ordered = (family, given, middle, suffix, prefix)
+            parts = [escape(" ".join(normalise_text(c).split()), formatted=False) for c in ordered]
             parts += ["", "L", kind] if len(groups) > 1 else []
             repetitions.append("^".join(parts).rstrip("^"))
-        return "~".join(repetitions)
+        return self._token("~".join(repetitions)) if repetitions else ""
 
     def _line(self, text: str, limit: int) -> str:
         """A short text for people: on one line, blanks joined."""

@@ -281,7 +281,7 @@ def test_what_the_ris_answers_decides(
 def test_a_connection_that_was_closed_between_messages_is_opened_again(documents: dict[str, OutgoingDocument]) -> None:
     def answer_and_close(connection: socket.socket, message: bytes) -> None:
         ack("AA")(connection, message)
-        connection.shutdown(socket.SHUT_WR)
+        connection.shutdown(socket.SHUT_RDWR)
 
     ris = FaultyRis([answer_and_close, ack("AA")])
     destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)

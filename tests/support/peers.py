@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import threading
 import urllib.request
@@ -119,12 +120,20 @@ class Ris:
         self.stop()
 
 
+_ESCAPE = re.compile(r"\\([^\\]*)\\")
+
+
+def _line_end(found: re.Match[str]) -> str:
+    r"""A line end for ``\.br\``; every other escape as it stands. From left to right: ``\E\.br\E\`` is a text."""
+    return "\n" if found.group(1) == ".br" else found.group()
+
+
 def text_of(message: hl7.Message, concept: str) -> list[str]:
     """OBX-5 of every OBX with that OBX-3.1, unescaped by the `hl7` package; line ends are LF."""
     found = []
     for segment in message.segments("OBX"):
         if str(segment[3]).split("^")[0] == concept:
-            found.append(message.unescape(str(segment[5]).replace("\\.br\\", "\n")))
+            found.append(message.unescape(_ESCAPE.sub(_line_end, str(segment[5]))))
     return found
 
 

@@ -11,16 +11,18 @@ import pytest
 from hl7apy.parser import parse_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
-from structured_report.content import BANNER, Narrative, Outcome, Patient, PreRead
+from structured_report.concepts import LATERALITY_VALUES, PRESENCE_VALUES
+from structured_report.content import BANNER, Finding, Laterality, Narrative, Outcome, Patient, PreRead, Presence
 from structured_report.hl7_text import cap, escape, unescape
 from structured_report.oru import encode_oru
 from structured_report.read_sr import read_narrative
 from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
 from structured_report.text import MAX_NARRATIVE, from_dicom, normalise_text, one_line, to_dicom
+from structured_report.vocabulary import vocabulary
 from tests.support.peers import text_of
-from tests.support.reports import FINDINGS, SOME_FINDINGS, TEXTS, images, preread
+from tests.support.reports import SOME_FINDINGS, TEXTS, images, preread
 
 EVIDENCE = images()
 slow = settings(max_examples=40, deadline=None)
@@ -89,9 +91,9 @@ def test_no_identifier_can_change_the_structure_of_the_message(name: str, identi
     text = oru(value)
     message = hl7.parse(text)
     assert len(message) == len(hl7.parse(oru(preread(EVIDENCE))))
-    assert unescape(str(message.segment("OBR")[18])) == " ".join(normalise_text(accession).split())[:60]
-    wanted = " ".join(normalise_text(identifier).split())[:64]
-    assert unescape(str(message.segment("PID")[3]).split("^")[0]) == wanted
+    for field, identity in ((message.segment("OBR")[18], accession), (message.segment("PID")[3], identifier)):
+        printable = "".join(c for c in identity if c.isprintable())
+        assert unescape(str(field).split("^")[0]) == printable, "an identifier is never changed"
 
 
 def test_the_message_says_what_standards_ask_for() -> None:
@@ -143,16 +145,16 @@ def test_no_report_can_look_final(outcome: Outcome) -> None:
 
 
 def test_identity_is_copied_unaltered_and_the_build_is_named() -> None:
-    report = encode_sr(preread(EVIDENCE), EVIDENCE)
-    for keyword in (
-        "PatientID",
-        "PatientName",
-        "PatientBirthDate",
-        "PatientSex",
-        "StudyInstanceUID",
-        "AccessionNumber",
-    ):
-        assert report[keyword].value == EVIDENCE[0][keyword].value
+    value = preread(EVIDENCE)
+    bare = images()
+    bare[0].AccessionNumber = bare[0].PatientSex = bare[0].PatientName = (
+        ""  # the image that happens to come first is poor
+    )
+    for evidence in (EVIDENCE, bare):
+        report = encode_sr(value, evidence)
+        assert (report.PatientID, str(report.PatientName)) == ("PID1", "Müller^Jürgen")
+        assert (report.PatientBirthDate, report.PatientSex, report.AccessionNumber) == ("19600101", "F", "ACC0001")
+        assert report.StudyInstanceUID == evidence[0].StudyInstanceUID
     words = report.to_json()
     for fact in ("ab" * 32, "nf4", "findings-reasoning@00000000", "2.25.123456"):
         assert fact in words
@@ -177,6 +179,8 @@ def test_a_later_revision_names_its_predecessor() -> None:
     [
         {"PatientSex": "U"}, {"StudyTime": "noon"}, {"StudyDate": "today"}, {"PatientBirthDate": "19"}, {"PatientOrientation": []},
         {"PatientOrientation": None, "ImagerPixelSpacing": None}, {"ReferringPhysicianName": "ward"},
+        {"PatientBirthDate": "19990229"}, {"StudyDate": "20260231"}, {"StudyDate": "00000101"}, {"Modality": None}, {"Rows": None},
+        {"Columns": None}, {"PatientName": "A\\B"}, {"ViewPosition": ["PA", "AP"]}, {"StudyTime": "256161"}, {"PatientOrientation": ["L"]},
         {"PatientID": None, "PatientName": None, "PatientBirthDate": None, "PatientSex": None, "AccessionNumber": None, "StudyID": None},
     ],
 )  # fmt: skip
@@ -200,12 +204,87 @@ def test_one_line_is_one_line(text: str, limit: int) -> None:
     assert "\\" not in line
 
 
-def test_findings_are_coded_the_same_in_both() -> None:
-    value = preread(EVIDENCE)
+@pytest.mark.parametrize("concept", sorted(vocabulary()))
+@pytest.mark.parametrize("presence", list(Presence))
+def test_a_finding_is_said_the_same_in_the_sr_and_in_the_oru(concept: str, presence: Presence) -> None:
+    other = next(k for k in vocabulary() if k != concept)
+    sides = (
+        [Laterality.LEFT, Laterality.RIGHT]
+        if vocabulary()[concept].sided and presence is not Presence.ABSENT
+        else [None]
+    )
+    for side in sides:
+        value = preread(EVIDENCE, findings=(Finding(concept, presence, side), Finding(other, Presence.ABSENT)))
+        wanted = {
+            (
+                vocabulary()[f.concept].code.value,
+                PRESENCE_VALUES[f.presence].value,
+                LATERALITY_VALUES[f.laterality].value if f.laterality else "",
+            )
+            for f in value.findings
+        }
+        assert said_in_oru(hl7.parse(oru(value))) == wanted
+        assert said_in_sr(encode_sr(value, EVIDENCE)) == wanted
+
+
+def said_in_oru(message: hl7.Message) -> set[tuple[str, str, str]]:
+    """(finding, presence, side) of the rows that OBX-4 ties together."""
+    rows: dict[str, list[str]] = {}
+    for o in message.segments("OBX"):
+        if str(o[2]) == "CE" and str(o[4]):
+            rows.setdefault(str(o[4]), []).extend([str(o[3]).split("^")[0], str(o[5]).split("^")[0]])
+    return {(r[0], r[1], r[3] if len(r) > 2 else "") for r in rows.values()}
+
+
+def said_in_sr(report: Dataset) -> set[tuple[str, str, str]]:
+    """(finding, presence, side) of every measurement group."""
+
+    def inside(item: Dataset, name: str) -> list[Dataset]:
+        return [i for i in item.get("ContentSequence", []) if i.ConceptNameCodeSequence[0].CodeValue == name]
+
+    found = set()
+    for container in inside(report, "126010"):
+        for group in inside(container, "125007"):
+            finding = inside(group, "121071")[0].ConceptCodeSequence[0].CodeValue
+            presence = inside(group, finding)[0].ConceptCodeSequence[0].CodeValue
+            sides = [s for site in inside(group, "363698007") for s in inside(site, "272741003")]
+            found.add((finding, presence, sides[0].ConceptCodeSequence[0].CodeValue if sides else ""))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("Doe^John^Quincy^Dr.^Jr.", "Doe^John^Quincy^Jr.^Dr."),
+        ("=山田^太郎", "山田^太郎"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada^Tarou^^^^^L^A~山田^太郎^^^^^L^I~やまだ^たろう^^^^^L^P"),
+        ("Müller", "Müller"),
+        ("", ""),
+    ],
+)
+def test_a_name_keeps_its_parts(name: str, wanted: str) -> None:
+    """PS3.5 6.2.1 has prefix before suffix, XPN suffix before prefix."""
+    value = preread(EVIDENCE, patient=Patient("P", "", name, "", ""))
+    assert unescape(str(hl7.parse(oru(value)).segment("PID")[5])) == wanted
+
+
+def test_a_text_that_looks_like_a_placeholder_is_a_text() -> None:
+    value = preread(EVIDENCE, patient=Patient("@@T00003@@", "", "@@T00001@@^x", "", ""))
+    value = replace(value, narrative=Narrative("@@T00002@@ and @@T00003@@", "", ""))
     message = hl7.parse(oru(value))
-    coded = [(str(o[3]).split("^")[0], str(o[5]).split("^")[0]) for o in message.segments("OBX") if str(o[2]) == "CE"]
-    report = encode_sr(value, EVIDENCE).to_json()
-    assert len(coded) == len(FINDINGS) + 1, "one row a finding, one for the side"
-    for concept, presence in coded:
-        assert concept in report
-        assert presence in report
+    assert text_of(message, "59776-5") == ["@@T00002@@ and @@T00003@@"]
+    assert str(message.segment("PID")[3]).split("^")[0] == "@@T00003@@"
+
+
+def test_an_offset_is_stated_only_when_the_images_state_one() -> None:
+    """Timezone Offset From UTC holds for the copied study time too."""
+    value = preread(EVIDENCE)
+    assert encode_sr(value, EVIDENCE).TimezoneOffsetFromUTC == "+0100"
+    silent = replace(value, study=replace(value.study, timezone_offset=""))
+    assert "TimezoneOffsetFromUTC" not in encode_sr(silent, EVIDENCE)
+
+
+def test_every_comment_of_the_message_has_a_sub_id_of_its_own() -> None:
+    message = hl7.parse(oru(preread(EVIDENCE, outcome=Outcome.ABSTAINED, guards=("one", "two"))))
+    subs = [str(o[4]) for o in message.segments("OBX") if str(o[3]).startswith("121106")]
+    assert subs == ["1", "2", "3", "4"]
