@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from agent.errors import Permanent, Transient
 from dicom_nodes.contexts import TRANSFER_SYNTAXES
 
-EXIT_UNDECODABLE, EXIT_TOO_LARGE = 3, 4
+EXIT_UNDECODABLE, EXIT_TOO_LARGE, EXIT_DIFFERENT = 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,22 @@ def decode_stored(path: Path, limits: DecodeLimits | None = None) -> NDArray[Any
         Permanent: the pixel data cannot be decoded, or not within the limits.
         Transient: no process can be started at the moment.
     """
-    bounds = limits or DecodeLimits()
-    command = [sys.executable, "-m", "agent.imaging.decode_child", str(path), str(bounds.memory_bytes)]
+    done = _child(limits or DecodeLimits(), path)
+    stored: NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    return stored
+
+
+def same_stored_values(one: Path, other: Path, limits: DecodeLimits | None = None) -> bool:
+    """Whether two files hold the same stored pixel values; they are compared in the child, and nothing is held here.
+
+    Raises:
+        Permanent, Transient: as `decode_stored`, for either file.
+    """
+    return _child(limits or DecodeLimits(), one, other).returncode == 0
+
+
+def _child(bounds: DecodeLimits, *paths: Path) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "agent.imaging.decode_child", str(bounds.memory_bytes), *map(str, paths)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)
     except subprocess.TimeoutExpired as error:
@@ -51,15 +65,14 @@ def decode_stored(path: Path, limits: DecodeLimits | None = None) -> NDArray[Any
         raise Transient(f"the decoder cannot be started ({error.strerror})", code="decoder-not-started") from error
     if done.returncode == EXIT_TOO_LARGE:
         raise Permanent("the pixel data need more memory to decode than is allowed", code="decode-out-of-memory")
-    if done.returncode != 0:
+    if done.returncode not in (0, EXIT_DIFFERENT):
         why = (
             done.stderr.decode("utf-8", "replace").strip()[-200:]
             if done.returncode == EXIT_UNDECODABLE
             else f"exit {done.returncode}"
         )
         raise Permanent(f"the pixel data cannot be decoded ({why})", code="undecodable")
-    stored: NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
-    return stored
+    return done
 
 
 def missing_decoders() -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""The child process of `agent.imaging.decode`: one file in, its stored values as .npy on standard output."""
+"""The child process of `agent.imaging.decode`: one file in, its stored values as .npy on standard output; or two files
+in, and the exit status says whether they hold the same values."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.uid import JPEGExtended12Bit
 
-from agent.imaging.decode import EXIT_TOO_LARGE, EXIT_UNDECODABLE
+from agent.imaging.decode import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDECODABLE
 
 
-def main(path: str, memory_bytes: int) -> int:
+def main(memory_bytes: int, path: str, other: str = "") -> int:
     """Decode under an address space limit. What goes wrong is told by exit status and a type name: a message might
     quote the header."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -23,6 +24,8 @@ def main(path: str, memory_bytes: int) -> int:
     warnings.simplefilter("ignore")
     try:
         stored = _stored(path)
+        if other:
+            return 0 if np.array_equal(stored, _stored(other)) else EXIT_DIFFERENT
         if stored.ndim != 2 or stored.dtype.kind not in "iu":
             sys.stderr.write(f"shape {stored.shape}, {stored.dtype}")
             return EXIT_UNDECODABLE
@@ -56,4 +59,4 @@ def _twelve_bit_jpeg(path: str, rows: int, columns: int) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1]), *sys.argv[2:]))

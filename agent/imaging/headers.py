@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info as read_meta
-from pydicom.filereader import read_preamble
+from pydicom.filereader import read_dataset, read_preamble
 
 from agent.errors import Permanent
+from agent.imaging.inflate import plain_data_set
+from dicom_nodes.contexts import DEFLATED
+
+_PIXEL_DATA = 0x7FE00010
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +32,31 @@ def locate_data_set(path: Path) -> DataSetPlace:
     Raises:
         Permanent: it is not a DICOM file with file meta information.
     """
-    try:
-        with path.open("rb") as file:
-            read_preamble(file, force=False)
-            meta = read_meta(file)
-            return DataSetPlace(file.tell(), str(meta.TransferSyntaxUID))
-    except (InvalidDicomError, AttributeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise Permanent(
-            f"{path.name} is not a DICOM file with file meta information (PS3.10)", code="not-dicom"
-        ) from error
+    return _meta(path)[0]
 
 
 def load_header(path: Path) -> Dataset:
     """Everything of a kept file but its pixels. Raises `Permanent` when the file cannot be read."""
+    place, meta = _meta(path)
     try:
-        return dcmread(path, stop_before_pixels=True, defer_size=1 << 20)
+        if place.transfer_syntax_uid != DEFLATED:
+            return dcmread(path, stop_before_pixels=True, defer_size=1 << 20)
+        with plain_data_set(path, place.offset, DEFLATED) as plain:  # dcmread would inflate the pixels into memory
+            plain.file.seek(plain.start)
+            header = read_dataset(plain.file, plain.implicit, True, stop_when=lambda tag, _vr, _n: tag >= _PIXEL_DATA)
     except (InvalidDicomError, OSError, EOFError) as error:
         raise Permanent(f"{path.name} cannot be read ({type(error).__name__})", code="file-damaged") from error
+    header.file_meta = meta
+    return header
+
+
+def _meta(path: Path) -> tuple[DataSetPlace, FileMetaDataset]:
+    try:
+        with path.open("rb") as file:
+            read_preamble(file, force=False)
+            meta = read_meta(file)
+            return DataSetPlace(file.tell(), str(meta.TransferSyntaxUID)), meta
+    except (InvalidDicomError, AttributeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise Permanent(
+            f"{path.name} is not a DICOM file with file meta information (PS3.10)", code="not-dicom"
+        ) from error

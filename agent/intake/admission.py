@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from queue import SimpleQueue
 
 import structlog
@@ -17,13 +18,14 @@ import structlog
 from agent.clock import Clock
 from agent.errors import PrereadError
 from agent.imaging.facts import InstanceFacts
-from agent.intake.inspect import Refused, inspect, same_pixel_data
+from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
-from agent.store import arrivals
-from agent.store.arrivals import Arrival, Refusal
+from agent.store import arrivals, overview, studies
+from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.work.queue import revive
 from dicom_nodes.roles import AssociationInfo, Rejection, admit
 from dicom_nodes.scp import Incoming, StoreAnswer, StoreRequest
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
@@ -167,7 +169,7 @@ class Admission:
 
     def no_room(self, association: AssociationInfo, request: StoreRequest, reason: str) -> StoreAnswer:
         """Nothing was kept, because keeping it would have touched the reserve, or the disk refused it."""
-        self._log.error("image not kept", reason=reason, free_bytes=self._files.free_bytes())
+        self._log.error("image not kept", reason=reason)
         self._write_refusal(
             _refusal(association, request, OUT_OF_RESOURCES, reason, "the sender was asked to send it again later")
         )
@@ -186,45 +188,66 @@ class Admission:
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
         )
-        path = ""
-        while (version := self._version(received, facts, path)) is not None:
-            path = path or self._files.keep_image(
-                spooled.path,
-                day=f"{self._clock.now():%Y%m%d}",
-                sop_instance_uid=facts.sop_instance_uid,
-                digest=spooled.digest,
-            )
-            if self._committer.commit(_arrival(received, facts, path, version)):
+        while (version := self._version(received, facts)) is not None:
+            if not received.kept_as:
+                received.kept_as = self._files.keep_image(
+                    spooled.path,
+                    day=f"{self._clock.now():%Y%m%d}",
+                    sop_instance_uid=facts.sop_instance_uid,
+                    digest=spooled.digest,
+                )
+            if self._committer.commit(_arrival(received, facts, version)):
                 break
         return StoreAnswer(SUCCESS)  # without a version these very bytes are kept already: no new work
 
-    def _version(self, received: _Received, facts: InstanceFacts, path: str) -> int | None:
-        """Number of the version this would be; None when exactly these bytes are kept already.
+    def _version(self, received: _Received, facts: InstanceFacts) -> int | None:
+        """Number of the version this would be; None when exactly these bytes are what is kept already.
 
-        Args:
-            path: where the image lies by now, after losing a race for a version number; else empty.
+        A header that the instance had before is a version again: a sender may take a correction back.
 
         Raises:
             Refused: 0111 when an instance of that UID with other pixels is kept.
         """
         with self._ledger.read() as view:
             kept = arrivals.kept_versions(view, facts.sop_instance_uid)
-        if any(k.digest == received.spooled.digest for k in kept):
+        if not kept:
+            return 1
+        newest = kept[-1]
+        if newest.digest == received.spooled.digest:
+            self._restore(received, newest)
             return None
-        for other in kept[-1:]:
-            where = self._files.path(path) if path else received.spooled.path
-            mine = (where, received.spooled.offset, received.request.transfer_syntax_uid)
-            theirs = (self._files.path(other.path), other.data_set_offset, other.transfer_syntax_uid)
-            if other.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
-                raise Refused(
-                    DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
-                )
-        return len(kept) + 1
+        mine = StoredPixels(self._lies_at(received), received.spooled.offset, received.request.transfer_syntax_uid)
+        theirs = StoredPixels(self._files.path(newest.path), newest.data_set_offset, newest.transfer_syntax_uid)
+        if newest.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
+            raise Refused(
+                DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
+            )
+        return newest.version + 1
+
+    def _lies_at(self, received: _Received) -> Path:
+        """Where the bytes are by now: a race for a version number may be lost after they were given their name."""
+        return self._files.path(received.kept_as) if received.kept_as else received.spooled.path
+
+    def _restore(self, received: _Received, kept: Kept) -> None:
+        """What is kept may have been lost or damaged since; then the bytes that came again take its place."""
+        if received.kept_as:
+            return
+        try:
+            self._files.verified(kept.path, offset=kept.data_set_offset, digest=kept.digest)
+        except PrereadError as lost:
+            self._files.restore(received.spooled.path, kept.path)
+            now = self._clock.now()
+            with self._ledger.begin() as tx:
+                for kind, key in overview.parked_jobs(tx, kept.study_instance_uid):
+                    revive(tx, kind, key, now=now)
+                words = "an image whose file was lost or damaged was sent again and put in its place"
+                studies.note(tx, kept.study_instance_uid, "receive", lost.code, words, now=now)
+            self._log.warning("image restored", study=kept.study_instance_uid, reason=lost.code)
 
     def _quarantine(self, received: _Received, refused: Refused) -> StoreAnswer:
         path = ""
         try:
-            path = self._files.quarantine(received.spooled.path, f"{self._clock.now():%Y%m%d}")
+            path = self._files.quarantine(self._lies_at(received), received.spooled.digest)
         except PrereadError as error:
             self._log.error("refused bytes not kept", reason=error.code)
         self._log.warning(
@@ -258,11 +281,14 @@ class Admission:
             self._log.error("refusal not written", reason=error.code)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Received:
+    """One image on its way. `kept_as`: its path below the storage root once it has its final name."""
+
     association: AssociationInfo
     request: StoreRequest
     spooled: SpooledDataSet
+    kept_as: str = ""
 
 
 class _Arriving:
@@ -305,7 +331,7 @@ def _refusal(
     )
 
 
-def _arrival(received: _Received, facts: InstanceFacts, path: str, version: int) -> Arrival:
+def _arrival(received: _Received, facts: InstanceFacts, version: int) -> Arrival:
     return Arrival(
         sop_instance_uid=facts.sop_instance_uid,
         version=version,
@@ -316,7 +342,7 @@ def _arrival(received: _Received, facts: InstanceFacts, path: str, version: int)
         digest=received.spooled.digest,
         size=received.spooled.size,
         data_set_offset=received.spooled.offset,
-        path=path,
+        path=received.kept_as,
         calling_ae_title=received.association.calling_ae_title,
         address=received.association.address,
         association_id=received.association.id,

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import re
 import struct
-import tempfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,8 +20,11 @@ from pydicom import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
+from agent.errors import Permanent, PrereadError
+from agent.imaging.decode import same_stored_values
 from agent.imaging.facts import TAGS, InstanceFacts, facts_of
-from dicom_nodes.contexts import DEFLATED, IMPLICIT_LE, TRANSFER_SYNTAXES
+from agent.imaging.inflate import PlainDataSet, plain_data_set
+from dicom_nodes.contexts import DEFLATED, TRANSFER_SYNTAXES
 from dicom_nodes.status import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH
 
 _PIXEL_DATA = 0x7FE00010
@@ -31,7 +32,6 @@ _ITEM, _SEQUENCE_DELIMITER = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _COMPRESSED = {t.uid for t in TRANSFER_SYNTAXES if t.compressed}
-MAX_INFLATED = 2 << 30  # bytes; beyond that a deflated data set is no radiograph
 _STEP = 1 << 20
 
 
@@ -66,79 +66,82 @@ def inspect(
         Refused: C000 for what is unparsable, truncated, without pixel data, or has missing or invalid UIDs; A900 for
             what is not what was announced.
     """
-    with _plain(path, offset, transfer_syntax_uid) as (file, start, implicit):
-        header = _header(file, start, implicit)
-        facts = facts_of(header)
+    with _plain(path, offset, transfer_syntax_uid) as plain:
+        facts = facts_of(_header(plain))
         _check_uids(facts)
         _check_announced(facts, sop_class_uid, sop_instance_uid)
-        _pixel_span(file, implicit, transfer_syntax_uid in _COMPRESSED, facts)
+        _pixel_span(plain, transfer_syntax_uid in _COMPRESSED, facts)
     return facts
 
 
-def same_pixel_data(one: tuple[Path, int, str], other: tuple[Path, int, str]) -> bool:
-    """Whether two data sets, given as (file, offset, transfer syntax), carry the same pixel data bytes in the same
-    transfer syntax."""
-    if one[2] != other[2]:
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """Where pixel data are: a DICOM file, the offset of its data set, and its transfer syntax."""
+
+    path: Path
+    offset: int
+    transfer_syntax_uid: str
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the pixel data are encapsulated."""
+        return self.transfer_syntax_uid in _COMPRESSED
+
+    def comparable_with(self, other: StoredPixels) -> bool:
+        """Whether the same pixels are the same bytes in both."""
+        syntaxes = {self.transfer_syntax_uid, other.transfer_syntax_uid}
+        return DEFLATED not in syntaxes and (len(syntaxes) == 1 or not (self.compressed or other.compressed))
+
+
+def same_pixel_data(one: StoredPixels, other: StoredPixels) -> bool:
+    """Whether two data sets hold the same pixels, in whatever transfer syntax: a modality and a PACS may send one image
+    in two of them. Pixels that cannot be compared are not the same."""
+    try:
+        if one.comparable_with(other):
+            return _same_bytes(one, other)
+        return same_stored_values(one.path, other.path)
+    except (PrereadError, Refused, OSError):
         return False
-    with _plain(*one) as (a, a_start, a_implicit), _plain(*other) as (b, b_start, b_implicit):
-        spans = []
-        for file, start, implicit in ((a, a_start, a_implicit), (b, b_start, b_implicit)):
-            facts = facts_of(_header(file, start, implicit))
-            spans.append(_pixel_span(file, implicit, one[2] in _COMPRESSED, facts))
-        if spans[0].length != spans[1].length:
+
+
+def _same_bytes(one: StoredPixels, other: StoredPixels) -> bool:
+    """Whether the pixel data elements hold the same values; what pads a native one to an even length does not count."""
+    with ExitStack() as stack:
+        places = []
+        for pixels in (one, other):
+            plain = stack.enter_context(_plain(pixels.path, pixels.offset, pixels.transfer_syntax_uid))
+            facts = facts_of(_header(plain))
+            span = _pixel_span(plain, pixels.compressed, facts)
+            places.append((plain.file, span.offset, span.length if pixels.compressed else _native_length(facts)))
+        (a, a_offset, a_length), (b, b_offset, b_length) = places
+        if a_length != b_length:
             return False
-        a.seek(spans[0].offset)
-        b.seek(spans[1].offset)
-        left = spans[0].length
-        while left:
-            step = min(left, _STEP)
-            if a.read(step) != b.read(step):
-                return False
-            left -= step
-    return True
+        a.seek(a_offset)
+        b.seek(b_offset)
+        steps = [min(_STEP, a_length - done) for done in range(0, a_length, _STEP)]
+        return all(a.read(step) == b.read(step) for step in steps)
 
 
 @contextmanager
-def _plain(path: Path, offset: int, transfer_syntax_uid: str) -> Iterator[tuple[BinaryIO, int, bool]]:
-    """The data set as a seekable stream that is not deflated: (file, where it starts, whether it is Implicit VR)."""
-    with path.open("rb") as file:
-        if transfer_syntax_uid != DEFLATED:
-            yield file, offset, transfer_syntax_uid == IMPLICIT_LE
-            return
-        file.seek(offset)
-        with tempfile.TemporaryFile(dir=path.parent) as inflated:
-            _inflate(file, inflated)
-            yield inflated, 0, False
-
-
-def _inflate(source: BinaryIO, target: BinaryIO) -> None:
-    """Inflate in steps of bounded size (PS3.5 A.5: a raw deflate stream, perhaps padded with one byte)."""
-    inflater, written = zlib.decompressobj(-zlib.MAX_WBITS), 0
+def _plain(path: Path, offset: int, transfer_syntax_uid: str) -> Iterator[PlainDataSet]:
     try:
-        while not inflater.eof:
-            data = inflater.unconsumed_tail or source.read(_STEP)
-            if not data:
-                raise Refused(CANNOT_UNDERSTAND, "truncated", "the deflated data set ends before its last block")
-            piece = inflater.decompress(data, _STEP)
-            written += len(piece)
-            if written > MAX_INFLATED:
-                raise Refused(
-                    CANNOT_UNDERSTAND, "inflates-too-far", "the deflated data set is larger than any radiograph"
-                )
-            target.write(piece)
-    except zlib.error as error:
-        raise Refused(CANNOT_UNDERSTAND, "unparsable", "the data set is not a deflate stream") from error
+        with plain_data_set(path, offset, transfer_syntax_uid) as plain:
+            yield plain
+    except Permanent as error:
+        raise Refused(CANNOT_UNDERSTAND, error.code, str(error)) from error
 
 
-def _header(file: BinaryIO, start: int, implicit: bool) -> Dataset:
+def _header(plain: PlainDataSet) -> Dataset:
     """The attributes of `facts.TAGS`; afterwards the file stands at the pixel data element."""
 
     def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         return int(tag) >= _PIXEL_DATA
 
-    file.seek(start)
+    plain.file.seek(plain.start)
     try:
-        return read_dataset(file, implicit, True, stop_when=at_pixels, specific_tags=[BaseTag(t) for t in TAGS])
+        return read_dataset(
+            plain.file, plain.implicit, True, stop_when=at_pixels, specific_tags=[BaseTag(t) for t in TAGS]
+        )
     except Exception as error:
         raise Refused(CANNOT_UNDERSTAND, "unparsable", "the data set cannot be parsed") from error
 
@@ -167,29 +170,28 @@ def _check_announced(facts: InstanceFacts, sop_class_uid: str, sop_instance_uid:
         raise Refused(DATA_SET_DOES_NOT_MATCH, "sop-instance-differs", "SOP Instance UID differs: command and data set")
 
 
-def _pixel_span(file: BinaryIO, implicit: bool, encapsulated: bool, facts: InstanceFacts) -> PixelSpan:
-    tag, length = _element(file, implicit)
+def _pixel_span(plain: PlainDataSet, encapsulated: bool, facts: InstanceFacts) -> PixelSpan:
+    file, end = plain.file, plain.end
+    tag, length = _element(file, plain.implicit)
     if tag != (_PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF):
         raise Refused(CANNOT_UNDERSTAND, "truncated", "there is no pixel data, or the data set was cut before it")
     start = file.tell()
-    end = file.seek(0, 2)
-    file.seek(start)
     if encapsulated or length == _UNDEFINED:
         if not encapsulated:
             raise Refused(CANNOT_UNDERSTAND, "unparsable", "encapsulated pixel data in a native transfer syntax")
         return _walk_fragments(file, start, end)
-    needed = (
-        facts.rows
-        * facts.columns
-        * facts.samples_per_pixel
-        * facts.number_of_frames
-        * ((facts.bits_allocated + 7) // 8)
-    )
+    needed = _native_length(facts)
     if start + length > end:
         raise Refused(CANNOT_UNDERSTAND, "truncated", f"pixel data cut: {end - start} of {length} bytes")
     if length < needed or length == 0:
         raise Refused(CANNOT_UNDERSTAND, "truncated", f"pixel data has {length} of {needed} bytes")
     return PixelSpan(start, length)
+
+
+def _native_length(facts: InstanceFacts) -> int:
+    """Bytes that native pixel data of that shape have (PS3.5 8.1.1)."""
+    samples = facts.rows * facts.columns * facts.samples_per_pixel * facts.number_of_frames
+    return samples * ((facts.bits_allocated + 7) // 8)
 
 
 def _element(file: BinaryIO, implicit: bool) -> tuple[tuple[int, int], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import struct
@@ -31,8 +33,9 @@ class SpooledDataSet:
     digest: str
 
     def forget(self) -> None:
-        """Remove the file if it is still where it was spooled; one that was kept has moved on."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file if it is still where it was spooled; one that was kept has moved on. Never raises."""
+        with contextlib.suppress(OSError):  # what cannot be removed is removed at the next start
+            self.path.unlink(missing_ok=True)
 
 
 class Spool:
@@ -48,10 +51,10 @@ class Spool:
         self.failure = ""
         head = file_head(request)
         self._offset = len(head)
-        if not files.has_room():
-            self.failure = "disk-reserve"
-            return
         try:
+            if not files.has_room():
+                self.failure = "disk-reserve"
+                return
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError:
             self.failure = "storage-unwritable"
@@ -81,26 +84,35 @@ class Spool:
         return SpooledDataSet(self._path, self._offset, self._size, self._digest.hexdigest())
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        self._path.unlink(missing_ok=True)
+        """Leave nothing behind. Never raises."""
+        with contextlib.suppress(OSError):
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+        self._descriptor = -1
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         try:
             data = memoryview(b"".join(self._pieces))
             while data:
                 data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            self.failure = "disk-full"
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            self.failure = "disk-full" if full else "storage-unwritable"
         self._pieces.clear()
         self._unlooked += self._gathered
         self._gathered = 0
         if self._unlooked >= _LOOK:
             self._unlooked = 0
+            self._look()
+
+    def _look(self) -> None:
+        try:
             if not self._files.has_room():
                 self.failure = "disk-reserve"
+        except OSError:
+            self.failure = "storage-unwritable"
 
 
 def file_head(request: StoreRequest) -> bytes:

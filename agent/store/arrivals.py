@@ -75,7 +75,7 @@ _STUDY_GROWS = _GROWS.on_conflict_do_update(
     },
 )
 _STUDY_IS_OPEN = upsert(open_study).on_conflict_do_nothing()
-_INSTANCE = upsert(instance).on_conflict_do_nothing()
+_INSTANCE = insert(instance)
 
 
 def record(tx: Connection, arrivals: Sequence[Arrival], *, now: datetime, quiet: timedelta) -> list[bool]:
@@ -83,19 +83,36 @@ def record(tx: Connection, arrivals: Sequence[Arrival], *, now: datetime, quiet:
 
     Returns:
         For each arrival whether it was written; False when another association wrote the same version of the same
-        instance first.
+        instance first, and then nothing of it is written.
     """
+    won = _not_taken(tx, arrivals)
+    winners = [a for a, ok in zip(arrivals, won, strict=True) if ok]
+    if winners:
+        _record_winners(tx, winners, now, quiet)
+    return won
+
+
+_TAKEN = select(_c.sop_instance_uid, _c.version).where(_c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
+
+
+def _not_taken(tx: Connection, arrivals: Sequence[Arrival]) -> list[bool]:
+    """For each arrival whether its version of its instance is still free, also from those before it in the batch."""
+    taken = {tuple(row) for row in tx.execute(_TAKEN, {"uids": [a.sop_instance_uid for a in arrivals]})}
+    free = []
+    for arrival in arrivals:
+        key = (arrival.sop_instance_uid, arrival.version)
+        free.append(key not in taken)
+        taken.add(key)
+    return free
+
+
+def _record_winners(tx: Connection, arrivals: Sequence[Arrival], now: datetime, quiet: timedelta) -> None:
     uids = sorted({a.study_instance_uid for a in arrivals})
     tx.execute(_STUDY_GROWS, [{"uid": uid, "now": now} for uid in uids])
     enqueue_all(tx, "assemble", uids, now=now, run_at=now + quiet)
     opened = sorted({(a.association_id, a.study_instance_uid) for a in arrivals})
     tx.execute(_STUDY_IS_OPEN, [{"association_id": a, "study_instance_uid": uid} for a, uid in opened])
-    return [_record_one(tx, a, now) for a in arrivals]
-
-
-def _record_one(tx: Connection, arrival: Arrival, now: datetime) -> bool:
-    row = {field: getattr(arrival, field) for field in _COLUMNS}
-    return tx.execute(_INSTANCE, {**row, "received_at": now}).rowcount == 1
+    tx.execute(_INSTANCE, [{**{f: getattr(a, f) for f in _COLUMNS}, "received_at": now} for a in arrivals])
 
 
 _COLUMNS = tuple(f.name for f in fields(Arrival) if f.name != "association_id")

@@ -90,11 +90,16 @@ class FileStore:
         except OSError as error:
             raise _storage_error(error, self.root) from error
 
-    def quarantine(self, received: Path, day: str) -> str:
-        """Keep refused bytes under a name of their own and return it."""
-        target = self.root / "quarantine" / day / f"{uuid.uuid4().hex}.dcm"
+    def quarantine(self, received: Path, digest: str) -> str:
+        """Keep refused bytes and return their name. It is that of their sha256: a sender that repeats itself does not
+        fill the disk."""
+        target = self.root / "quarantine" / f"{digest}.dcm"
         self._adopt(received, target)
         return str(target.relative_to(self.root))
+
+    def restore(self, received: Path, relative: str) -> None:
+        """Put received bytes in the place of a kept file that was lost or damaged."""
+        self._adopt(received, self.root / relative)
 
     def put_document(self, content: bytes, name: str) -> str:
         """Write a finished document durably and return its relative path. Writing the same name again replaces it
@@ -108,7 +113,8 @@ class FileStore:
         except OSError as error:
             raise _storage_error(error, self.root) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return str(target.relative_to(self.root))
 
     def path(self, relative: str) -> Path:
