@@ -22,7 +22,16 @@ class PrereadError(Exception):
 
 
 class Transient(PrereadError):
-    """The same work may succeed later: silence, a busy peer, a full disk, a model that is not loaded yet."""
+    """The same work may succeed later: silence, a busy peer, a full disk, a model that is not loaded yet.
+
+    Args:
+        blames_work: whether it counts as a failure of the work itself; False for what would have befallen any other.
+        wait_s: not to be tried again before so many seconds have passed.
+    """
+
+    def __init__(self, message: str, *, code: str = "", blames_work: bool = True, wait_s: float = 0.0) -> None:
+        super().__init__(message, code=code)
+        self.blames_work, self.wait_s = blames_work, wait_s
 
 
 class Permanent(PrereadError):
@@ -34,4 +43,11 @@ class SettingsError(Permanent):
 
 
 class ModelUnavailable(Transient):
-    """The model cannot be loaded or has been lost; studies wait for it, nothing else does."""
+    """The model cannot be loaded, has no memory or has been lost; studies wait for it, nothing else does."""
+
+    def __init__(self, message: str, *, code: str = "", wait_s: float = 30.0) -> None:
+        super().__init__(message, code=code, blames_work=False, wait_s=wait_s)
+
+
+class ModelBroken(ModelUnavailable):
+    """The model's process cannot be used any more, a faulty device for example; another has to take its place."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import structlog
 
 from agent.clock import Clock, SystemClock
-from agent.errors import PrereadError
+from agent.errors import ModelBroken, ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
+from agent.store import processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Job, Queue
@@ -40,6 +41,7 @@ class Parts:
     running: Running
     heart: Heart
     stop: threading.Event
+    obituary: str = ""
 
 
 def open_store(settings: Settings) -> tuple[Ledger, FileStore]:
@@ -68,16 +70,30 @@ def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None
         queue, running = Queue(ledger, clock, role), Running()
         queue.release_own()
         heart = Heart(ledger, clock, role, queue, running, stop)
-        parts = Parts(settings, ledger, files, clock, queue, running, heart, stop)
-        heart.say("starting")
+        obituary = _how_the_last_one_ended(ledger, role)
+        parts = Parts(settings, ledger, files, clock, queue, running, heart, stop, obituary)
+        heart.say("starting", obituary)
         heart.start()
         try:
             _BODIES[role](parts)
         except PrereadError as error:
             heart.say("failed", f"{error.code}: {error}")
             raise
+        except Exception as error:
+            # Whatever ends this process, a library that does not import included, is said where people look.
+            heart.say("failed", f"internal: {type(error).__name__}; see the log of this process")
+            raise
         heart.say("stopped")
     ledger.close()
+
+
+def _how_the_last_one_ended(ledger: Ledger, role: str) -> str:
+    """Words about a predecessor that was killed: an out-of-memory kill leaves no other trace here."""
+    with ledger.read() as view:
+        last = next((p for p in processes.all_processes(view) if p.role == role), None)
+    if last is None or last.state in ("stopped", "failed"):
+        return ""
+    return f"its predecessor (process {last.pid}) died while {last.state}"
 
 
 def _receive(parts: Parts) -> None:
@@ -91,7 +107,9 @@ def _receive(parts: Parts) -> None:
     words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
     parts.heart.say("ready", words)
     tell_supervisor_ready(words)
-    parts.stop.wait()
+    while not parts.stop.wait(1.0):
+        if not scp.is_listening():
+            raise Transient("the listening thread has died; this process starts again", code="not-listening")
     scp.stop(GRACE_S)
     admission.close()
 
@@ -131,15 +149,29 @@ def _read(parts: Parts) -> None:
     # takes its place.
     hard_s = s.model.deadline_s * 1.5 + 60.0
 
-    def watched(job: Job) -> None:
-        with hard_deadline(hard_s, lambda: _hung(parts, job)):
-            stage(job)
-
     identity = model.identity
     licence = f"; licence of the weights: {identity.licence}" if identity.licence else ""
     words = f"{identity.name}, {identity.quantization}, on {identity.device}{licence}"
+    ailing = threading.Event()
+
+    def watched(job: Job) -> None:
+        try:
+            with hard_deadline(hard_s, lambda: _hung(parts, job)):
+                stage(job)
+        except ModelUnavailable as error:
+            parts.heart.say("failed", f"{error.code}: {error}; studies wait")
+            ailing.set()
+            if isinstance(error, ModelBroken):
+                parts.stop.set()  # the job goes back to the queue on the way out; the next process loads the model anew
+            raise
+        if ailing.is_set():
+            ailing.clear()
+            parts.heart.say("ready", words)
+
     _work_until_stopped(parts, [_worker(parts, "read", watched)], words)
     model.close()
+    if ailing.is_set():
+        raise ModelUnavailable("the model could not be used any more; this process starts again", code="model-broken")
 
 
 def _hung(parts: Parts, job: Job) -> None:
@@ -193,7 +225,7 @@ def _load_model(parts: Parts) -> Model | None:
 
     tries = 0
     while not parts.stop.is_set():
-        parts.heart.say("loading", f"loading {parts.settings.model.weights}")
+        parts.heart.say("loading", "; ".join(filter(None, (f"loading {parts.settings.model.weights}", parts.obituary))))
         try:
             with hard_deadline(parts.settings.model.load_deadline_s, hung):
                 return load_model(parts.settings.model)

@@ -120,6 +120,18 @@ class Storage(_Frozen):
     reserve_gb: Annotated[float, Field(ge=0)] = 2.0
 
 
+_SQLITE = "sqlite:///"
+
+
+def check_database_url(value: str) -> str:
+    """The URL, if the ledger can be kept there. Raises `ValueError` in words for the person who typed it."""
+    if value and (not value.startswith(_SQLITE) or value == _SQLITE):
+        raise ValueError(
+            'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
+        )
+    return value
+
+
 class Database(_Frozen):
     """The ledger."""
 
@@ -129,11 +141,7 @@ class Database(_Frozen):
     @field_validator("url")
     @classmethod
     def _sqlite_only(cls, value: str) -> str:
-        if value and not value.startswith("sqlite:///"):
-            raise ValueError(
-                'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
-            )
-        return value
+        return check_database_url(value)
 
 
 class ModelSettings(_Frozen):
@@ -229,15 +237,7 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """URL for SQLAlchemy: from the secret file, from `url`, or a file in `storage.root`."""
-        if self.database.url_file is not None:
-            try:
-                return self.database.url_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(
-                    f"database.url_file: {self.database.url_file} cannot be read ({error.strerror})",
-                    code="secret-unreadable",
-                ) from error
+        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret file, or a file in `storage.root`."""
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
 
 
@@ -285,7 +285,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        lines = [f"{file}: {_explain(problem)}" for problem in error.errors()] + stray
+        lines = [f"{_source(file, problem)}: {_explain(problem)}" for problem in error.errors()] + stray
         raise SettingsError("\n".join(lines), code="settings-invalid") from error
     except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
         raise SettingsError(f"environment: {error}", code="settings-invalid") from error
@@ -302,13 +302,32 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         for d in settings.destinations
     )
     model = settings.model
-    if model.weights.startswith((".", "~", "/")):
-        model = model.model_copy(update={"weights": str(base / Path(model.weights).expanduser())})
-    database = settings.database
-    if database.url_file is not None:
-        database = database.model_copy(update={"url_file": base / database.url_file.expanduser()})
+    beside = base / Path(model.weights).expanduser()
+    if model.weights.startswith((".", "~", "/")) or beside.is_dir():
+        model = model.model_copy(update={"weights": str(beside)})
+    database = _with_secret(settings.database, base)
+    if database.url:
+        path = base / Path(database.url.removeprefix(_SQLITE)).expanduser()
+        database = database.model_copy(update={"url": f"{_SQLITE}{path}"})
     changed = {"storage": storage, "destinations": destinations, "model": model, "database": database}
     return settings.model_copy(update=changed)
+
+
+def _with_secret(database: Database, base: Path) -> Database:
+    """With `url` from `url_file`. Raises `SettingsError` for a file that cannot be read or holds no usable URL."""
+    if database.url_file is None:
+        return database
+    if database.url:
+        raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
+    file = base / database.url_file.expanduser()
+    try:
+        url = check_database_url(file.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"database.url_file: {file} cannot be read ({words})", code="secret-unreadable") from error
+    except ValueError as error:
+        raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
+    return database.model_copy(update={"url": url, "url_file": file})
 
 
 def _unknown_environment() -> list[str]:
@@ -323,6 +342,14 @@ def _unknown_environment() -> list[str]:
         if not known:
             problems.append(f"environment variable {variable}: there is no such setting")
     return problems
+
+
+def _source(file: Path, problem: Any) -> str:
+    """Where the value of a problem came from: the environment goes before the file."""
+    parts = [str(p) for p in problem["loc"]]
+    variables = {f"{ENV_PREFIX}{'__'.join(parts[:n])}".upper() for n in range(1, len(parts) + 1)}
+    given = sorted(v for v in os.environ if v.upper() in variables)
+    return f"environment variable {given[0]}" if given else str(file)
 
 
 def _explain(problem: Any) -> str:

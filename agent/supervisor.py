@@ -18,28 +18,39 @@ RESTART_FIRST_S = 0.5
 RESTART_LONGEST_S = 60.0
 STEADY_AFTER_S = 60.0
 STOP_GRACE_S = 30.0
-EXIT_REFUSED = 78  # EX_CONFIG: the child cannot start, and why stands in its last line
+EXIT_REFUSED = 78  # EX_CONFIG: it cannot start until a person changes something; why stands in its last line
+EXIT_NOT_NOW = 75  # EX_TEMPFAIL: it cannot start at the moment
+# A predecessor that is about to end holds its role for no longer than its own grace time.
+PATIENCE_S = 60.0
 
 
 class Child(threading.Thread):
-    """Keeps one role running: starts it, waits, starts it again with back-off."""
+    """Keeps one role running: starts it, waits, starts it again with back-off.
 
-    def __init__(self, role: str, settings: Path, stop: threading.Event, ready: threading.Event) -> None:
+    Args:
+        essential: without this role there is no line. When it never becomes ready, `gave_up` holds its exit status and the
+            line is stopped; any other role is started again for ever, and says what it lacks where people look.
+    """
+
+    def __init__(self, role: str, settings: Path, stop: threading.Event, *, essential: bool) -> None:
         super().__init__(name=role, daemon=True)
-        self.role, self._settings, self._stop_event, self.ready = role, settings, stop, ready
+        self.role, self._settings, self._stop_event = role, settings, stop
+        self._essential, self.ready = essential, threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        self.refused = ""
+        self.gave_up = 0
 
     def run(self) -> None:
-        failures = 0
+        failures, first = 0, time.monotonic()
         while not self._stop_event.is_set():
             started = time.monotonic()
             code = self._once()
             if self._stop_event.is_set():
                 return
-            if code == EXIT_REFUSED and not self.ready.is_set() and failures >= 1:
-                self._stop_event.set()  # it never started and will not: say so and stop, instead of trying for ever in silence
-                self.refused = self.role
+            hopeless = code == EXIT_REFUSED or (code == EXIT_NOT_NOW and time.monotonic() - first > PATIENCE_S)
+            if self._essential and hopeless and not self.ready.is_set() and failures >= 1:
+                # It never started and will not: say so and stop, instead of trying for ever in silence.
+                self.gave_up = code
+                self._stop_event.set()
                 return
             failures = 1 if time.monotonic() - started > STEADY_AFTER_S else failures + 1
             ceiling = min(RESTART_LONGEST_S, RESTART_FIRST_S * 2 ** min(failures, 10))
@@ -81,7 +92,7 @@ class Child(threading.Thread):
 
 
 def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
-    """Run the roles until asked to stop; returns the exit status.
+    """Run the roles until asked to stop; returns the exit status. The line is nothing without the first of them.
 
     Prints one line containing ``ready`` on standard output when the receiver accepts associations. The model may
     still be loading then: studies wait for it.
@@ -89,7 +100,7 @@ def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    children = [Child(role, settings, stop, threading.Event()) for role in roles]
+    children = [Child(role, settings, stop, essential=role == roles[0]) for role in roles]
     for child in children:
         child.start()
     first = children[0]
@@ -100,8 +111,7 @@ def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
         sys.stdout.flush()
     stop.wait()
     _stop_all(children)
-    refused = [c.role for c in children if c.refused]
-    return EXIT_REFUSED if refused else 0
+    return first.gave_up
 
 
 def _stop_all(children: Sequence[Child]) -> None:

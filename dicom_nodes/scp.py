@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -144,6 +145,11 @@ class StorageSCP:
         self._listener = listener
         self._thread = threading.Thread(target=self._accept, name="scp-accept", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._end_undecided, name="scp-artim", daemon=True).start()
+
+    def is_listening(self) -> bool:
+        """Whether connections are taken; False before `start`, after `stop`, and if the listening thread has died."""
+        return self._thread is not None and self._thread.is_alive()
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Take no new association, let every C-STORE that has begun finish within the grace time, then end what is
@@ -155,10 +161,12 @@ class StorageSCP:
             sessions = list(self._sessions)
         for session in sessions:
             session.end_when_idle()
+        deadline = time.monotonic() + grace_s
         for session in sessions:
-            session.join(grace_s)
+            session.join(max(0.0, deadline - time.monotonic()))
         for session in sessions:
             session.break_off()
+        for session in sessions:
             session.join(5.0)
 
     def _accept(self) -> None:
@@ -177,7 +185,21 @@ class StorageSCP:
                     continue
                 session = _Session(self, connection, address, number)
                 self._sessions.add(session)
-            session.start()
+            try:
+                session.start()
+            except RuntimeError:  # no thread to be had: this caller comes again, others are served as they were
+                self._forget(session)
+                connection.close()
+                self._stopping.wait(0.05)
+
+    def _end_undecided(self) -> None:
+        """ARTIM (PS3.8 9.1.5) over the whole of a request: a caller that sends a byte now and then does not renew it."""
+        while not self._stopping.wait(1.0):
+            too_old = time.monotonic() - REQUEST_TIMEOUT_S
+            with self._lock:
+                late = [s for s in self._sessions if not s.is_established and s.began_at < too_old]
+            for session in late:
+                session.break_off()
 
     def established(self) -> int:
         """How many associations are established."""
@@ -217,6 +239,7 @@ class _Session(threading.Thread):
         self._state = threading.Lock()
         self._busy, self._leave = False, False
         self.is_established = False
+        self.began_at = time.monotonic()
 
     def run(self) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -131,7 +132,8 @@ class Wire:
         try:
             self._socket.shutdown(socket.SHUT_WR)
             self._socket.settimeout(1.0)
-            while self._socket.recv(65536):
+            deadline = time.monotonic() + 5.0
+            while time.monotonic() < deadline and self._socket.recv(65536):
                 pass  # the peer closes first, as PS3.8 9.2 (AR-5, ARTIM) has it
         except OSError:
             pass

@@ -3,31 +3,57 @@
 from __future__ import annotations
 
 import click
+from sqlalchemy import Connection
 
-from agent.clock import SystemClock
-from agent.commands.common import existing_store, settings_of
+from agent.clock import Clock, SystemClock
+from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
+from agent.intake.assembly import Assembly
+from agent.reading.build import Build
+from agent.settings import Settings
 from agent.store import overview, results, studies
-from agent.work.queue import revive
+from agent.store.engine import Ledger
+from agent.work.queue import Queue, revive
+from structured_report.content import Outcome
 
 
 @click.command()
 @click.argument("study")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def retry(ctx: click.Context, study: str) -> None:
-    """Try a STUDY again: parked and waiting deliveries at once, parked stages from where they stopped, and assembly.
+def retry(ctx: click.Context, study: str, as_json: bool) -> None:
+    """Try a STUDY again: parked and waiting deliveries at once, parked stages from where they stopped, and assembly. A
+    study that was abstained from is read again, as a new revision.
 
     Nothing that a destination has acknowledged is sent again.
     """
-    ledger, _ = existing_store(settings_of(ctx))
-    uid, now = one_study(ledger, study), SystemClock().now()
+    settings, clock = settings_of(ctx), SystemClock()
+    ledger, _ = existing_store(settings)
+    uid, now = one_study(ledger, study), clock.now()
     with ledger.begin() as tx:
+        again = _read_again_if_abstained(tx, uid, settings, ledger, clock)
         deliveries = results.try_again(tx, uid, now=now)
         for delivery_id, destination in deliveries:
             revive(tx, "deliver", str(delivery_id), lane=destination, now=now)
         stages = overview.parked_jobs(tx, uid)
-        for kind, key in stages:
-            revive(tx, kind, key, now=now)
+        for kind, key, lane in stages:
+            revive(tx, kind, key, lane=lane, now=now)
         revive(tx, "assemble", uid, now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
+    done = {"study": uid, "deliveries": len(deliveries), "stages": len(stages), "read_again": again}
+    if as_json:
+        print_json(done)
+        return
     click.echo(f"{uid}: {len(deliveries)} deliveries and {len(stages)} stages will be tried again now")
+    if again:
+        click.echo("it will be read again, as a new revision")
+
+
+def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledger: Ledger, clock: Clock) -> bool:
+    """What was decided from the pixels or by the model may end differently now; what the headers decided would not."""
+    newest = studies.newest_revision(tx, uid)
+    reading = None if newest is None else results.reading_of(tx, newest.id)
+    if reading is None or reading.outcome == Outcome.READ:
+        return False
+    assembly = Assembly(ledger, Queue(ledger, clock, "retry"), clock, settings.intake, Build.of(settings.report))
+    return assembly.read_again(tx, uid)

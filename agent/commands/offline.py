@@ -10,6 +10,7 @@ import click
 
 from agent.clock import SystemClock
 from agent.commands.common import print_json, settings_of
+from agent.errors import Permanent
 from agent.reading.offline import OfflineStudy, read_study
 from agent.settings import Settings
 from structured_report.content import BANNER, PreRead
@@ -40,16 +41,26 @@ def read(
 ) -> None:
     """Read the DICOM FILES of one study here and now: nothing is stored, nothing is sent."""
     settings = _with(settings_of(ctx), weights, quantization)
+    for target in filter(None, (sr, oru)):
+        if not target.resolve().parent.is_dir():
+            raise Permanent(f"{target} cannot be written: there is no such folder", code="output-unwritable")
     study = read_study(files, settings, SystemClock())
     preread = study.preread
     if sr is not None:
-        sr.write_bytes(file_bytes(encode_sr(preread, study.evidence)))
+        _write(sr, file_bytes(encode_sr(preread, study.evidence)))
     if oru is not None:
-        oru.write_bytes(_message(preread))
+        _write(oru, _message(preread))
     if as_json:
         print_json(dataclasses.asdict(preread))
     else:
         _print(study)
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise Permanent(f"{target} cannot be written ({error.strerror})", code="output-unwritable") from error
 
 
 def _with(settings: Settings, weights: str | None, quantization: str | None) -> Settings:

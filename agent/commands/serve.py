@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from agent.errors import PrereadError
+from agent.errors import Permanent, PrereadError
 from agent.settings import Settings, find, load
-from agent.supervisor import EXIT_REFUSED, log, supervise
+from agent.supervisor import EXIT_NOT_NOW, EXIT_REFUSED, log, supervise
 
 
 @click.command()
@@ -36,7 +36,7 @@ def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
         run_role(role, settings, supervised=supervised)
     except PrereadError as error:
         click.echo(f"preread {role}: {error} [{error.code}]", err=True)
-        sys.exit(EXIT_REFUSED)
+        sys.exit(EXIT_REFUSED if isinstance(error, Permanent) else EXIT_NOT_NOW)
 
 
 def _warn_if_deaf_or_mute(settings: Settings) -> None:

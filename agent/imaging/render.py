@@ -111,10 +111,11 @@ def _square(header: Dataset, picture: Picture) -> Picture:
 
 def _padding(header: Dataset, stored: NDArray[Any]) -> Mask | None:
     """Pixels that are padding (PS3.3 C.7.5.1.1.2). A mask of everything is a wrong header, not an empty image."""
-    if header.get("PixelPaddingValue") is None:
+    value = _first_number(header, "PixelPaddingValue")
+    if value is None:
         return None
-    first = int(header.PixelPaddingValue)
-    last = int(header.get("PixelPaddingRangeLimit") or first)
+    limit = _first_number(header, "PixelPaddingRangeLimit")
+    first, last = int(value), int(value if limit is None else limit)
     mask: Mask = (stored >= min(first, last)) & (stored <= max(first, last))
     return mask if mask.any() and not mask.all() else None
 

@@ -16,7 +16,7 @@ from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION, SECO
 
 FRONTAL, LATERAL = "frontal", "lateral"
 LEAST_MATRIX = 64  # rows and columns
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 60_000_000  # the largest detectors have 20 million; rendering takes some 30 bytes a pixel
 
 _READABLE = (COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION, SECONDARY_CAPTURE)
 _CHEST_CODES = {
@@ -27,12 +27,19 @@ _CHEST_CODES = {
     ("T-D3000", "99SDM"),
     ("39607008", "SCT"),
 }
-_CHEST_PARTS = {"CHEST", "THORAX", "LUNG", "LUNGS", "PORT CHEST", "PORTABLE CHEST", "RIBS CHEST"}
+_CHEST_PARTS = {"CHEST", "THORAX", "TORAX", "LUNG", "LUNGS"}  # as a word of Body Part Examined: "CHEST", "CHEST_PA"
 _CHEST_WORDS = re.compile(r"\b(chest|thora(x|kal|cic)|lungs?|cxr|torax|pulm\w*)\b", re.IGNORECASE)
 _CHEST_LOINC = {"36643-5", "36554-4", "30746-2", "30745-4", "24627-2", "42272-5"}
-# PS3.16 CID 4010 and 4011, SNOMED CT and the retired SNOMED RT values
-_FRONTAL_CODES = {"272479007", "399348003", "R-10214", "R-10206", "272460000"}
-_LATERAL_CODES = {"399067008", "399173006", "399198007", "R-10228", "R-10236", "R-10232"}
+# PS3.16 CID 4010, SNOMED CT and the retired SNOMED RT values: postero-anterior, antero-posterior, frontal; lateral, left
+# and right lateral; and the views of it that a chest may have and that are not read.
+_FRONTAL_CODES = {"272479007", "399348003", "399033003", "R-40888", "R-10214", "R-10206", "R-10202"}
+_LATERAL_CODES = {"399067008", "399173006", "399198007", "R-102CD", "R-10236", "R-10232"}
+_OTHER_CODES = {
+    "399182000", "399236003", "399184004", "399135007", "399356000", "399006002", "399038007", "399160007", "399132005", "399061009",
+    "399059000", "399312000", "260427002", "260426006", "399325008", "399004004",
+    "R-102C1", "R-10234", "R-10238", "R-10220", "R-40985", "R-10212", "R-10210", "R-10204", "R-10252", "R-10241",
+    "R-10216", "R-10208", "R-40783", "R-40782", "R-10254", "R-10246",
+}  # fmt: skip
 _FRONTAL_POSITIONS = {"PA", "AP"}
 _LATERAL_POSITIONS = {"LL", "RL", "LATERAL", "LAT"}
 _OTHER_POSITIONS = {"LLD", "RLD", "LLO", "RLO", "LAO", "RAO", "LPO", "RPO", "XTABLE", "AXIAL", "LORDOTIC", "DECUBITUS"}
@@ -68,7 +75,16 @@ def select_images(images: Sequence[InstanceFacts]) -> tuple[Selection, ...]:
                     judged[n] = _declined(
                         f"newer-{role}-used", f"another {role} image of the study was taken later and is read instead"
                     )
+    if not any(s.used and s.role == FRONTAL for s in judged):
+        words = "a lateral image is not read without a frontal one"
+        judged = [_declined("lateral-only", words) if s.used else s for s in judged]
     return tuple(judged)
+
+
+def spare_role(reason: str) -> str:
+    """The role in which an image that was declined for that reason may stand in for one that cannot be rendered; empty
+    when it may not."""
+    return next((role for role in (FRONTAL, LATERAL) if reason == f"newer-{role}-used"), "")
 
 
 def _judge(image: InstanceFacts) -> Selection:
@@ -123,7 +139,7 @@ def _chest(image: InstanceFacts) -> Selection | None:
             return None
         return _declined("not-chest", "the anatomic region is not the chest (Anatomic Region Sequence)")
     if image.body_part_examined:
-        if image.body_part_examined in _CHEST_PARTS:
+        if _CHEST_PARTS & set(re.split(r"[^A-Z]+", image.body_part_examined)):
             return None
         return _declined("not-chest", "the body part is not the chest (Body Part Examined)")
     if any(value in _CHEST_LOINC for value, _, _ in image.procedure_codes):
@@ -142,7 +158,7 @@ def _view(image: InstanceFacts) -> tuple[str, str]:
             return FRONTAL, "View Code Sequence"
         if value in _LATERAL_CODES:
             return LATERAL, "View Code Sequence"
-        if value:
+        if value in _OTHER_CODES:
             return "other", "View Code Sequence"
     position = image.view_position
     if position in _FRONTAL_POSITIONS:

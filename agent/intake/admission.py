@@ -238,8 +238,8 @@ class Admission:
             self._files.restore(received.spooled.path, kept.path)
             now = self._clock.now()
             with self._ledger.begin() as tx:
-                for kind, key in overview.parked_jobs(tx, kept.study_instance_uid):
-                    revive(tx, kind, key, now=now)
+                for kind, key, lane in overview.parked_jobs(tx, kept.study_instance_uid):
+                    revive(tx, kind, key, lane=lane, now=now)
                 words = "an image whose file was lost or damaged was sent again and put in its place"
                 studies.note(tx, kept.study_instance_uid, "receive", lost.code, words, now=now)
             self._log.warning("image restored", study=kept.study_instance_uid, reason=lost.code)

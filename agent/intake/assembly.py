@@ -63,6 +63,16 @@ class Assembly:
                 self._same_images(tx, previous, before, images, facts)
             self._queue.complete(tx, job)
 
+    def read_again(self, tx: Connection, uid: str) -> bool:
+        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not."""
+        images = studies.images_of(tx, uid)
+        previous = studies.newest_revision(tx, uid)
+        facts = [InstanceFacts.from_json(i.facts) for i in images]
+        if previous is None or disagreement(facts) or not any(s.used for s in select_images(facts)):
+            return False
+        self._new_revision(tx, uid, previous, images, facts)
+        return True
+
     def _still_arriving(self, arrivals: studies.Arrivals) -> timedelta:
         silent_for = self._clock.now() - arrivals.last_received_at
         if silent_for < self._quiet:
@@ -207,7 +217,7 @@ def not_analysed_because(uses: Sequence[Use]) -> tuple[str, str]:
     """Why no frontal image can be read: the images' own reason when they share one, else that there is no usable
     frontal image."""
     reasons = {u.reason for u in uses if not u.used}
-    if any(u.used for u in uses):
+    if "lateral-only" in reasons:
         return "lateral-only", "the study has a lateral image but no frontal one that can be read"
     if len(reasons) == 1:
         return next(iter(reasons)), uses[0].explanation

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.utils import logging as transformers_logging
 
-from agent.errors import ModelUnavailable, Permanent, Transient
+from agent.errors import ModelBroken, ModelUnavailable, Permanent, Transient
 from agent.model.prompts import chat_text
 from agent.model.protocol import Answer, ModelIdentity, Picture
 from agent.model.weights import find_weights, licence_of, weights_digest
@@ -166,7 +166,8 @@ class LocalSession:
         new = tokens[0, inputs["input_ids"].shape[1] :].tolist()
         finished = bool(new) and new[-1] == end
         if stop.why and not finished:
-            raise Transient(_STOPPED[stop.why].format(seconds=deadline_s, tokens=len(new)), code=stop.why)
+            words = _STOPPED[stop.why].format(seconds=deadline_s, tokens=len(new))
+            raise Transient(words, code=stop.why, blames_work=stop.why != "model-cancelled")
         text = self._tokenizer.decode(new[:-1] if finished else new, skip_special_tokens=True)
         return Answer(text, len(new), finished, time.monotonic() - started)
 
@@ -282,10 +283,20 @@ def _mapped_run() -> Iterator[None]:
         if _is_out_of_memory(error):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            raise Transient("the model ran out of memory on this study", code="model-out-of-memory") from error
+            raise _no_memory() from error
+        if "CUDA error" in str(error) or "device-side" in str(error):  # sticky: every later call fails likewise
+            raise ModelBroken("the device failed while the model was reading", code="model-device-failed") from error
         raise Transient(f"the model failed on this study ({type(error).__name__})", code="model-failed") from error
     except MemoryError as error:
-        raise Transient("the model ran out of memory on this study", code="model-out-of-memory") from error
+        raise _no_memory() from error
+
+
+def _no_memory() -> ModelUnavailable:
+    """Every study takes about the same memory, so it is the machine that has too little, or a neighbour too much."""
+    return ModelUnavailable(
+        'the model ran out of memory while it was reading; free some, or set model.quantization to "nf4"',
+        code="model-out-of-memory",
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -11,13 +11,14 @@ from agent.clock import Clock
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header, locate_data_set
-from agent.imaging.views import select_images
+from agent.imaging.views import FRONTAL, select_images
 from agent.intake.assembly import first_read_first, not_analysed_because, use_of
 from agent.intake.identity import disagreement, study_of
 from agent.intake.inspect import Refused, inspect
 from agent.model.load import load_model
 from agent.reading.build import Build
-from agent.reading.read import ImageFile, Read, read_images
+from agent.reading.pictures import candidate
+from agent.reading.read import Read, read_images
 from agent.reporting.compose import compose
 from agent.settings import Settings
 from agent.store.results import StoredReading
@@ -48,7 +49,7 @@ def read_study(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
     if (differing := disagreement(facts)) != "":
         raise Permanent(f"the files differ in {differing}; they may be of different patients", code="patient-differs")
     uses = [use_of(i, s) for i, s in zip(images, select_images(facts), strict=True)]
-    reading = _read(images, uses, settings, clock)
+    reading, uses = _read(images, uses, settings, clock)
     about = study_to_json(study_of(first_read_first(facts, uses)))
     revision = Revision(0, facts[0].study_instance_uid, 1, "", about)
     preread = compose(revision, list(zip(images, uses, strict=True)), reading, None)
@@ -66,20 +67,25 @@ def _stored(number: int, path: Path) -> StoredImage:
     )
 
 
-def _read(images: Sequence[StoredImage], uses: Sequence[Use], settings: Settings, clock: Clock) -> StoredReading:
+def _read(
+    images: Sequence[StoredImage], uses: Sequence[Use], settings: Settings, clock: Clock
+) -> tuple[StoredReading, list[Use]]:
     started = clock.now()
     build = Build.of(settings.report)
-    wanted = [(i, u) for i, u in zip(images, uses, strict=True) if u.used]
-    if not any(u.role == "frontal" for _, u in wanted):
+    if not any(u.used and u.role == FRONTAL for u in uses):
         reason, explanation = not_analysed_because(uses)
         read, provenance = Read(Outcome.NOT_ANALYSED, reason, explanation), build.without_model()
     else:
         model = load_model(settings.model)
-        ordered = sorted(wanted, key=lambda pair: pair[1].role != "frontal")
-        read = read_images(model, [ImageFile(Path(i.path), u.role) for i, u in ordered], settings.model)
+        wanted = [
+            candidate(i.instance_id, Path(i.path), used=u.used, role=u.role, reason=u.reason)
+            for i, u in zip(images, uses, strict=True)
+        ]
+        read = read_images(model, [c for c in wanted if c is not None], settings.model)
         provenance = build.with_model(model.identity, read.prompt_id)
         model.close()
-    return StoredReading(
+    changed = {c.key: Use(c.key, c.used, c.role, c.reason, c.explanation) for c in read.changes}
+    reading = StoredReading(
         revision_id=0,
         outcome=read.outcome,
         reason=read.reason,
@@ -93,3 +99,4 @@ def _read(images: Sequence[StoredImage], uses: Sequence[Use], settings: Settings
         seconds=(clock.now() - started).total_seconds(),
         completed_at=clock.now(),
     )
+    return reading, [changed.get(u.instance_id, u) for u in uses]

@@ -5,25 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from agent.errors import Permanent
-from agent.imaging.render import Rendered, render_file
 from agent.model.parsing import Abstention, parse_reply
 from agent.model.prompts import FINDINGS_REASONING
 from agent.model.protocol import Model
 from agent.reading.labels import label
+from agent.reading.pictures import Candidate, Change, prepare
 from agent.settings import ModelSettings
 from structured_report.content import Finding, Outcome
 from structured_report.text import normalise_text
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A DICOM file that is to be read, and the role it plays: ``frontal`` or ``lateral``."""
-
-    path: Path
-    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +29,7 @@ class Read:
     draft: str = ""
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     tokens: int = 0
 
     @classmethod
@@ -48,29 +39,17 @@ class Read:
 
 
 def read_images(
-    model: Model, images: Sequence[ImageFile], settings: ModelSettings, *, cancelled: Callable[[], bool] | None = None
+    model: Model, images: Sequence[Candidate], settings: ModelSettings, *, cancelled: Callable[[], bool] | None = None
 ) -> Read:
     """Render the images, ask the findings prompt in reasoning mode, and take the reply apart.
-
-    Args:
-        images: the frontal image first; one lateral may follow.
 
     Raises:
         Transient: the model timed out, ran out of memory or was cancelled; the study may be read again.
     """
-    pictures: list[Rendered] = []
-    notes: list[str] = []
-    for image in images:
-        try:
-            rendered = render_file(image.path)
-        except Permanent as error:
-            if image.role == "frontal":
-                return Read(Outcome.NOT_ANALYSED, error.code, f"the frontal image cannot be read: {error}")
-            notes.append(f"The {image.role} image was left out: {error} ({error.code}).")
-            continue
-        pictures.append(rendered)
-        notes.extend(f"{image.role} image: {note}" for note in rendered.notes)
-    session = model.open_study([p.picture for p in pictures])
+    prepared = prepare(images)
+    if prepared.problem is not None:
+        return Read(Outcome.NOT_ANALYSED, *prepared.problem, notes=prepared.notes, changes=prepared.changes)
+    session = model.open_study([p.picture for p in prepared.pictures])
     try:
         answer = session.ask(
             FINDINGS_REASONING.text,
@@ -88,7 +67,8 @@ def read_images(
             parsed.explanation,
             reply=answer.text,
             reasoning=normalise_text(parsed.reasoning),
-            notes=tuple(notes),
+            notes=prepared.notes,
+            changes=prepared.changes,
             tokens=answer.tokens,
         )
     draft = normalise_text(parsed.answer)
@@ -98,6 +78,7 @@ def read_images(
         reasoning=normalise_text(parsed.reasoning),
         draft=draft,
         findings=label(draft),
-        notes=tuple(notes),
+        notes=prepared.notes,
+        changes=prepared.changes,
         tokens=answer.tokens,
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
 from agent.clock import Clock
 from agent.model.protocol import Model
 from agent.reading.build import Build
-from agent.reading.read import ImageFile, Read, read_images
+from agent.reading.pictures import candidate
+from agent.reading.read import Read, read_images
 from agent.settings import ModelSettings
 from agent.store import results, studies
 from agent.store.engine import Ledger
@@ -60,17 +60,20 @@ class Reading:
         self._write(job, revision, read, self._clock.now() - started)
 
     def _read(self, revision: Revision, images: Sequence[tuple[StoredImage, Use]]) -> Read:
-        files = [
-            ImageFile(self._intact(image), use.role)
-            for image, use in sorted(images, key=lambda pair: pair[1].role != "frontal")
-            if use.used
+        wanted = [
+            candidate(i.instance_id, self._files.path(i.path), used=u.used, role=u.role, reason=u.reason)
+            for i, u in images
         ]
+        files = [c for c in wanted if c is not None]
+        for (image, _), chosen in zip(images, wanted, strict=True):
+            if chosen is not None:
+                self._intact(image)
         self._log.info("reading", study=revision.study_instance_uid, revision=revision.number, images=len(files))
         return read_images(self._model, files, self._settings, cancelled=self._cancelled)
 
-    def _intact(self, image: StoredImage) -> Path:
-        """The image's file, after making sure that it still holds the bytes that were received."""
-        return self._files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
+    def _intact(self, image: StoredImage) -> None:
+        """Make sure that the image's file still holds the bytes that were received. Raises `Permanent`."""
+        self._files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
 
     def _given_up(self, job: Job) -> Read | None:
         if job.failures >= self._settings.attempts:
@@ -102,6 +105,8 @@ class Reading:
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
             results.add_reading(tx, row)
+            changes = [Use(c.key, c.used, c.role, c.reason, c.explanation) for c in read.changes]
+            studies.change_uses(tx, revision.id, changes)
             newest = studies.newest_revision(tx, uid)
             current = newest is not None and newest.number == revision.number
             if current and studies.state_of(tx, uid) != studies.NEEDS_ATTENTION:

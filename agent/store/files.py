@@ -17,6 +17,8 @@ from pathlib import Path
 
 from agent.errors import Permanent, Transient
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class FileStore:
     """The storage root and what may happen in it. Paths handed out and taken are relative to the root, as text."""
@@ -34,6 +36,7 @@ class FileStore:
         """Make the folders.
 
         Raises:
+            Transient: the disk is full; what is already there can still be delivered once there is room.
             Permanent: the root cannot be written; the message says which folder and why.
         """
         try:
@@ -43,6 +46,8 @@ class FileStore:
             probe.write_bytes(b"preread")
             probe.unlink()
         except OSError as error:
+            if error.errno in _FULL:
+                raise _storage_error(error, self.root) from error
             raise Permanent(
                 f"storage.root {self.root} cannot be written ({error.strerror}); give the folder to the user that runs preread, "
                 "or name another one in the settings",
@@ -158,8 +163,8 @@ class FileStore:
             raise _storage_error(error, self.root) from error
 
 
-def _storage_error(error: OSError, root: Path) -> Transient | Permanent:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def _storage_error(error: OSError, root: Path) -> Transient:
+    if error.errno in _FULL:
         return Transient(f"the disk below {root} is full; free some space", code="disk-full")
     return Transient(f"a file below {root} cannot be written ({error.strerror})", code="storage-unwritable")
 

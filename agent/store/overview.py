@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, cast, func, select
+from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
 from agent.store.schema import delivery, document, event, instance, job, reading, refusal, study, study_revision
 
@@ -73,9 +73,17 @@ def _line(view: Connection, row: Any) -> StudyLine:
 
 
 def _jobs_of(uid: str) -> Any:
-    revisions = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
-    return (and_(job.c.kind == "assemble", job.c.key == uid)) | (
-        job.c.kind.in_(("read", "report")) & job.c.key.in_(revisions)
+    revisions = select(study_revision.c.id).where(study_revision.c.study_instance_uid == uid)
+    deliveries = (
+        select(cast(delivery.c.id, String))
+        .join(document, document.c.id == delivery.c.document_id)
+        .where(document.c.revision_id.in_(revisions))
+    )
+    keys = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
+    return or_(
+        and_(job.c.kind == "assemble", job.c.key == uid),
+        and_(job.c.kind.in_(("read", "report")), job.c.key.in_(keys)),
+        and_(job.c.kind == "deliver", job.c.key.in_(deliveries)),
     )
 
 
@@ -129,10 +137,10 @@ def backlog(view: Connection) -> list[dict[str, Any]]:
     return [dict(r._mapping) for r in rows]
 
 
-def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str]]:
-    """(kind, key) of the parked jobs of a study."""
-    rows = view.execute(select(job.c.kind, job.c.key).where(_jobs_of(uid), job.c.state == "parked"))
-    return [(str(r.kind), str(r.key)) for r in rows]
+def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
+    """(kind, key, lane) of the parked jobs of a study."""
+    rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(_jobs_of(uid), job.c.state == "parked"))
+    return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
 
 
 def unfinished_deliveries(view: Connection) -> int:

@@ -117,6 +117,18 @@ image_use = Table(
     Column("explanation", Text, nullable=False),
 )
 
+# Where the read stage could not do what assembly had chosen: an image that cannot be decoded, and the one in its place.
+image_use_change = Table(
+    "image_use_change",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("instance_id", Integer, ForeignKey("instance.id"), primary_key=True),
+    Column("used", Boolean, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("explanation", Text, nullable=False),
+)
+
 reading = Table(
     "reading",
     metadata,

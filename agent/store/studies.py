@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from agent.store.schema import event, image_use, instance, open_study, study, study_revision
+from agent.store.schema import event, image_use, image_use_change, instance, open_study, study, study_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +116,21 @@ def revision(view: Connection, revision_id: int) -> Revision:
 
 
 def images_of_revision(view: Connection, revision_id: int) -> tuple[tuple[StoredImage, Use], ...]:
-    """The images of a revision, in the order of SOP Instance UID, with what is done with each."""
-    c, u = instance.c, image_use.c
+    """The images of a revision, in the order of SOP Instance UID, with what is done with each, or was."""
+    c, u, x = instance.c, image_use.c, image_use_change.c
+    uses = [func.coalesce(x[name], u[name]).label(name) for name in ("used", "role", "reason", "explanation")]
     rows = view.execute(
         select(
-            c.id, c.sop_instance_uid, c.version, c.digest, c.path, c.data_set_offset, c.transfer_syntax_uid, c.facts,
-            u.used, u.role, u.reason, u.explanation,
+            c.id, c.sop_instance_uid, c.version, c.digest, c.path, c.data_set_offset, c.transfer_syntax_uid, c.facts, *uses,
         )
         .join(image_use, u.instance_id == c.id)
+        .outerjoin(image_use_change, (x.instance_id == c.id) & (x.revision_id == u.revision_id))
         .where(u.revision_id == revision_id)
         .order_by(c.sop_instance_uid)
     )  # fmt: skip
-    return tuple((StoredImage(*row[:8]), Use(row.id, row.used, row.role, row.reason, row.explanation)) for row in rows)
+    return tuple(
+        (StoredImage(*row[:8]), Use(row.id, bool(row.used), row.role, row.reason, row.explanation)) for row in rows
+    )
 
 
 def add_revision(
@@ -159,6 +162,13 @@ def add_revision(
         )
     tx.execute(update(study).where(study.c.study_instance_uid == study_instance_uid).values(revision=number))
     return int(row.id)
+
+
+def change_uses(tx: Connection, revision_id: int, changes: Sequence[Use]) -> None:
+    """Write down where reading could not do with an image what assembly had chosen."""
+    for use in changes:
+        row = {f: getattr(use, f) for f in Use.__dataclass_fields__}
+        tx.execute(insert(image_use_change).values(revision_id=revision_id, **row))
 
 
 def set_state(tx: Connection, study_instance_uid: str, state: str, *, reason: str = "", explanation: str = "") -> None:

@@ -101,9 +101,22 @@ class Queue:
         if tx.execute(delete(table).where(_held(job))).rowcount != 1:
             raise LeaseLost(job)
 
-    def postpone(self, tx: Connection, job: Job, run_at: datetime, *, failed: bool = False, error: str = "") -> None:
+    def postpone(
+        self,
+        tx: Connection,
+        job: Job,
+        run_at: datetime,
+        *,
+        failed: bool = False,
+        counted: bool = True,
+        error: str = "",
+    ) -> None:
         """Put the job back to run at that time, or drop it when another of the same key waits already. Raises
-        `LeaseLost`."""
+        `LeaseLost`.
+
+        Args:
+            failed: count a failure. counted: False takes back the claim too, as if the job had not been handed out.
+        """
         other = select(table.c.id).where(table.c.kind == job.kind, table.c.key == job.key, table.c.state == "waiting")
         if tx.execute(other).first() is not None:
             self.complete(tx, job)
@@ -118,6 +131,7 @@ class Queue:
                 owner="",
                 lease_until=None,
                 failures=table.c.failures + int(failed),
+                claims=table.c.claims - int(not counted),
                 error=error or table.c.error,
             )
         )

@@ -15,7 +15,7 @@ from typing import IO
 import structlog
 
 from agent.clock import Clock
-from agent.errors import Permanent, PrereadError
+from agent.errors import PrereadError, Transient
 from agent.store import processes
 from agent.store.engine import Ledger
 from agent.work.queue import Queue
@@ -23,6 +23,10 @@ from agent.work.worker import Running
 
 BEAT_S = 5.0
 READY_LINE = "ready"
+
+
+class RoleTaken(Transient):
+    """Another process has the role: a second line, or one that is about to end."""
 
 
 class RoleLock:
@@ -35,13 +39,14 @@ class RoleLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> RoleLock:
-        """Raises `Permanent` when another process has the role."""
+        """Raises `RoleTaken` when another process has the role."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Permanent(
+            self._file.close()
+            raise RoleTaken(
                 f"another process has the role {self._role} in {self._path.parent}; stop it first, "
                 "or give this one a storage.root of its own",
                 code="role-taken",

@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import structlog
 
@@ -107,10 +108,14 @@ class Worker(threading.Thread):
         return True
 
     def _again(self, job: Job, error: PrereadError) -> None:
+        blamed = not isinstance(error, Transient) or error.blames_work
         wait = next_try(job.failures + 1, FIRST_RETRY_S, LONGEST_RETRY_S, self._random)
-        self._log.warning("stage to be repeated", job=job.id, reason=error.code, failures=job.failures + 1)
+        if isinstance(error, Transient):
+            wait = max(wait, timedelta(seconds=error.wait_s))
+        self._log.warning("stage to be repeated", job=job.id, reason=error.code, failures=job.failures + blamed)
+        words = f"{error.code}: {error}"
         with self._ledger.begin() as tx:
-            self._queue.postpone(tx, job, self._clock.now() + wait, failed=True, error=f"{error.code}: {error}")
+            self._queue.postpone(tx, job, self._clock.now() + wait, failed=blamed, counted=blamed, error=words)
 
     def _park(self, job: Job, error: PrereadError) -> None:
         self._log.error("stage parked", job=job.id, reason=error.code)

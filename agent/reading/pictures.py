@@ -1,0 +1,108 @@
+"""From the images that assembly chose to the pictures the model sees: what cannot be rendered is left out, with its
+reason, and the next best image of the same view takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import Permanent
+from agent.imaging.render import Rendered, render_file
+from agent.imaging.views import FRONTAL, LATERAL, spare_role
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An image that may be read. `key` names it to the caller; a `spare` one is only read when a better one of its role
+    cannot be."""
+
+    key: int
+    path: Path
+    role: str
+    spare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one image, where that is not what assembly had chosen for it."""
+
+    key: int
+    used: bool
+    role: str
+    reason: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The pictures in the order in which the model is shown them, frontal first, and what there is to say about them.
+
+    Attributes:
+        keys: of each picture, the candidate it was made from.
+        notes: remarks for the reader.
+        problem: why there is no frontal picture, as (code, words); None when there is one.
+    """
+
+    pictures: tuple[Rendered, ...]
+    keys: tuple[int, ...]
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    problem: tuple[str, str] | None
+
+
+def candidate(key: int, path: Path, *, used: bool, role: str, reason: str) -> Candidate | None:
+    """The candidate that an image is after assembly; None when it is not to be read at all."""
+    if used:
+        return Candidate(key, path, role, spare=False)
+    other = spare_role(reason)
+    return Candidate(key, path, other, spare=True) if other else None
+
+
+def prepare(candidates: Sequence[Candidate]) -> Prepared:
+    """Render one picture of each role.
+
+    Raises:
+        Transient: the decoder cannot be started at the moment.
+    """
+    pictures: list[Rendered] = []
+    keys: list[int] = []
+    changes: list[Change] = []
+    notes: list[str] = []
+    problem: tuple[str, str] | None = None
+    for role in (FRONTAL, LATERAL):
+        ranked = sorted((c for c in candidates if c.role == role), key=lambda c: c.spare)
+        found, failed = _first_that_renders(ranked)
+        changes += failed
+        if found is not None:
+            taken, picture = found
+            pictures.append(picture)
+            keys.append(taken.key)
+            notes += [f"{role} image: {note}" for note in picture.notes]
+            if taken.spare:
+                words = f"{role}; read because a later {role} image cannot be ({failed[0].reason})"
+                changes.append(Change(taken.key, True, role, f"used-{role}", words))
+        elif role == FRONTAL:
+            problem = (
+                (failed[0].reason, failed[0].explanation) if failed else ("lateral-only", "there is no frontal image")
+            )
+            break
+    if problem is not None:
+        changes += [
+            Change(c.key, False, "", "lateral-only", "a lateral image is not read without a frontal one")
+            for c in candidates
+            if c.role == LATERAL and not c.spare
+        ]
+    return Prepared(tuple(pictures), tuple(keys), tuple(changes), tuple(notes), problem)
+
+
+def _first_that_renders(ranked: Sequence[Candidate]) -> tuple[tuple[Candidate, Rendered] | None, list[Change]]:
+    """The first candidate that can be rendered, and what is wrong with those before it."""
+    failed: list[Change] = []
+    for one in ranked:
+        try:
+            return (one, render_file(one.path)), failed
+        except Permanent as error:
+            words = f"the {one.role} image cannot be read: {error}"
+            failed.append(Change(one.key, False, "", error.code, words))
+    return None, failed
