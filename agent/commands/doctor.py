@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
+import shutil
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from agent.commands.common import print_json, settings_of
+from agent.commands.common import existing_store, print_json, settings_of
 from agent.errors import PrereadError
 from agent.settings import Settings
+from agent.store.processes import ProcessState
 from agent.version import VERSION
 
 LIBRARIES = (
@@ -73,35 +76,47 @@ def _decoders() -> list[Check]:
 
 
 def _storage(settings: Settings) -> list[Check]:
-    from agent.service import open_store
+    """Looking creates nothing: a doctor that is called as root must not leave folders that the service cannot write."""
+    root = settings.storage.root
+    place = next(p for p in (root, *root.parents) if p.exists())
+    if not place.is_dir():
+        return [Check("disk", "bad", f"storage.root {root}: {place} is not a folder")]
+    free, reserve = shutil.disk_usage(place).free / 1e9, settings.storage.reserve_gb
+    words = f"{root}: {free:.1f} GB free, reserve {reserve:.1f} GB"
+    if not os.access(place, os.W_OK | os.X_OK):
+        disk = Check("disk", "bad", f"{words}; {place} cannot be written by this user")
+    elif free < reserve:
+        disk = Check("disk", "bad", f"{words}: images are answered A700")
+    else:
+        disk = Check("disk", "ok", words)
+    return [disk, *_ledger(settings)]
+
+
+def _ledger(settings: Settings) -> list[Check]:
     from agent.store import overview
 
     try:
-        ledger, files = open_store(settings)
+        ledger, files = existing_store(settings)
         with ledger.read() as view:
             waiting = overview.unfinished_deliveries(view)
+            unknown = overview.waiting_destinations(view) - {d.name for d in settings.destinations}
     except PrereadError as error:
-        return [Check("storage", "bad", str(error))]
-    free = files.free_bytes() / 1e9
-    words = f"{settings.storage.root}: {free:.1f} GB free, reserve {settings.storage.reserve_gb:.1f} GB"
-    disk = (
-        Check("disk", "ok", words) if files.has_room() else Check("disk", "bad", f"{words}: images are answered A700")
-    )
-    return [disk, Check("database", "ok", f"{settings.database_url}: {waiting} deliveries wait")]
+        return [Check("database", "note" if error.code == "no-ledger" else "bad", str(error))]
+    found = [Check("database", "ok", f"{settings.database_url}: {waiting} deliveries wait")]
+    found += [
+        Check("database", "bad", f"deliveries wait for {n}, which the settings do not name") for n in sorted(unknown)
+    ]
+    refused = files.quarantined_bytes() / 1e9
+    if refused > 0:
+        found.append(Check("quarantine", "note", f"{refused:.2f} GB of refused images; see: preread refusals"))
+    return found
 
 
 def _processes(settings: Settings) -> list[Check]:
     from agent.clock import SystemClock
     from agent.commands.look import SILENT_AFTER_S
-    from agent.service import open_store
-    from agent.store import processes
 
-    try:
-        ledger, _ = open_store(settings)
-        with ledger.read() as view:
-            roles = processes.all_processes(view)
-    except PrereadError:
-        return []  # said under storage
+    roles = _roles(settings)
     found = [] if roles else [Check("processes", "note", "the line has not run here yet: preread serve")]
     for role in roles:
         age = (SystemClock().now() - role.beat_at).total_seconds()
@@ -113,6 +128,17 @@ def _processes(settings: Settings) -> list[Check]:
             state = "bad" if role.state == "failed" else "ok"
             found.append(Check(f"process {role.role}", state, f"{role.state} {role.words}".strip()))
     return found
+
+
+def _roles(settings: Settings) -> Sequence[ProcessState]:
+    from agent.store import processes
+
+    try:
+        ledger, _ = existing_store(settings)
+        with ledger.read() as view:
+            return processes.all_processes(view)
+    except PrereadError:
+        return ()  # said under storage
 
 
 def _model(settings: Settings) -> list[Check]:
@@ -142,21 +168,19 @@ def _model(settings: Settings) -> list[Check]:
 
 
 def _node(settings: Settings) -> list[Check]:
-    with socket.socket() as probe:
+    """Whether somebody listens on the node's port, and whether that is this program: it rejects us by our own AE title,
+    which is no peer's, and a C-ECHO as one of the peers would have to come from their address."""
+    node = settings.node
+    with socket.socket(socket.AF_INET6 if ":" in node.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.node.host, settings.node.port))
+            probe.bind((node.host, node.port))
         except OSError as error:
-            from agent.commands.network import own_node
-
-            return [
-                _tried(
-                    "port", lambda: _echo(settings, own_node(settings)), f"in use ({error.strerror}); C-ECHO to it: "
-                )
-            ]
-    return [
-        Check("port", "note", f"nothing listens on {settings.node.host}:{settings.node.port}; the line does not run")
-    ]
+            words = f"in use ({error.strerror})"
+            if any(r.role == "receive" and r.state == "ready" for r in _roles(settings)):
+                return [Check("port", "ok", f"{words} by the receiver of this line")]
+            return [Check("port", "bad", f"{words}, and not by the receiver of this line")]
+    return [Check("port", "note", f"nothing listens on {node.host}:{node.port}; the line does not run")]
 
 
 def _echo(settings: Settings, peer: object) -> str:

@@ -17,14 +17,17 @@ from dicom_nodes.scu import NodeError
 
 @click.command()
 @click.argument("peer")
+@click.option(
+    "--as", "ae_title", help="Calling AE title; default: our own. To this node: that of a peer that may send."
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def echo(ctx: click.Context, peer: str, as_json: bool) -> None:
-    """C-ECHO the PEER of that name in the settings; "self" is this node."""
+def echo(ctx: click.Context, peer: str, ae_title: str | None, as_json: bool) -> None:
+    """C-ECHO the PEER of that name in the settings; "self", with --as, is this node."""
     settings = settings_of(ctx)
     other = own_node(settings) if peer == "self" else settings.peer(peer)
     try:
-        answer = scu.echo(other, own_ae_title=settings.node.ae_title, timeout_s=settings.delivery.timeout_s)
+        answer = scu.echo(other, own_ae_title=ae_title or settings.node.ae_title, timeout_s=settings.delivery.timeout_s)
     except NodeError as error:
         if as_json:
             print_json({"peer": peer, "ok": False, "words": str(error)})
@@ -48,7 +51,7 @@ def own_node(settings: Settings) -> Peer:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--to", "peer", default="self", show_default=True, help="A peer of the settings, or this node.")
 @click.option(
-    "--as", "ae_title", help="Calling AE title; default: our own. This node takes images only from peers that may send."
+    "--as", "ae_title", help="Calling AE title; default: our own. To this node: that of a peer that may send from here."
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
@@ -56,6 +59,12 @@ def send(ctx: click.Context, paths: tuple[Path, ...], peer: str, ae_title: str |
     """Send DICOM files, and all files in folders, by C-STORE, as they are."""
     settings = settings_of(ctx)
     files = [f for p in paths for f in (sorted(x for x in p.rglob("*") if x.is_file()) if p.is_dir() else [p])]
+    if peer == "self" and ae_title is None:
+        raise Permanent(
+            "this node takes images from its peers only: say as which one to send, with --as AE_TITLE, "
+            "or to which peer, with --to NAME",
+            code="no-sender",
+        )
     other = own_node(settings) if peer == "self" else settings.peer(peer)
     try:
         results = scu.store(

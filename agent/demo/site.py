@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.errors import Permanent
 
 PACS_AE_TITLE = "DEMOPACS"
+_MARK = ".preread-demo"
 
 _SETTINGS = """\
 # Written by `preread demo`. The reference of all settings is settings.toml of the project.
@@ -76,18 +77,23 @@ def fresh(folder: Path) -> None:
     """An empty folder. Only what an earlier demonstration made is removed; anything else is left alone, with a refusal.
 
     Raises:
-        Permanent: the folder holds files that no demonstration made.
+        Permanent: the folder holds files that no demonstration made, or cannot be written.
     """
-    ours = {"state", "films", "sr", "oru", "ledger.json", "settings.toml", "preread.log"}
-    folder.mkdir(parents=True, exist_ok=True)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours)
-    if foreign:
-        raise Permanent(
-            f"{folder} holds files that are not of a demonstration ({foreign[0]}); name another folder with --out",
-            code="out-taken",
-        )
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    ours = {"state", "films", "sr", "oru", "ledger.json", "settings.toml", "preread.log", _MARK}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = sorted(p.name for p in folder.iterdir())
+        foreign = [name for name in held if name not in ours] if _MARK in held else held
+        if foreign:
+            raise Permanent(
+                f"{folder} holds files that are not of a demonstration ({foreign[0]}); name another folder with --out",
+                code="out-taken",
+            )
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (folder / _MARK).write_text("Made by `preread demo`, which empties this folder when it runs again.\n", "utf-8")
+    except OSError as error:
+        raise Permanent(f"{folder} cannot be written ({error.strerror})", code="out-unwritable") from error
 
 
 class Line:

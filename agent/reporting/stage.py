@@ -44,6 +44,7 @@ class Reporting:
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded)
         documents = self._make(preread, images)
+        without_sr = all(d.kind != "sr" for d, _ in documents)
         now = self._clock.now()
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
@@ -54,6 +55,12 @@ class Reporting:
                 studies.note(tx, uid, "report", "superseded", words, now=now)
             else:
                 self._write(tx, revision, documents)
+                if without_sr:
+                    words = (
+                        "no Structured Report could be made from the headers of this study; see the log of the office"
+                    )
+                    studies.note(tx, uid, "report", "sr-not-made", words, now=now)
+                    studies.set_state(tx, uid, studies.state_of(tx, uid), reason="sr-not-made", explanation=words)
             self._queue.complete(tx, job)
         self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
 
@@ -75,10 +82,10 @@ class Reporting:
     ) -> list[tuple[StoredDocument, list[str]]]:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = () if silent else self._destinations
-        evidence = [load_header(self._files.path(image.path)) for image, _ in images]
-        sr = file_bytes(encode_sr(preread, evidence))
-        takers = [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)]
-        made = [(self._keep("sr", preread.sr_instance_uid, f"{preread.sr_instance_uid}.dcm", sr), takers)]
+        made = []
+        if (sr := self._sr(preread, images)) is not None:
+            takers = [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)]
+            made.append((self._keep("sr", preread.sr_instance_uid, f"{preread.sr_instance_uid}.dcm", sr), takers))
         for destination in wanted:
             if isinstance(destination, DicomDestinationSettings):
                 continue
@@ -86,6 +93,17 @@ class Reporting:
             message = _message(replace(preread, control_id=control_id), destination)
             made.append((self._keep("oru", control_id, f"{control_id}.hl7", message), [destination.name]))
         return made
+
+    def _sr(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> bytes | None:
+        """The report as a file; None when a header defeats the encoder, which must not cost the RIS its message."""
+        try:
+            evidence = [load_header(self._files.path(image.path)) for image, _ in images]
+            return file_bytes(encode_sr(preread, evidence))
+        except Exception as error:  # noqa: BLE001  our defect on a header nobody thought of: said in the study's history, and in the log
+            self._log.error(
+                "no SR", study=preread.study.study_instance_uid, error_type=type(error).__name__, exc_info=True
+            )
+            return None
 
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)

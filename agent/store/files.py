@@ -122,6 +122,11 @@ class FileStore:
                 temporary.unlink(missing_ok=True)
         return str(target.relative_to(self.root))
 
+    def quarantined_bytes(self) -> int:
+        """How much the refused bytes take, where there are any."""
+        folder = self.root / "quarantine"
+        return sum(p.stat().st_size for p in folder.iterdir() if p.is_file()) if folder.is_dir() else 0
+
     def path(self, relative: str) -> Path:
         """The file of that relative path."""
         return self.root / relative

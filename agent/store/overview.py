@@ -148,6 +148,11 @@ def unfinished_deliveries(view: Connection) -> int:
     return int(view.execute(select(func.count()).where(delivery.c.state == "waiting")).scalar_one())
 
 
+def waiting_destinations(view: Connection) -> set[str]:
+    """Names of the destinations for which deliveries wait."""
+    return set(view.execute(select(delivery.c.destination).where(delivery.c.state == "waiting").distinct()).scalars())
+
+
 def without_job(view: Connection) -> list[tuple[str, str, str]]:
     """(kind, key, lane) of work that the tables call for and no job stands for."""
 

@@ -105,6 +105,20 @@ def test_what_is_not_taken_is_refused_for_good(
                 destination.send(document)
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "ris..local", "x" * 300])
+def test_a_name_that_cannot_be_resolved_is_worth_another_try(host: str, documents: dict[str, OutgoingDocument]) -> None:
+    """Names come back with the name server; the delivery must not be lost meanwhile."""
+    pacs = DicomDestination(
+        "to-pacs", Peer("pacs", "PACS", host, 104, frozenset()), own_ae_title="PREREAD", timeout_s=2.0
+    )
+    ris = Hl7Destination("to-ris", host, 2575, timeout_s=2.0)
+    for destination, kind in ((pacs, "sr"), (ris, "oru")):
+        with pytest.raises(Transient):
+            destination.send(documents[kind])
+        with pytest.raises(Transient):
+            destination.probe()
+
+
 def test_nobody_there_is_worth_another_try(
     dead: tuple[Destination, str], documents: dict[str, OutgoingDocument]
 ) -> None:
@@ -148,8 +162,8 @@ def test_the_status_of_the_pacs_decides(
         dicom(pacs_that(status)).send(documents["sr"])
 
 
-@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB007])
-def test_a_warning_of_the_pacs_means_that_it_has_the_report(
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB007, 0x0111])
+def test_a_warning_or_a_duplicate_means_that_the_pacs_has_the_report(
     pacs_that: Callable[..., int], documents: dict[str, OutgoingDocument], status: int
 ) -> None:
     assert f"{status:04X}" in dicom(pacs_that(status)).send(documents["sr"]).words

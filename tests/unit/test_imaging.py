@@ -197,9 +197,11 @@ def test_a_decoder_is_bounded_in_time_and_memory() -> None:
         ({"BodyPartExamined": "HAND"}, "not-chest"),
         ({"BodyPartExamined": ""}, "not-known-to-be-chest"),
         ({"BodyPartExamined": "", "StudyDescription": "XR Chest 2 views"}, "used-frontal"),
-        ({"ViewPosition": "LL"}, "used-lateral"),
+        ({"ViewPosition": "LL"}, "lateral-only"),
         ({"ViewPosition": "LLD"}, "view-not-read"),
-        ({"ViewPosition": "", "PatientOrientation": ["A", "F"]}, "used-lateral"),
+        ({"ViewPosition": "", "PatientOrientation": ["A", "F"]}, "lateral-only"),
+        ({"BodyPartExamined": "CHEST_PA"}, "used-frontal"),
+        ({"BodyPartExamined": "TORAX"}, "used-frontal"),
         ({"ViewPosition": "", "PatientOrientation": None}, "view-unknown"),
         ({"ViewPosition": "", "PatientOrientation": None, "SeriesDescription": "Thorax pa"}, "used-frontal"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "not-grayscale"),
@@ -224,6 +226,22 @@ def test_each_image_is_used_or_declined_with_a_reason(changes: dict[str, object]
 def test_the_newest_frontal_is_read_and_the_other_one_is_told_so() -> None:
     images = [facts_of(small_image(AcquisitionDateTime=f"2026010310{minute:02}00")) for minute in (5, 20, 10)]
     assert [s.reason for s in select_images(images)] == ["newer-frontal-used", "used-frontal", "newer-frontal-used"]
+
+
+@pytest.mark.parametrize(
+    ("value", "role"),
+    [
+        ("399033003", "frontal"), ("R-10202", "frontal"), ("R-40888", "frontal"), ("R-102CD", "lateral"), ("399182000", "other"),
+        ("R-10228", "frontal"),  # a view nobody has of a chest: View Position decides
+    ],
+)  # fmt: skip
+def test_the_view_is_what_the_standard_calls_it(value: str, role: str) -> None:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", "view"
+    facts = facts_of(small_image(ViewCodeSequence=[item], ViewPosition="PA"))
+    (selection,) = select_images([facts])
+    expected = {"frontal": "used-frontal", "lateral": "lateral-only", "other": "view-not-read"}
+    assert selection.reason == expected[role]
 
 
 def test_facts_survive_json() -> None:

@@ -8,8 +8,8 @@ import os
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,128 +17,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset, dcmread
-from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
-from pynetdicom import AE, build_context
-from pynetdicom.association import Association
+from pydicom import dcmread
+from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu_primitives import P_DATA
 
-from agent.clock import SystemClock
 from agent.imaging.headers import locate_data_set
-from agent.intake.admission import Admission
-from agent.service import open_store
-from agent.settings import Settings
-from agent.store import overview, studies
-from dicom_nodes import scu
-from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, VERIFICATION, storage_contexts
+from agent.store import overview
+from dicom_nodes import scp, scu
+from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DEFLATED, VERIFICATION
 from dicom_nodes.roles import Peer
-from dicom_nodes.scp import StorageSCP
 from tests.support.films import rg1, save, small_image
+from tests.support.node import Node, alone, encoded
 from tests.support.site import until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-
-
-class Node:
-    """The receiver of the program in this process, with its real ledger and files."""
-
-    def __init__(self, root: Path, *, reserve_gb: float = 0.0, max_associations: int = 4) -> None:
-        self.settings = Settings(
-            node={"host": "127.0.0.1", "max_associations": max_associations},
-            peers=[
-                {"name": "s", "ae_title": "SENDER", "host": "127.0.0.1", "may": ["send"]},
-                {"name": "elsewhere", "ae_title": "ELSEWHERE", "host": "192.0.2.7", "may": ["send"]},
-                {"name": "mute", "ae_title": "MUTE", "host": "127.0.0.1", "may": ["receive"]},
-            ],
-            storage={"root": root, "reserve_gb": reserve_gb},
-        )
-        self.ledger, self.files = open_store(self.settings)
-        self.admission = Admission(self.settings, self.ledger, self.files, SystemClock())
-        self.admission.start()
-        self.scp = StorageSCP(
-            self.admission,
-            host="127.0.0.1",
-            port=0,
-            contexts=storage_contexts(secondary_capture=False),
-            max_associations=max_associations,
-            network_timeout_s=5.0,
-        )
-        self.scp.start()
-
-    def stop(self) -> None:
-        self.scp.stop(2.0)
-        self.admission.close()
-        self.ledger.close()
-
-    def refusals(self) -> list[dict[str, Any]]:
-        with self.ledger.read() as view:
-            return overview.refusals(view)
-
-    def images(self, study: str) -> tuple[studies.StoredImage, ...]:
-        with self.ledger.read() as view:
-            return studies.images_of(view, study)
-
-    def associate(
-        self,
-        calling: str = "SENDER",
-        called: str = "PREREAD",
-        sop_class: str = COMPUTED_RADIOGRAPHY,
-        syntax: str = ExplicitVRLittleEndian,
-    ) -> Association:
-        ae = AE(ae_title=calling)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-        contexts = [build_context(sop_class, syntax), build_context(VERIFICATION)]
-        return ae.associate("127.0.0.1", self.scp.port, ae_title=called, contexts=contexts)
-
-    def send(
-        self,
-        data_set: bytes,
-        *,
-        instance: str,
-        sop_class: str = COMPUTED_RADIOGRAPHY,
-        syntax: str = ExplicitVRLittleEndian,
-    ) -> tuple[int, str]:
-        """Send exactly these bytes as a data set; returns status and Error Comment."""
-        association = self.associate(syntax=syntax)
-        assert association.is_established
-        request = C_STORE()
-        request.MessageID, request.Priority = 1, 2
-        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class, instance
-        request.DataSet = BytesIO(data_set)
-        with alone(association):
-            context_id = association.accepted_contexts[0].context_id
-            association.dimse.send_msg(request, context_id)
-            if not data_set:  # pynetdicom sends no fragment then, not even an empty one
-                empty = P_DATA()
-                empty.presentation_data_value_list = [[context_id, b"\x02"]]
-                association.dul.send_pdu(empty)
-            _, answer = association.dimse.get_msg(block=True)
-        association.release()
-        assert answer is not None, "no answer"
-        return int(answer.Status), str(answer.ErrorComment or "")
-
-    def send_image(self, image: Dataset, **changes: Any) -> tuple[int, str]:
-        return self.send(
-            encoded(image), instance=changes.pop("instance", image.get("SOPInstanceUID", "1.2.3")), **changes
-        )
-
-
-@contextmanager
-def alone(association: Association) -> Iterator[None]:
-    """Keep pynetdicom's own thread from taking the answer."""
-    association._reactor_checkpoint.clear()
-    until(lambda: association._is_paused, seconds=10, what="pynetdicom's reactor rests")
-    yield
-    association._reactor_checkpoint.set()
-
-
-def encoded(image: Dataset) -> bytes:
-    buffer = BytesIO()
-    plain = Dataset(image)
-    dcmwrite(buffer, plain, implicit_vr=False, little_endian=True)
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -369,3 +261,96 @@ def test_a_file_that_is_sent_by_our_own_scu_arrives_unchanged(node: Node, tmp_pa
     peer = Peer("node", "PREREAD", "127.0.0.1", node.scp.port, frozenset())
     results = scu.store(peer, films, own_ae_title="SENDER", timeout_s=10)
     assert all(r.accepted for r in results)
+
+
+def test_a_correction_that_is_taken_back_counts(node: Node) -> None:
+    """A merge that is undone in the PACS would otherwise leave the wrong patient for ever."""
+    image = small_image(PatientID="RIGHT")
+    for patient in ("RIGHT", "WRONG", "RIGHT"):
+        image.PatientID = patient
+        assert node.send_image(image)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    assert kept.version == 3
+    assert '"patient_id": "RIGHT"' in kept.facts
+
+
+@pytest.mark.parametrize("second", [ImplicitVRLittleEndian, DEFLATED, JPEG2000Lossless])
+def test_the_same_image_in_another_transfer_syntax_is_the_same_image(node: Node, second: str) -> None:
+    image = small_image()
+    assert node.send_image(image)[0] == 0x0000
+    image.AccessionNumber = "CORRECTED"
+    again = copy.deepcopy(image)
+    if second == JPEG2000Lossless:
+        again.compress(JPEG2000Lossless, generate_instance_uid=False)
+        data_set = encoded(again)
+    elif second == DEFLATED:
+        deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        data_set = deflater.compress(encoded(again)) + deflater.flush()
+    else:
+        data_set = encoded(again, implicit=True)
+    assert node.send(data_set, instance=image.SOPInstanceUID, syntax=second)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    assert (kept.version, "CORRECTED" in kept.facts) == (2, True)
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged"])
+def test_an_image_whose_file_was_lost_is_mended_by_sending_it_again(node: Node, harm: str) -> None:
+    image = small_image()
+    assert node.send_image(image)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    path = node.files.path(kept.path)
+    path.unlink() if harm == "lost" else path.write_bytes(path.read_bytes()[:-100] + bytes(100))
+    assert node.send_image(image)[0] == 0x0000
+    node.files.verified(kept.path, offset=kept.data_set_offset, digest=kept.digest)
+
+
+def test_two_senders_of_different_images_under_one_uid_leave_one_image_and_one_refusal(node: Node) -> None:
+    images = [small_image(400, 400, SOPInstanceUID="1.2.3.4") for _ in range(2)]
+    images[1].PixelData = bytes(len(images[1].PixelData))
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda i=i: answers.append(node.send_image(i)[0])) for i in images]  # type: ignore[misc]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [0x0000, 0x0111]
+    (refusal,) = node.refusals()
+    assert node.files.path(refusal["path"]).is_file(), "the bytes that were refused are kept"
+    with node.ledger.read() as view:
+        assert len(overview.studies(view)) == 1, "no study without an image"
+
+
+def test_a_sender_that_repeats_what_is_refused_does_not_fill_the_disk(node: Node) -> None:
+    image = small_image(SeriesInstanceUID=None)
+    for _ in range(3):
+        assert node.send_image(image)[0] == 0xC000
+    assert len(node.refusals()) == 3
+    assert len(list((node.files.root / "quarantine").iterdir())) == 1
+
+
+def test_a_deflate_bomb_is_refused_without_being_kept_in_memory_or_on_disk(node: Node) -> None:
+    deflater = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
+    image = small_image()
+    data_set = encoded(image)
+    bomb = (
+        deflater.compress(data_set) + b"".join(deflater.compress(bytes(1 << 24)) for _ in range(40)) + deflater.flush()
+    )
+    status, comment = node.send(bomb, instance=image.SOPInstanceUID, syntax=DEFLATED)
+    assert (status, "larger than any radiograph" in comment) == (0xC000, True)
+
+
+def test_a_caller_that_drips_bytes_does_not_keep_its_place(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scp, "REQUEST_TIMEOUT_S", 1.0)
+    with socket.create_connection(("127.0.0.1", node.scp.port)) as connection:
+        connection.settimeout(0.2)
+
+        def is_over() -> bool:
+            try:
+                connection.sendall(b"\x01")
+                return connection.recv(1) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        until(is_over, seconds=15, what="the connection is closed")

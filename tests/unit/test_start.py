@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE
 
+from agent.work.role import RoleLock
+from tests.support.films import save, small_image
 from tests.support.site import SENDER, Site, free_port, until
 
 
@@ -111,10 +114,28 @@ def test_a_folder_that_cannot_be_written_is_named(site: Site) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_role_that_is_taken_takes_down_no_reception(site: Site) -> None:
+    """A model's process that outlives its supervisor for a while must not end the line that is started again."""
+    with RoleLock(site.settings().storage.root, "read"):
+        line = site.serve()
+        until(
+            lambda: site.log.read_text().count("another process has the role read") >= 2,
+            seconds=60,
+            what="the read role was tried twice",
+        )
+        assert line.poll() is None
+        assert site.json("echo", "self", "--as", SENDER)["ok"]
+    until(
+        lambda: any(p["role"] == "read" for p in site.json("studies")["processes"]),
+        seconds=60,
+        what="the read role runs",
+    )
+
+
 def test_two_lines_on_one_folder_are_refused(site: Site) -> None:
     site.serve("--role", "office")
     done = site.run("serve", "--role", "office")
-    assert done.returncode == 78
+    assert done.returncode == 75
     assert "another process has the role office" in done.stderr
 
 
@@ -135,16 +156,64 @@ def test_looking_before_anything_has_run_creates_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["echo", "nobody"], ["show", "1.2.3"], ["retry", "1.2.3"], ["read", "/etc/hostname"], ["send", "/etc/hostname"]],
+    [
+        ["echo", "nobody"],
+        ["echo", "unresolvable"],
+        ["show", "1.2.3"],
+        ["retry", "1.2.3"],
+        ["retry", "1.2.3", "--json"],
+        ["read", "/etc/hostname"],
+        ["read", "/etc/hostname", "--sr", "/no/such/folder/x.dcm"],
+        ["send", "/etc/hostname"],
+    ],
 )
 def test_a_wrong_argument_gets_a_sentence(site: Site, arguments: list[str]) -> None:
+    site.peer("unresolvable", "GONE", 104, ["receive"], host="no-such-host.invalid")
     done = site.run(*arguments)
     assert done.returncode == 1
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
 
 
+def test_one_file_that_is_no_image_keeps_none_of_the_others(site: Site, tmp_path: Path) -> None:
+    site.serve("--role", "receive")
+    save(small_image(), tmp_path / "a.dcm")
+    (tmp_path / "b.txt").write_text("a letter")
+    done = site.run("send", "--as", SENDER, str(tmp_path / "a.dcm"), str(tmp_path / "b.txt"), "--json")
+    assert done.returncode == 1
+    assert [(r["status"], r["accepted"]) for r in json.loads(done.stdout)] == [("0000", True), ("not sent", False)]
+
+
+def test_a_demonstration_empties_no_folder_of_somebody_else(preread: list[str], tmp_path: Path) -> None:
+    film = tmp_path / "films" / "my-film.dcm"
+    film.parent.mkdir()
+    film.write_text("precious")
+    done = subprocess.run(
+        [*preread, "demo", "--once", "--out", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, film.read_text()) == (1, "precious")
+    assert "name another folder" in done.stderr
+
+
+def test_doctor_finds_a_line_that_runs_in_good_health(site: Site, checkpoint: Path) -> None:
+    site.set("model", weights=str(checkpoint), quantization="none")
+    site.serve()
+    until(
+        lambda: all(p["state"] == "ready" for p in site.json("studies")["processes"]),
+        seconds=60,
+        what="all roles are ready",
+    )
+    done = site.run("doctor")
+    assert done.returncode == 0, done.stdout
+
+
+def test_doctor_leaves_nothing_behind(site: Site) -> None:
+    site.run("doctor", "--no-network")
+    assert not (site.folder / "state").exists()
+
+
 def test_doctor_says_what_is_wrong(site: Site) -> None:
+    site.serve("--role", "office").terminate()
     site.peer("gone", "GONE", free_port(), ["receive"])
     site.destination(name="to-gone", type="dicom", peer="gone")
     site.set("model", weights="./not-a-model")

@@ -1,0 +1,232 @@
+"""No result leaves while the images of a study disagree about the patient, and none under an identity that has been
+corrected, in whatever order things happen. The stages are the real ones, stepped by hand."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import hl7
+import pytest
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from agent.clock import SystemClock
+from agent.delivery.build import build_destinations
+from agent.delivery.outbox import Outbox
+from agent.demo.phantom import make_study
+from agent.demo.ris import DemoRis
+from agent.intake.assembly import Assembly
+from agent.model.load import load_model
+from agent.model.protocol import Model
+from agent.reading.build import Build
+from agent.reading.stage import Reading
+from agent.reporting.stage import Reporting
+from agent.settings import Settings
+from agent.store import overview, results
+from agent.work.queue import Job, Queue, enqueue
+from tests.support.node import Node
+
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("doubt")]
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> Model:
+    return load_model(Settings(model={"weights": str(checkpoint), "quantization": "none", "device": "cpu"}).model)
+
+
+class Line:
+    """A receiver with its sender, and the stages behind it, each of which does its next job when it is told to."""
+
+    def __init__(self, node: Node, settings: Settings, model: Model) -> None:
+        self.node, self.during_read = node, lambda: None
+        ledger, files, clock = node.ledger, node.files, SystemClock()
+        self.queue = Queue(ledger, clock, "test")
+        build = Build.of(settings.report)
+        self.stages: dict[str, Callable[[Job], None]] = {
+            "assemble": Assembly(ledger, self.queue, clock, settings.intake, build),
+            "read": Reading(ledger, files, self.queue, clock, model, settings.model, build, self._between_tokens),
+            "report": Reporting(ledger, files, self.queue, clock, settings),
+            "deliver": Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings)),
+        }
+
+    def _between_tokens(self) -> bool:
+        self.during_read()
+        self.during_read = lambda: None
+        return False
+
+    def do(self, kind: str) -> None:
+        job = self.queue.claim(kind, "to-ris" if kind == "deliver" else "")
+        assert job is not None, f"nothing to {kind}"
+        self.stages[kind](job)
+
+    def idle(self, kind: str) -> bool:
+        return self.queue.claim(kind, "to-ris" if kind == "deliver" else "") is None
+
+    def send(self, *images: Dataset) -> None:
+        for image in images:
+            assert self.node.send_image(image, sop_class=image.SOPClassUID, context=image.SOPClassUID)[0] == 0x0000
+
+    def study(self) -> overview.StudyLine:
+        with self.node.ledger.read() as view:
+            (line,) = overview.studies(view)
+        return line
+
+
+@pytest.fixture
+def ris(tmp_path: Path) -> Iterator[DemoRis]:
+    with DemoRis(tmp_path / "ris") as made:
+        yield made
+
+
+@pytest.fixture
+def line(tmp_path: Path, model: Model, ris: DemoRis) -> Iterator[Line]:
+    node = Node(tmp_path / "node", quiet_time_s=0.0)
+    destination = {"name": "to-ris", "type": "hl7", "host": "127.0.0.1", "port": ris.port}
+    settings = node.settings.model_copy(update={"destinations": Settings(destinations=[destination]).destinations})
+    yield Line(node, settings, model)
+    node.stop()
+
+
+def patients(folder: Path) -> list[str]:
+    """PID-3.1 of everything the RIS got."""
+    messages = [hl7.parse(p.read_bytes().decode()) for p in (folder / "ris").glob("*.hl7")]
+    return sorted(str(m.segment("PID")[3]).split("^")[0] for m in messages)
+
+
+def images() -> tuple[Dataset, Dataset]:
+    frontal, lateral = make_study("left-effusion", seed=9, patient_id="RIGHT", accession="ACC")
+    lateral.PatientID = "SOMEBODY-ELSE"
+    return frontal, lateral
+
+
+def test_a_doubt_that_comes_up_during_the_read_holds_the_result_back(line: Line, tmp_path: Path) -> None:
+    frontal, lateral = images()
+    line.send(frontal)
+    line.do("assemble")
+
+    def somebody_else_arrives() -> None:
+        line.send(lateral)
+        line.do("assemble")
+
+    line.during_read = somebody_else_arrives
+    line.do("read")
+    assert line.study().state == "needs-attention"
+    line.do("report")
+    assert line.study().deliveries == {"held": 1}
+    assert line.idle("deliver")
+    assert patients(tmp_path) == []
+
+
+def test_a_doubt_stands_while_more_images_arrive(line: Line) -> None:
+    frontal, lateral = images()
+    line.send(frontal, lateral)
+    line.do("assemble")
+    assert line.study().state == "needs-attention"
+    third = copy.deepcopy(frontal)
+    third.SOPInstanceUID = third.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    line.send(third)
+    assert line.study().state == "needs-attention"
+
+
+def test_a_doubt_that_comes_up_before_delivery_stops_the_delivery(line: Line, tmp_path: Path) -> None:
+    frontal, lateral = images()
+    line.send(frontal)
+    for stage in ("assemble", "read", "report"):
+        line.do(stage)
+    line.send(lateral)
+    line.do("assemble")
+    line.do("deliver")
+    assert line.study().deliveries == {"held": 1}
+    assert patients(tmp_path) == []
+
+
+def test_retrying_by_hand_does_not_overrule_a_doubt(line: Line, tmp_path: Path) -> None:
+    frontal, lateral = images()
+    line.send(frontal)
+    for stage in ("assemble", "read", "report"):
+        line.do(stage)
+    line.send(lateral)
+    line.do("assemble")
+    now = SystemClock().now()
+    with line.node.ledger.begin() as tx:
+        results.change_hold(tx, str(frontal.StudyInstanceUID), hold=False)
+        for delivery_id, destination in results.try_again(tx, str(frontal.StudyInstanceUID), now=now):
+            enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)
+    line.do("deliver")
+    assert line.study().deliveries == {"held": 1}
+    assert patients(tmp_path) == []
+
+
+def test_what_was_held_back_under_the_wrong_name_never_leaves(line: Line, tmp_path: Path) -> None:
+    frontal, lateral = images()
+    frontal.PatientID, lateral.PatientID = "WRONG", "RIGHT"
+    line.send(frontal)
+    for stage in ("assemble", "read", "report"):
+        line.do(stage)
+    line.send(lateral)
+    line.do("assemble")
+    frontal.PatientID = "RIGHT"
+    line.send(frontal)
+    for stage in ("assemble", "deliver", "read", "report", "deliver"):
+        line.do(stage)
+    assert patients(tmp_path) == ["RIGHT"]
+    assert line.study().deliveries == {"superseded": 1, "delivered": 1}
+
+
+def test_a_late_report_does_not_follow_the_one_that_corrects_it(line: Line, tmp_path: Path) -> None:
+    frontal, _ = images()
+    frontal.PatientID = "WRONG"
+    line.send(frontal)
+    line.do("assemble")
+    line.do("read")
+    late = line.queue.claim("report")
+    assert late is not None
+    with line.node.ledger.begin() as tx:
+        line.queue.postpone(tx, late, SystemClock().now() + timedelta(hours=1))
+    frontal.PatientID = "RIGHT"
+    line.send(frontal)
+    for stage in ("assemble", "report", "deliver"):
+        line.do(stage)
+    with line.node.ledger.begin() as tx:
+        enqueue(tx, "report", late.key, now=SystemClock().now())
+    line.do("report")
+    assert line.idle("deliver")
+    assert patients(tmp_path) == ["RIGHT"]
+
+
+def test_an_identity_that_is_corrected_during_the_read_is_the_one_that_is_reported(line: Line, tmp_path: Path) -> None:
+    frontal, _ = images()
+    frontal.PatientID = "WRONG"
+    line.send(frontal)
+    line.do("assemble")
+
+    def corrected() -> None:
+        frontal.PatientID = "RIGHT"
+        line.send(frontal)
+        line.do("assemble")
+
+    line.during_read = corrected
+    for stage in ("read", "report", "read", "report", "deliver"):
+        line.do(stage)
+    assert patients(tmp_path) == ["RIGHT"]
+
+
+def test_a_result_is_the_same_object_when_it_is_reported_again_and_no_other_is(line: Line) -> None:
+    frontal, _ = images()
+    line.send(frontal)
+    for stage in ("assemble", "read", "report"):
+        line.do(stage)
+    uid = str(frontal.StudyInstanceUID)
+    with line.node.ledger.read() as view:
+        (before,) = {d["identifier"] for d in overview.deliveries(view, uid)}
+    frontal.AccessionNumber = "CORRECTED"
+    line.send(frontal)
+    for stage in ("assemble", "report"):
+        line.do(stage)
+    with line.node.ledger.read() as view:
+        after = {d["identifier"] for d in overview.deliveries(view, uid)}
+    assert len(after) == 2
+    assert before in after
