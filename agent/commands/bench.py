@@ -35,13 +35,13 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
     with tempfile.TemporaryDirectory(dir=work, prefix="preread-bench-") as folder:
         measured = run(Path(folder), rounds=rounds, scale=scale, say=lambda words: click.echo(words, err=True))
     if as_json:
-        print_json([asdict(m) for m in measured])
+        print_json([{**asdict(m), "verdict": m.verdict} for m in measured])
         return
     click.echo(
-        f"{'image':>7} {'assoc.':>6}  {'receiver':10} {'images/s':>9} {'MB/s':>8} {'peak RSS':>9}  {'we are':>9}"
+        f"{'image':>7} {'assoc.':>6}  {'receiver':10} {'images/s':>9} {'MB/s':>8} {'peak RSS':>9}  {'we are':>7}  aim"
     )
     for m in measured:
         ours = "" if m.receiver == "preread" else f"{m.ratio:.1f} x"
         click.echo(
-            f"{m.load:>7} {m.associations:>6}  {m.receiver:10} {m.images_per_s:9.1f} {m.mb_per_s:8.1f} {m.peak_mb:6.0f} MB  {ours:>9}"
+            f"{m.load:>7} {m.associations:>6}  {m.receiver:10} {m.images_per_s:9.1f} {m.mb_per_s:8.1f} {m.peak_mb:6.0f} MB  {ours:>7}  {m.verdict}"
         )

@@ -94,6 +94,43 @@ def test_relative_paths_mean_relative_to_the_file(tmp_path: Path) -> None:
     assert (values.storage.root, values.model.weights) == (tmp_path / "here", str(tmp_path / "w"))
 
 
+def test_a_ledger_and_weights_beside_the_file_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`serve` from / and `studies` from home would otherwise look at two ledgers."""
+    file = tmp_path / "settings.toml"
+    file.write_text("[database]\nurl = 'sqlite:///ledger.db'\n[model]\nweights = 'models/x'", encoding="utf-8")
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    monkeypatch.chdir("/")
+    values = load(file)
+    assert values.database_url == f"sqlite:///{tmp_path}/ledger.db"
+    assert values.model.weights == f"{tmp_path}/models/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("url_file = 'nothing'", "No such file"),
+        ("url_file = 'elsewhere'", "SQLite only"),
+        ("url_file = 'elsewhere'\nurl = 'sqlite:///x.db'", "both given"),
+        ("url = 'postgresql://h/x'", "SQLite only"),
+        ("url = 'sqlite:///'", "sqlite:///PATH"),
+    ],
+)
+def test_a_ledger_that_cannot_be_is_found_before_the_start(tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / "elsewhere").write_text("postgresql://user:hunter2@h/x", encoding="utf-8")
+    message = explain(tmp_path, f"[database]\n{text}")
+    assert word in message
+    assert "hunter2" not in message, "a secret is never printed"
+
+
+def test_a_mistake_in_the_environment_is_not_blamed_on_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREREAD_NODE__PORT", "many")
+    assert explain(tmp_path, "[intake]\nquiet_time_s = 3").startswith("environment variable PREREAD_NODE__PORT")
+
+
 def test_the_reference_says_the_defaults_and_leaves_nothing_out() -> None:
     stated = load(REFERENCE)
     default = Settings()
