@@ -42,6 +42,5 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
     )
     for m in measured:
         ours = "" if m.receiver == "preread" else f"{m.ratio:.1f} x"
-        click.echo(
-            f"{m.load:>7} {m.associations:>6}  {m.receiver:10} {m.images_per_s:9.1f} {m.mb_per_s:8.1f} {m.peak_mb:6.0f} MB  {ours:>7}  {m.verdict}"
-        )
+        speed = f"{m.images_per_s:9.1f} {m.mb_per_s:8.1f} {m.peak_mb:6.0f} MB"
+        click.echo(f"{m.load:>7} {m.associations:>6}  {m.receiver:10} {speed}  {ours:>7}  {m.verdict}")
