@@ -17,8 +17,9 @@ BANNER = (
 
 
 class Outcome(StrEnum):
-    """How a reading ended. All three are results and all three are reported."""
+    """How a reading ended, or that it has not yet. Each is a result and each may be reported."""
 
+    FLAGGED = "flagged"  # only the short questions have been asked; the reading follows
     READ = "read"
     ABSTAINED = "abstained"  # the model was asked and its reply cannot be used
     NOT_ANALYSED = "not-analysed"  # nothing in the study may be read
@@ -47,6 +48,11 @@ class Priority(StrEnum):
     URGENT = "urgent"
     CRITICAL = "critical"
 
+    @property
+    def rank(self) -> int:
+        """0 for routine, 2 for critical."""
+        return list(Priority).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -73,6 +79,50 @@ class Finding:
     laterality: Laterality | None = None
     certainty_percent: float | None = None
     evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """How likely a finding is, as the model answers a short question.
+
+    Attributes:
+        value: 0 to 1: the share of yes over no.
+        calibration: name of the calibration that made the value of it; empty when there is none, and then the value stays out
+            of numeric fields.
+    """
+
+    concept: str
+    value: float
+    calibration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where a finding is: a box in the stored image, in columns and rows, the origin at the top left corner of the first
+    pixel (PS3.3 C.18.6.1.1); ``0 <= x0 < x1 <= Columns`` and ``0 <= y0 < y1 <= Rows``."""
+
+    concept: str
+    sop_instance_uid: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    laterality: Laterality | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check of the reading found.
+
+    Attributes:
+        code: stable, for example ``comparison-without-prior``.
+        effect: ``noted``, ``repaired``, ``undetermined``, ``dropped`` or ``abstained``.
+        sentence: the same in words for the reader.
+    """
+
+    code: str
+    effect: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +168,7 @@ class Order:
     procedure: Code | None = None
     procedure_description: str = ""
     referring_physician: str = ""
+    indication: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +209,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Narrative:
-    """The words of the draft. `reasoning` is the model's trace, `findings` its final answer; either may be empty."""
+    """The words of the draft. `reasoning` is the model's trace, `findings` its final answer, `comparison` what it says of a
+    prior image; each may be empty."""
 
     findings: str = ""
     impression: str = ""
     reasoning: str = ""
+    comparison: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +226,11 @@ class PreRead:
         revision: 1 for the first set of images, 2 when late images came, and so on.
         reason: stable code when the outcome is not READ, else empty.
         explanation: the same in words.
-        priority: None while nothing ranks the study (no calibrated triage rule has spoken).
+        priority: None while nothing ranks the study.
+        reasons: why it has that priority, in words.
         abnormal: True or False when the draft's findings say so, None when undetermined.
-        guards: sentences for the reader about what was checked and did not hold.
+        verdicts: what was checked and did not hold.
+        remarks: sentences for the reader about the images and how they were read.
         sr_instance_uid / sr_series_uid: derived from all that is said: a re-run makes the same object.
         supersedes_sr_uid: SR of the revision before, or empty. supersedes_series_uid: its series.
         control_id: MSH-10, at most 20 characters, same on every resend.
@@ -197,6 +252,10 @@ class PreRead:
     findings: tuple[Finding, ...] = ()
     abnormal: bool | None = None
     priority: Priority | None = None
-    guards: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    probabilities: tuple[Probability, ...] = ()
+    regions: tuple[Region, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    remarks: tuple[str, ...] = ()
     supersedes_sr_uid: str = ""
     supersedes_series_uid: str = ""

@@ -123,7 +123,7 @@ class _Draft:
         comments = [BANNER]
         if preread.outcome is not Outcome.READ:
             comments.append(outcome_sentence(preread))
-        comments += [f"Remark: {guard}" for guard in preread.guards]
+        comments += [f"Remark: {remark}" for remark in preread.remarks]
         for number, comment in enumerate(comments, start=1):
             # OBX-4 tells them apart: a receiver that files by OBX-3 and OBX-4 would keep only the last.
             self._narrative(concepts.COMMENT, comment, sub=str(number))

@@ -177,8 +177,8 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
     ):
         if normalise_text(words):
             items.append(_text(concept, words))
-    for guard in preread.guards:
-        items.append(_text(concepts.COMMENT, f"Remark: {guard}"))
+    for remark in preread.remarks:
+        items.append(_text(concepts.COMMENT, f"Remark: {remark}"))
     for use in preread.images:
         items.append(_text(concepts.COMMENT, _image_sentence(use)))
     items.append(_text(concepts.COMMENT, provenance_sentence(preread)))

@@ -88,8 +88,8 @@ def _print(study: OfflineStudy) -> None:
         click.echo(f"\nFindings\n{preread.narrative.findings}")
     if preread.narrative.reasoning:
         click.echo(f"\nReasoning trace\n{preread.narrative.reasoning}")
-    for guard in preread.guards:
-        click.echo(f"note: {guard}")
+    for remark in preread.remarks:
+        click.echo(f"note: {remark}")
     digest = hashlib.sha256(preread.narrative.reasoning.encode()).hexdigest()[:12]
     made_by = preread.provenance
     click.echo(

@@ -32,7 +32,7 @@ def _recipe() -> str:
     package = Path(agent.__file__).parent
     parts = [
         package / "model" / "tiny_checkpoint.py",
-        package / "model" / "prompts.py",
+        package / "model" / "protocols" / "chexone.toml",
         package / "demo" / "phantom.py",
     ]
     return hashlib.sha256(b"".join(p.read_bytes() for p in parts)).hexdigest()[:12]

@@ -1,12 +1,10 @@
-"""The local engine: any Qwen2.5-VL checkpoint through transformers, quantized by bitsandbytes. With the checkpoint
-maker, the only importer of torch."""
+"""The local engine: any Qwen2.5-VL checkpoint through transformers, quantized by bitsandbytes."""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -19,19 +17,18 @@ from transformers import (
     BitsAndBytesConfig,
     GenerationConfig,
     Qwen2_5_VLForConditionalGeneration,
-    StoppingCriteria,
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.utils import logging as transformers_logging
 
-from agent.errors import ModelBroken, ModelUnavailable, Permanent, Transient
-from agent.model.prompts import chat_text
-from agent.model.protocol import Answer, ModelIdentity, Picture
+from agent.errors import ModelUnavailable, Permanent
+from agent.model.faults import is_out_of_memory
+from agent.model.protocol import MOST_PICTURES, ModelIdentity, Picture
+from agent.model.shared_prefix import LocalSession
 from agent.model.weights import find_weights, licence_of, weights_digest
 
 # The size the model family is trained and evaluated at. A checkpoint may ask for less, never for more.
 MAX_PIXELS = 262_144
-MOST_PICTURES = 3
 # `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
 # nf4 on every machine.
 NOT_QUANTIZED = ("model.visual", "lm_head")
@@ -62,7 +59,7 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     """
     folder = find_weights(weights)
     _check_architecture(folder, weights)
-    place = _device(device)
+    place, own = _device(device), _own_dtype(folder)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     # A line for every layer and token: int8 on a CPU converts its inputs, and no faster nf4 kernel is installed. Both
@@ -71,9 +68,9 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     with _mapped_load(weights):
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,
-            dtype=torch.bfloat16,
+            dtype=own,
             device_map={"": place},
-            quantization_config=_quantization(quantization),
+            quantization_config=_quantization(quantization, own),
             local_files_only=True,
         ).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -129,93 +126,25 @@ class LocalModel:
     def identity(self) -> ModelIdentity:
         return self._identity
 
-    def open_study(self, pictures: Sequence[Picture]) -> LocalSession:
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> LocalSession:
         if not 1 <= len(pictures) <= MOST_PICTURES:
             raise Permanent(
                 f"a study is read from 1 to {MOST_PICTURES} pictures, not {len(pictures)}", code="picture-count"
             )
-        images = [Image.fromarray(p).convert("RGB") for p in pictures]
-        encoded = self._processor(images=images, size=self._sizes, return_tensors="pt")
+        pixels, grids = [], []
+        for picture in pictures:
+            image = Image.fromarray(picture).convert("RGB")
+            encoded = self._processor(images=[image], size=self._sizes, return_tensors="pt")
+            pixels.append(encoded["pixel_values"].to(self._model.device, self._model.dtype))
+            grids.append(encoded["image_grid_thw"].to(self._model.device))
         return LocalSession(
-            self._model, self._tokenizer, encoded["pixel_values"], encoded["image_grid_thw"], self._processor.merge_size
+            self._model, self._tokenizer, pixels, grids, merge=self._processor.merge_size, system=system
         )
 
     def close(self) -> None:
         self._model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-class LocalSession:
-    """Questions about the pictures of one study."""
-
-    def __init__(self, model: Any, tokenizer: Any, pixels: torch.Tensor, grid: torch.Tensor, merge: int) -> None:
-        self._model, self._tokenizer = model, tokenizer
-        self._pixels, self._grid = pixels.to(model.device, model.dtype), grid.to(model.device)
-        self._image_tokens = [int(t * h * w) // merge**2 for t, h, w in grid.tolist()]
-
-    def ask(
-        self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None
-    ) -> Answer:
-        started = time.monotonic()
-        stop = _Stop(started + deadline_s, cancelled)
-        inputs = self._inputs(prompt)
-        end = self._model.generation_config.eos_token_id
-        with _mapped_run(), torch.inference_mode():
-            tokens = self._model.generate(**inputs, max_new_tokens=max_new_tokens, stopping_criteria=[stop])
-        new = tokens[0, inputs["input_ids"].shape[1] :].tolist()
-        finished = bool(new) and new[-1] == end
-        if stop.why and not finished:
-            words = _STOPPED[stop.why].format(seconds=deadline_s, tokens=len(new))
-            raise Transient(words, code=stop.why, blames_work=stop.why != "model-cancelled")
-        text = self._tokenizer.decode(new[:-1] if finished else new, skip_special_tokens=True)
-        return Answer(text, len(new), finished, time.monotonic() - started)
-
-    def choose(self, prompt: str, choices: Sequence[str]) -> tuple[float, ...]:
-        firsts = [self._tokenizer(choice, add_special_tokens=False)["input_ids"][0] for choice in choices]
-        if len(set(firsts)) != len(firsts):
-            raise Permanent(
-                "two of the choices start with the same token and cannot be told apart", code="choices-ambiguous"
-            )
-        with _mapped_run(), torch.inference_mode():
-            logits = self._model(**self._inputs(prompt)).logits[0, -1].float()
-        return tuple(float(p) for p in torch.softmax(logits[firsts], dim=0))
-
-    def close(self) -> None:
-        self._pixels = self._grid = torch.empty(0)
-
-    def _inputs(self, prompt: str) -> dict[str, torch.Tensor]:
-        pictures = "".join(f"<|vision_start|>{'<|image_pad|>' * n}<|vision_end|>" for n in self._image_tokens)
-        chat = chat_text(pictures, prompt)
-        ids = self._tokenizer(chat, add_special_tokens=False, return_tensors="pt")["input_ids"].to(self._model.device)
-        return {
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "mm_token_type_ids": (ids == self._model.config.image_token_id).long(),
-            "pixel_values": self._pixels,
-            "image_grid_thw": self._grid,
-        }
-
-
-_STOPPED = {
-    "model-timeout": "the model was stopped after {seconds:.0f} s and {tokens} tokens, before the end of its reply",
-    "model-cancelled": "the reading was cancelled after {tokens} tokens",
-}
-
-
-class _Stop(StoppingCriteria):  # type: ignore[misc]
-    """Looks at the clock, and at whether anybody still wants the answer, after every token."""
-
-    def __init__(self, deadline: float, cancelled: Callable[[], bool] | None) -> None:
-        self._deadline, self._cancelled = deadline, cancelled
-        self.why = ""
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        if self._cancelled is not None and self._cancelled():
-            self.why = "model-cancelled"
-        elif time.monotonic() > self._deadline:
-            self.why = "model-timeout"
-        return torch.full((input_ids.shape[0],), bool(self.why), dtype=torch.bool, device=input_ids.device)
 
 
 def _check_architecture(folder: Path, weights: str) -> None:
@@ -246,13 +175,20 @@ def _device(wanted: str) -> str:
     return f"cuda:{number}"
 
 
-def _quantization(name: str) -> BitsAndBytesConfig | None:
+def _own_dtype(folder: Path) -> torch.dtype:
+    """What the checkpoint was saved in. It is computed in that, too: float32 for a small one, bfloat16 for a large one."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    name = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+    return {"float32": torch.float32, "float16": torch.float16}.get(name, torch.bfloat16)
+
+
+def _quantization(name: str, own: torch.dtype) -> BitsAndBytesConfig | None:
     if name == "nf4":
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=own,
             llm_int8_skip_modules=list(NOT_QUANTIZED),
         )
     if name == "int8":
@@ -265,7 +201,7 @@ def _mapped_load(weights: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise ModelUnavailable(
                 f"there is not enough memory to load {weights}", code="model-out-of-memory"
             ) from error
@@ -273,36 +209,3 @@ def _mapped_load(weights: str) -> Iterator[None]:
         raise Permanent(
             f"model.weights {weights} cannot be loaded: {type(error).__name__}: {words}", code="model-not-loadable"
         ) from error
-
-
-@contextmanager
-def _mapped_run() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if _is_out_of_memory(error):
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            raise _no_memory() from error
-        if "CUDA error" in str(error) or "device-side" in str(error):  # sticky: every later call fails likewise
-            raise ModelBroken("the device failed while the model was reading", code="model-device-failed") from error
-        raise Transient(f"the model failed on this study ({type(error).__name__})", code="model-failed") from error
-    except MemoryError as error:
-        raise _no_memory() from error
-
-
-def _no_memory() -> ModelUnavailable:
-    """Every study takes about the same memory, so it is the machine that has too little, or a neighbour too much."""
-    return ModelUnavailable(
-        'the model ran out of memory while it was reading; free some, or set model.quantization to "nf4"',
-        code="model-out-of-memory",
-    )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    words = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "not enough memory" in words
-        or "can't allocate memory" in words
-    )

@@ -6,6 +6,7 @@ What cannot be taken apart is an abstention with a reason, never a guess. The ra
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _BOX = "\\boxed{"
@@ -78,3 +79,47 @@ def _balanced(text: str) -> bool:
         if depth < 0:
             return False
     return depth == 0
+
+
+_LETTER = re.compile(r"^\W*\(?([A-Za-z])\b\)?")
+
+
+def parse_letter(text: str, choices: Mapping[str, Sequence[str]]) -> str | None:
+    """The meaning of an answer such as ``(a) PA``; None when it is none of the choices.
+
+    Args:
+        choices: meaning -> its letters, as in the reading protocol.
+    """
+    found = _LETTER.match(text.strip())
+    if found is None:
+        return None
+    letter = found.group(1).lower()
+    return next((meaning for meaning, letters in choices.items() if letter in (x.lower() for x in letters)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBox:
+    """A box as the model wrote it: percent of the picture's width and height, origin top left, unchecked. `name` is what
+    stands in its reference, or empty."""
+
+    name: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
+_BOXES = re.compile(
+    r"(?:<\|ref\|>(?P<name>[^<]*)<\|/ref\|>)?\s*<\|box\|>"
+    rf"\({_NUMBER},{_NUMBER}\)\s*,\s*\({_NUMBER},{_NUMBER}\)<\|/box\|>"
+)
+
+
+def parse_boxes(text: str) -> tuple[SaidBox, ...]:
+    """Every box of a grounding reply, in order; none for ``No ... detected.`` and for anything that is no box."""
+    found = []
+    for match in _BOXES.finditer(text):
+        x0, y0, x1, y1 = (float(match.group(n)) for n in range(2, 6))
+        found.append(SaidBox((match.group("name") or "").strip(), x0, y0, x1, y1))
+    return tuple(found)

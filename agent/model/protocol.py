@@ -1,8 +1,8 @@
 """The model seam: what the agent asks of any engine that can read pictures.
 
 An engine is loaded once by the read process. A :class:`StudySession` belongs to one study; it is given the study's
-pictures in order and is asked questions about them. Greedy decoding: the same question about the same pictures gets
-the same answer.
+pictures and is asked questions about them, each about some of the pictures in an order. Greedy decoding: the same
+question about the same pictures gets the same answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ Picture = NDArray[np.uint8]
 """One image as the model sees it: shape (rows, columns), uint8, 0 black to 255 white, patient upright, patient's
 right on the picture's left."""
 
+MOST_PICTURES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
@@ -30,6 +32,7 @@ class ModelIdentity:
         device: ``cpu`` or ``cuda:0``.
         licence: licence of the weights where it is known, else empty.
         engine: engine and versions, for example ``transformers 5.23.0, torch 2.13.0, bitsandbytes 0.50.2``.
+        for_commissioning: the model is for phantoms and named test sets; it must not read patients.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ModelIdentity:
     device: str
     licence: str
     engine: str
+    for_commissioning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Answer:
         text: exactly what the model wrote, special tokens of the chat removed.
         tokens: number of tokens generated.
         finished: True when the model ended its turn itself, False when a limit cut it off.
-        seconds: wall time of the call.
+        seconds: wall time of the call, without the time `between_tokens` took.
     """
 
     text: str
@@ -57,20 +61,56 @@ class Answer:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a question that has a few possible answers was answered.
+
+    Attributes:
+        shares: how the first token of the answer is shared among the choices, in their order; sums to 1. Uncalibrated. None
+            when the engine does not say, and then `chosen` is all there is.
+        chosen: index of the choice that was made, None when it was none of them.
+    """
+
+    shares: tuple[float, ...] | None
+    chosen: int | None
+
+
 class StudySession(Protocol):
-    """Questions about the pictures of one study."""
+    """Questions about the pictures of one study. The pictures are encoded once, however many questions are asked."""
 
     def ask(
-        self, prompt: str, *, max_new_tokens: int, deadline_s: float, cancelled: Callable[[], bool] | None = None
+        self,
+        prompt: str,
+        *,
+        pictures: Sequence[int],
+        max_new_tokens: int,
+        deadline_s: float,
+        between_tokens: Callable[[], None] | None = None,
     ) -> Answer:
-        """Free text, greedy. Raises `Transient` (code ``model-timeout`` or ``model-cancelled``) within one token of
-        the deadline or of `cancelled()` turning True; `Transient` (code ``model-out-of-memory``) when memory runs
-        out."""
+        """Free text, greedy.
+
+        Args:
+            pictures: indices of the session's pictures, in the order in which the question shows them.
+            between_tokens: called after every token, where the engine knows of tokens, else now and then. What it raises ends
+                the reply and is raised here; the time it takes does not count against the deadline.
+
+        Raises:
+            Transient: code ``model-timeout``, within one token of the deadline; ``model-out-of-memory``, when memory runs out.
+        """
         ...
 
-    def choose(self, prompt: str, choices: Sequence[str]) -> tuple[float, ...]:
-        """Uncalibrated probability of each choice (sum 1) at the first answer token. Each choice must start with a
-        token of its own."""
+    def choose(
+        self, prompts: Sequence[str], *, pictures: Sequence[int], choices: Sequence[Sequence[str]], deadline_s: float
+    ) -> tuple[Choice, ...]:
+        """For each prompt, which of the choices begins its answer; all prompts as one batch.
+
+        Args:
+            choices: for each choice its spellings. No two choices may begin with the same token.
+
+        Raises:
+            Permanent: choices that cannot be told apart (code ``choices-ambiguous``).
+            Transient: as `ask`.
+        """
         ...
 
     def close(self) -> None:
@@ -86,8 +126,12 @@ class Model(Protocol):
         """Which build this is."""
         ...
 
-    def open_study(self, pictures: Sequence[Picture]) -> StudySession:
-        """Start a session over one to three pictures, in the order given. Raises `Permanent` for no pictures."""
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> StudySession:
+        """Start a session over one to `MOST_PICTURES` pictures. Raises `Permanent` for none or more.
+
+        Args:
+            system: the system prompt of every question.
+        """
         ...
 
     def close(self) -> None:

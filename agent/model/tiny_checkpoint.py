@@ -23,7 +23,8 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from agent.demo.phantom import KINDS, draw
-from agent.model.prompts import FINDINGS_REASONING, SYSTEM, chat_text
+from agent.model.chat import opening, question
+from agent.model.reading_protocol import builtin
 
 SPECIAL = (
     "<|endoftext|>",
@@ -41,6 +42,8 @@ MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.2757
 STEPS, BATCH, PEAK_RATE, GOOD_ENOUGH = 550, 8, 3e-3, 0.02
 FILMS = 24  # of each kind and view
 
+PROTOCOL = builtin("chexone")
+PROMPT = PROTOCOL.prompt(PROTOCOL.task("findings"))
 UNLIKE = "unlike"  # a picture that is not one of the drawn films
 _PLEURA = {
     "clear": "Both costophrenic angles are sharp and no fluid is seen on either side.",
@@ -93,8 +96,8 @@ def make(folder: Path) -> None:
 def _tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE, as the family has it, learnt from the few texts there are."""
     texts = [reply_to(kind, n) for kind in (*KINDS, UNLIKE) for n in (1, 2)] * 20 + [
-        FINDINGS_REASONING.text,
-        SYSTEM,
+        PROMPT,
+        PROTOCOL.system,
         "system\n",
         "user\n",
         "assistant\n",
@@ -206,7 +209,7 @@ def _films(processor: Any, rng: np.random.Generator) -> Films:
 def _batch(tokenizer: Any, films: Films, rng: np.random.Generator, pictures: int) -> dict[str, torch.Tensor]:
     images, rows = [], []
     for kind in (*KINDS, UNLIKE, *rng.choice([*KINDS, UNLIKE], BATCH - 5)):
-        shown = ""
+        tokens = []
         for view in ("PA", "LL")[:pictures]:
             pool = films[str(kind), view]
             encoded = pool[int(rng.integers(len(pool)))]
@@ -216,8 +219,8 @@ def _batch(tokenizer: Any, films: Films, rng: np.random.Generator, pictures: int
                     encoded["image_grid_thw"],
                 )
             )
-            shown += f"<|vision_start|>{'<|image_pad|>' * (int(encoded['image_grid_thw'].prod()) // 4)}<|vision_end|>"
-        chat = chat_text(shown, FINDINGS_REASONING.text)
+            tokens.append(int(encoded["image_grid_thw"].prod()) // 4)
+        chat = opening(PROTOCOL.system, tokens) + question(PROMPT)
         ask = tokenizer(chat, add_special_tokens=False)["input_ids"]
         answer = tokenizer(reply_to(str(kind), pictures) + "<|im_end|>", add_special_tokens=False)["input_ids"]
         rows.append((ask, answer))

@@ -40,6 +40,7 @@ class Prepared:
 
     Attributes:
         keys: of each picture, the candidate it was made from.
+        prior: a frontal picture of an earlier study of the patient, where there is one.
         notes: remarks for the reader.
         problem: why there is no frontal picture, as (code, words); None when there is one.
     """
@@ -49,6 +50,7 @@ class Prepared:
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     problem: tuple[str, str] | None
+    prior: Rendered | None = None
 
 
 def candidate(key: int, path: Path, *, used: bool, role: str, reason: str) -> Candidate | None:

@@ -52,7 +52,7 @@ def compose(
         narrative=Narrative(findings=reading.draft, reasoning=reading.reasoning),
         findings=findings,
         abnormal=draft_is_abnormal(findings),
-        guards=tuple(reading.notes),
+        remarks=tuple(reading.notes),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
     )

@@ -25,7 +25,7 @@ def test_a_report_is_valid(form: str, tmp_path: Path) -> None:
     if form in ("not-analysed", "abstained"):
         value = preread(evidence, outcome=Outcome(form))
     if form == "superseding":
-        value = preread(evidence, supersedes="2.25.42", guards=("the image was compressed with loss",))
+        value = preread(evidence, supersedes="2.25.42", remarks=("the image was compressed with loss",))
     if form == "rg1":
         evidence = [dcmread(pydicom_data_file("RG1_UNCR.dcm"), stop_before_pixels=True)]
         value = preread(evidence)

@@ -52,7 +52,7 @@ def preread(
     findings: tuple[Finding, ...] = FINDINGS,
     outcome: Outcome = Outcome.READ,
     patient: Patient | None = None,
-    guards: tuple[str, ...] = (),
+    remarks: tuple[str, ...] = (),
     supersedes: str = "",
 ) -> PreRead:
     """A pre-read about those images."""
@@ -97,7 +97,7 @@ def preread(
         ),
         findings=findings if read else (),
         abnormal=True if read and findings else None,
-        guards=guards,
+        remarks=remarks,
         supersedes_sr_uid=supersedes,
         supersedes_series_uid=f"{supersedes}.1" if supersedes else "",
     )

@@ -72,12 +72,12 @@ def test_a_capped_text_is_never_cut_inside_an_escape(text: str, limit: int) -> N
 
 
 @slow
-@given(findings=TEXTS, reasoning=TEXTS, guard=TEXTS)
-def test_any_words_come_out_of_the_oru_as_they_went_in(findings: str, reasoning: str, guard: str) -> None:
-    value = preread(EVIDENCE, narrative=Narrative(findings, "", reasoning), guards=(guard,) if guard.strip() else ())
+@given(findings=TEXTS, reasoning=TEXTS, remark=TEXTS)
+def test_any_words_come_out_of_the_oru_as_they_went_in(findings: str, reasoning: str, remark: str) -> None:
+    value = preread(EVIDENCE, narrative=Narrative(findings, "", reasoning), remarks=(remark,) if remark.strip() else ())
     message = hl7.parse(oru(value))
-    bare = hl7.parse(oru(preread(EVIDENCE, narrative=Narrative(), guards=())))
-    expected = sum(bool(normalise_text(t)) for t in (findings, reasoning)) + bool(value.guards)
+    bare = hl7.parse(oru(preread(EVIDENCE, narrative=Narrative(), remarks=())))
+    expected = sum(bool(normalise_text(t)) for t in (findings, reasoning)) + bool(value.remarks)
     assert len(message) == len(bare) + expected, "a text never makes or swallows a segment"
     assert text_of(message, "59776-5") == [t for t in [normalise_text(findings)] if t]
     assert text_of(message, "REASONING") == [t for t in [normalise_text(reasoning)] if t]
@@ -285,6 +285,6 @@ def test_an_offset_is_stated_only_when_the_images_state_one() -> None:
 
 
 def test_every_comment_of_the_message_has_a_sub_id_of_its_own() -> None:
-    message = hl7.parse(oru(preread(EVIDENCE, outcome=Outcome.ABSTAINED, guards=("one", "two"))))
+    message = hl7.parse(oru(preread(EVIDENCE, outcome=Outcome.ABSTAINED, remarks=("one", "two"))))
     subs = [str(o[4]) for o in message.segments("OBX") if str(o[3]).startswith("121106")]
     assert subs == ["1", "2", "3", "4"]
