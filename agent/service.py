@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import structlog
 
 from agent.clock import Clock, SystemClock
-from agent.errors import ModelBroken, ModelUnavailable, PrereadError, Transient
+from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
 from agent.store import processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-from agent.work.queue import Job, Queue
+from agent.work.queue import Queue
 from agent.work.role import Heart, RoleLock, stop_when_asked, tell_supervisor_ready
 from agent.work.watchdog import hard_deadline
 from agent.work.worker import Running, Worker
@@ -128,57 +128,28 @@ def _office(parts: Parts) -> None:
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
+    workers.append(_worker(parts, "announce", report.announce))
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
-    with Schedule(ledger, files, clock, destinations=tuple(destinations)) as schedule:
+    wait = s.triage.longest_wait_min
+    with Schedule(ledger, files, clock, destinations=tuple(destinations), longest_wait_min=wait) as schedule:
         schedule.reconcile()
         _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
 
 
 def _read(parts: Parts) -> None:
-    from agent.reading.build import Build
-    from agent.reading.stage import Reading
+    from agent.reading.desk import ModelDesk
 
     model = _load_model(parts)
     if model is None:
         return
-    s = parts.settings
-    stage = Reading(
-        parts.ledger, parts.files, parts.queue, parts.clock, model, s.model, Build.of(s.report), parts.stop.is_set
+    desk = ModelDesk(
+        parts.settings, parts.ledger, parts.files, parts.queue, parts.clock, model, parts.heart, parts.stop
     )
-    # The model checks its deadline at every token. When it does not come back at all, the process goes and another
-    # takes its place.
-    hard_s = s.model.deadline_s * 1.5 + 60.0
-
-    identity = model.identity
-    licence = f"; licence of the weights: {identity.licence}" if identity.licence else ""
-    words = f"{identity.name}, {identity.quantization}, on {identity.device}{licence}"
-    ailing = threading.Event()
-
-    def watched(job: Job) -> None:
-        try:
-            with hard_deadline(hard_s, lambda: _hung(parts, job)):
-                stage(job)
-        except ModelUnavailable as error:
-            parts.heart.say("failed", f"{error.code}: {error}; studies wait")
-            ailing.set()
-            if isinstance(error, ModelBroken):
-                parts.stop.set()  # the job goes back to the queue on the way out; the next process loads the model anew
-            raise
-        if ailing.is_set():
-            ailing.clear()
-            parts.heart.say("ready", words)
-
-    _work_until_stopped(parts, [_worker(parts, "read", watched)], words)
-    model.close()
-    if ailing.is_set():
+    worker = desk.worker(parts.running)
+    _work_until_stopped(parts, [worker], desk.words)
+    desk.close()
+    if desk.is_broken:
         raise ModelUnavailable("the model could not be used any more; this process starts again", code="model-broken")
-
-
-def _hung(parts: Parts, job: Job) -> None:
-    words = "the model did not come back within its deadline"
-    parts.heart.say("failed", f"model-hung: {words}")
-    with parts.ledger.begin() as tx:
-        parts.queue.postpone(tx, job, parts.clock.now(), failed=True, error=f"model-hung: {words}")
 
 
 _BODIES: dict[str, Callable[[Parts], None]] = {"receive": _receive, "office": _office, "read": _read}

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent, SettingsError
 from dicom_nodes.roles import Peer, check_ae_title
+from structured_report.vocabulary import vocabulary
 
 ENV_PREFIX = "PREREAD_"
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -90,6 +91,7 @@ class Hl7DestinationSettings(_Frozen):
     # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F
     # does not exist here.
     result_status: Literal["R", "P"] = "R"
+    send_flag: bool = False
 
 
 class FolderDestinationSettings(_Frozen):
@@ -151,10 +153,34 @@ class ModelSettings(_Frozen):
     weights: Annotated[str, Field(min_length=1)] = "StanfordAIMI/CheXOne"
     quantization: Literal["nf4", "int8", "none"] = "nf4"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
-    max_new_tokens: Annotated[int, Field(ge=16, le=4096)] = 1024
     deadline_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     load_deadline_s: Annotated[float, Field(gt=0, le=86400)] = 1800.0
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    max_new_tokens: Annotated[int, Field(ge=16, le=8192)] = 1024
+    protocol: Annotated[str, Field(min_length=1)] = "chexone"
+    commissioning_on_patients: bool = False
+
+
+class Triage(_Frozen):
+    """What is asked first, and what makes a study urgent."""
+
+    findings: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] = (
+        "pneumothorax", "pleural_effusion", "consolidation", "pulmonary_edema", "cardiomegaly", "atelectasis", "pneumonia",
+        "lung_opacity", "nodule", "mass", "fracture", "pneumomediastinum", "endotracheal_tube", "central_line",
+    )  # fmt: skip
+    rules: Path | None = None
+    calibration: Path | None = None
+    longest_wait_min: Annotated[float, Field(ge=0, le=10_000)] = 60.0
+
+    @field_validator("findings")
+    @classmethod
+    def _in_the_vocabulary(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in vocabulary():
+                raise ValueError(f'"{name}" is not a finding of the vocabulary; known: {", ".join(vocabulary())}')
+        if len(set(value)) != len(value):
+            raise ValueError("a finding is named twice")
+        return value
 
 
 class Delivery(_Frozen):
@@ -194,6 +220,7 @@ class Settings(BaseSettings):
     storage: Storage = Storage()
     database: Database = Database()
     model: ModelSettings = ModelSettings()
+    triage: Triage = Triage()
     delivery: Delivery = Delivery()
     report: Report = Report()
     log: Log = Log()
@@ -309,7 +336,16 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if database.url:
         path = base / Path(database.url.removeprefix(_SQLITE)).expanduser()
         database = database.model_copy(update={"url": f"{_SQLITE}{path}"})
-    changed = {"storage": storage, "destinations": destinations, "model": model, "database": database}
+    if model.protocol.endswith(".toml"):
+        model = model.model_copy(update={"protocol": str(base / Path(model.protocol).expanduser())})
+    triage = settings.triage.model_copy(
+        update={
+            key: base / path.expanduser()
+            for key in ("rules", "calibration")
+            if (path := getattr(settings.triage, key)) is not None
+        }
+    )
+    changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
     return settings.model_copy(update=changed)
 
 

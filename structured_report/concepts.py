@@ -12,6 +12,7 @@ PRIVATE_SCHEME_NAME = "cxr-preread private codes"
 REASONING = Code("REASONING", PRIVATE_SCHEME, "Algorithm reasoning trace")
 FINDINGS = Code("59776-5", "LN", "Findings")  # CID 7001
 IMPRESSIONS = Code("19005-8", "LN", "Impressions")  # CID 7001
+COMPARISON = Code("18834-2", "LN", "Previous Findings")  # CID 7001
 COMMENT = Code("121106", "DCM", "Comment")
 PROCEDURE_GENERIC = Code("363679005", "SCT", "Imaging procedure")  # CID 100
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12

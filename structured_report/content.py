@@ -70,14 +70,12 @@ class Finding:
 
     Attributes:
         concept: key of `vocabulary.toml`, for example ``pleural_effusion``.
-        certainty_percent: 0-100, only when a calibrated number exists, else None.
         evidence: the sentence of the draft that says so, or empty.
     """
 
     concept: str
     presence: Presence
     laterality: Laterality | None = None
-    certainty_percent: float | None = None
     evidence: str = ""
 
 

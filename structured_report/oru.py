@@ -14,15 +14,16 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.core import Group, Message
 
 from structured_report import concepts
-from structured_report.content import BANNER, Code, Finding, Outcome, PreRead, Presence
+from structured_report.content import Code, Finding, Outcome, PreRead, Presence, Priority
 from structured_report.header import valid_date, valid_sex, valid_time
 from structured_report.hl7_text import cap, escape
 from structured_report.text import normalise_text
-from structured_report.tree import outcome_sentence
+from structured_report.tree import comments
 from structured_report.vocabulary import vocabulary
 
 Status = Literal["R", "P"]
 MAX_NARRATIVE = 60_000  # FT has 65 536 (2.5.1 2.A.31), counted after escaping
+_RANK_FLAGS = {Priority.CRITICAL: "AA", Priority.URGENT: "A", Priority.ROUTINE: "N"}  # HL7 table 0078
 _TOKEN = re.compile(r"@@T\d{5}@@")
 _TRUNCATED = " [truncated; the whole text stands in the DICOM Structured Report]"
 
@@ -114,21 +115,21 @@ class _Draft:
     def observations(self) -> None:
         preread = self._preread
         self._observe("ST", "113014^DICOM Study^DCM", preread.study.study_instance_uid, status="O")
-        self._observe("HD", "^SR Instance UID", preread.sr_instance_uid, status="O")
+        if preread.outcome is not Outcome.FLAGGED:  # there is no SR yet
+            self._observe("HD", "^SR Instance UID", preread.sr_instance_uid, status="O")
         if preread.priority is not None:
             value = concepts.SIGNIFICANCE_VALUES[preread.priority]
-            self._observe("CE", self._code(concepts.SIGNIFICANCE), self._code(value))
+            self._observe(
+                "CE", self._code(concepts.SIGNIFICANCE), self._code(value), flag=_RANK_FLAGS[preread.priority]
+            )
         for number, finding in enumerate(preread.findings, start=1):
             self._finding(number, finding)
-        comments = [BANNER]
-        if preread.outcome is not Outcome.READ:
-            comments.append(outcome_sentence(preread))
-        comments += [f"Remark: {remark}" for remark in preread.remarks]
-        for number, comment in enumerate(comments, start=1):
+        for number, comment in enumerate(comments(preread), start=1):
             # OBX-4 tells them apart: a receiver that files by OBX-3 and OBX-4 would keep only the last.
             self._narrative(concepts.COMMENT, comment, sub=str(number))
         self._narrative(concepts.FINDINGS, preread.narrative.findings)
         self._narrative(concepts.IMPRESSIONS, preread.narrative.impression)
+        self._narrative(concepts.COMPARISON, preread.narrative.comparison)
         self._narrative(concepts.REASONING, preread.narrative.reasoning)
 
     def finish(self) -> str:
@@ -145,7 +146,8 @@ class _Draft:
         concept = vocabulary()[finding.concept]
         value = concepts.PRESENCE_VALUES[finding.presence]
         flag = {Presence.PRESENT: "A" if concept.abnormal else "N", Presence.ABSENT: "N"}.get(finding.presence, "")
-        certainty = "" if finding.certainty_percent is None else f"{finding.certainty_percent / 100:.3f}"
+        known = next((p for p in self._preread.probabilities if p.concept == finding.concept and p.calibration), None)
+        certainty = "" if known is None else f"{known.value:.3f}"
         self._observe(
             "CE", self._code(concept.code), self._code(value), sub=str(number), flag=flag, probability=certainty
         )

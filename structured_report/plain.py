@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from structured_report.content import Code, Finding, Laterality, Order, Patient, Presence, Provenance, Study
+from structured_report.content import (
+    Code,
+    Finding,
+    Laterality,
+    Order,
+    Patient,
+    Presence,
+    Probability,
+    Provenance,
+    Region,
+    Study,
+    Verdict,
+)
 
 
 def study_to_json(study: Study) -> dict[str, Any]:
@@ -37,7 +49,6 @@ def finding_from_json(value: dict[str, Any]) -> Finding:
         concept=value["concept"],
         presence=Presence(value["presence"]),
         laterality=Laterality(side) if side else None,
-        certainty_percent=value["certainty_percent"],
         evidence=value["evidence"],
     )
 
@@ -50,3 +61,34 @@ def provenance_to_json(provenance: Provenance) -> dict[str, Any]:
 def provenance_from_json(value: dict[str, Any]) -> Provenance:
     """The provenance that :func:`provenance_to_json` wrote."""
     return Provenance(**value)
+
+
+def probability_to_json(probability: Probability) -> dict[str, Any]:
+    """A probability as JSON values."""
+    return asdict(probability)
+
+
+def probability_from_json(value: dict[str, Any]) -> Probability:
+    """The probability that :func:`probability_to_json` wrote."""
+    return Probability(**value)
+
+
+def region_to_json(region: Region) -> dict[str, Any]:
+    """A region as JSON values."""
+    return asdict(region)
+
+
+def region_from_json(value: dict[str, Any]) -> Region:
+    """The region that :func:`region_to_json` wrote."""
+    side = value["laterality"]
+    return Region(**{**value, "laterality": Laterality(side) if side else None})
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON values."""
+    return asdict(verdict)
+
+
+def verdict_from_json(value: dict[str, Any]) -> Verdict:
+    """The verdict that :func:`verdict_to_json` wrote."""
+    return Verdict(**value)

@@ -6,8 +6,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import highdicom as hd
+import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodeContentItem,
@@ -16,15 +19,19 @@ from highdicom.sr import (
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    GraphicTypeValues,
+    ImageRegion,
     LanguageOfContentItemAndDescendants,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     RelationshipTypeValues,
     SourceImageForMeasurementGroup,
+    SourceImageForRegion,
     TextContentItem,
     TrackingIdentifier,
 )
@@ -32,7 +39,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from structured_report import concepts
-from structured_report.content import BANNER, Code, Finding, ImageUse, Outcome, PreRead, Presence
+from structured_report.content import BANNER, Code, Finding, ImageUse, Outcome, PreRead, Presence, Region
 from structured_report.header import library_is_possible
 from structured_report.text import normalise_text, one_line, to_dicom
 from structured_report.vocabulary import vocabulary
@@ -50,7 +57,7 @@ def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     # A study with no finding to state has no measurement group (TID 1500 rows 6, 10 and 12 are alternatives), but
     # highdicom insists on one: it gets one that says only what the container is for, and the container is taken out
     # again.
-    groups = [_group(preread, f, images) for f in preread.findings]
+    groups = [group for f in preread.findings for group in _groups(preread, f, images)]
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(preread)),
         procedure_reported=coded(_procedure(preread)),
@@ -95,38 +102,73 @@ def _observer(preread: PreRead) -> ObserverContext:
     )
 
 
+def _groups(preread: PreRead, finding: Finding, images: Sequence[Dataset]) -> list[Dataset]:
+    """The groups of one finding: one TID 1410 for each region, or one TID 1501 where there is none."""
+    regions = [r for r in preread.regions if r.concept == finding.concept and finding.presence is Presence.PRESENT]
+    by_uid = {str(i.SOPInstanceUID): i for i in images}
+    located = [
+        _located_group(preread, finding, region, by_uid[region.sop_instance_uid], number)
+        for number, region in enumerate(regions, start=1)
+        if region.sop_instance_uid in by_uid
+    ]
+    return located or [_group(preread, finding, images)]
+
+
+def _located_group(
+    preread: PreRead, finding: Finding, region: Region, image: Dataset, number: int
+) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+    """TID 1410: a finding with a closed polyline in the stored image (PS3.3 C.18.6.1)."""
+    corners = [(region.x0, region.y0), (region.x1, region.y0), (region.x1, region.y1), (region.x0, region.y1)]
+    outline = np.array([*corners, corners[0]], dtype=np.float32)
+    with_side = finding if finding.laterality else replace(finding, laterality=region.laterality)
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(preread, finding, number),
+        referenced_region=ImageRegion(
+            GraphicTypeValues.POLYLINE, outline, SourceImageForRegion.from_source_image(image)
+        ),
+        **_common(preread, with_side),
+    )
+
+
 def _group(preread: PreRead, finding: Finding, images: Sequence[Dataset]) -> MeasurementsAndQualitativeEvaluations:
     """TID 1501: one finding, present, absent or undetermined."""
-    concept = vocabulary()[finding.concept]
-    side = None if finding.laterality is None else coded(concepts.LATERALITY_VALUES[finding.laterality])
-    sites = None if concept.site is None else [FindingSite(anatomic_location=coded(concept.site), laterality=side)]
-    certainty = (
-        None
-        if finding.certainty_percent is None
-        else [
-            Measurement(
-                name=coded(concepts.CERTAINTY), value=round(finding.certainty_percent, 1), unit=codes.UCUM.Percent
-            )
-        ]
-    )
     used = [u.sop_instance_uid for u in preread.images if u.used]
     sources = [i for i in images if str(i.SOPInstanceUID) in used] or list(images)
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(preread, finding),
-        finding_type=coded(concept.code),
-        finding_sites=sites,
-        algorithm_id=_algorithm(preread),
-        measurements=certainty,
-        qualitative_evaluations=[
-            QualitativeEvaluation(name=coded(concept.code), value=coded(concepts.PRESENCE_VALUES[finding.presence]))
-        ],
         source_images=[SourceImageForMeasurementGroup.from_source_image(i) for i in sources],
+        **_common(preread, finding),
     )
 
 
-def _tracking(preread: PreRead, finding: Finding) -> TrackingIdentifier:
+def _common(preread: PreRead, finding: Finding) -> dict[str, Any]:
+    """What both kinds of group say of a finding."""
+    concept = vocabulary()[finding.concept]
+    side = None if finding.laterality is None else coded(concepts.LATERALITY_VALUES[finding.laterality])
+    sites = None if concept.site is None else [FindingSite(anatomic_location=coded(concept.site), laterality=side)]
+    return {
+        "finding_type": coded(concept.code),
+        "finding_sites": sites,
+        "algorithm_id": _algorithm(preread),
+        "measurements": _certainty(preread, finding),
+        "qualitative_evaluations": [
+            QualitativeEvaluation(name=coded(concept.code), value=coded(concepts.PRESENCE_VALUES[finding.presence]))
+        ],
+    }
+
+
+def _certainty(preread: PreRead, finding: Finding) -> list[Measurement] | None:
+    """The probability of the finding, and only a calibrated one."""
+    known = next((p for p in preread.probabilities if p.concept == finding.concept and p.calibration), None)
+    if known is None or finding.presence is Presence.UNDETERMINED:
+        return None
+    percent = 100 * (known.value if finding.presence is Presence.PRESENT else 1 - known.value)
+    return [Measurement(name=coded(concepts.CERTAINTY), value=round(percent, 1), unit=codes.UCUM.Percent)]
+
+
+def _tracking(preread: PreRead, finding: Finding, number: int = 0) -> TrackingIdentifier:
     """Derived from study and finding, so that a later revision's finding is the same tracked thing."""
-    label = "-".join(filter(None, (finding.concept, finding.laterality)))
+    label = "-".join(filter(None, (finding.concept, finding.laterality, str(number or ""))))
     seed = hashlib.sha256(f"{preread.study.study_instance_uid}|{label}".encode()).digest()[:16]
     uid = f"2.25.{uuid.UUID(bytes=seed, version=5).int}"
     return TrackingIdentifier(identifier=label, uid=hd.UID(uid))
@@ -166,19 +208,17 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
         items.append(
             CodeContentItem(name=coded(name), value=coded(value), relationship_type=RelationshipTypeValues.CONTAINS)
         )
-    items.append(_text(concepts.COMMENT, BANNER))
-    if preread.outcome is not Outcome.READ:
-        items.append(_text(concepts.COMMENT, outcome_sentence(preread)))
+    for comment in comments(preread):
+        items.append(_text(concepts.COMMENT, comment))
     narrative = preread.narrative
     for concept, words in (
         (concepts.FINDINGS, narrative.findings),
         (concepts.IMPRESSIONS, narrative.impression),
+        (concepts.COMPARISON, narrative.comparison),
         (concepts.REASONING, narrative.reasoning),
     ):
         if normalise_text(words):
             items.append(_text(concept, words))
-    for remark in preread.remarks:
-        items.append(_text(concepts.COMMENT, f"Remark: {remark}"))
     for use in preread.images:
         items.append(_text(concepts.COMMENT, _image_sentence(use)))
     items.append(_text(concepts.COMMENT, provenance_sentence(preread)))
@@ -186,8 +226,28 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
     return container
 
 
+def comments(preread: PreRead) -> list[str]:
+    """What is said about the reading as a whole, the banner first; the same in the SR and in the ORU."""
+    said = [BANNER]
+    if preread.outcome is not Outcome.READ:
+        said.append(outcome_sentence(preread))
+    if preread.priority is not None:
+        said.append(triage_sentence(preread))
+    said += [f"Check {v.code} ({v.effect}): {v.sentence}" for v in preread.verdicts]
+    said += [f"Remark: {remark}" for remark in preread.remarks]
+    return said
+
+
+def triage_sentence(preread: PreRead) -> str:
+    """How soon a person should look, and why, in one line."""
+    why = "; ".join(preread.reasons) or "nothing on the triage list is likely or stated"
+    return f"Triage: {preread.priority}: {why}."
+
+
 def outcome_sentence(preread: PreRead) -> str:
-    """Why there is no draft, in one sentence."""
+    """Why there is no draft, or not yet, in one sentence."""
+    if preread.outcome is Outcome.FLAGGED:
+        return "Flag before the reading: only short questions have been asked; the reading follows."
     kind = "Not analysed" if preread.outcome is Outcome.NOT_ANALYSED else "Abstained"
     return f"{kind}: {preread.explanation} [{preread.reason}]"
 

@@ -11,7 +11,7 @@ import click
 from agent.clock import SystemClock
 from agent.commands.common import print_json, settings_of
 from agent.errors import Permanent
-from agent.reading.offline import OfflineStudy, read_study
+from agent.reading.offline import OfflineStudy, read_files
 from agent.settings import Settings
 from structured_report.content import BANNER, PreRead
 from structured_report.oru import encode_oru
@@ -44,7 +44,7 @@ def read(
     for target in filter(None, (sr, oru)):
         if not target.resolve().parent.is_dir():
             raise Permanent(f"{target} cannot be written: there is no such folder", code="output-unwritable")
-    study = read_study(files, settings, SystemClock())
+    study = read_files(files, settings, SystemClock())
     preread = study.preread
     if sr is not None:
         _write(sr, file_bytes(encode_sr(preread, study.evidence)))

@@ -23,7 +23,7 @@ class Hl7Destination:
         return self._name
 
     def accepts(self, kind: str) -> bool:
-        return kind == "oru"
+        return kind in ("oru", "flag")
 
     def send(self, document: OutgoingDocument) -> Receipt:
         if not self.accepts(document.kind):

@@ -12,7 +12,8 @@ class OutgoingDocument:
     """One finished document.
 
     Attributes:
-        kind: ``sr`` (a DICOM file) or ``oru`` (HL7 v2 bytes, segments ended by CR, UTF-8, no MLLP frame).
+        kind: ``sr`` (a DICOM file), or ``oru`` or ``flag``, a result or only its flag (HL7 v2 bytes, segments ended by CR, UTF-8,
+            no MLLP frame).
         identifier: SOP Instance UID of the SR or MSH-10 of the ORU; the same on every resend.
         path: the file that holds it.
         study_instance_uid: the study it is about.

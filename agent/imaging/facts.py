@@ -27,6 +27,7 @@ class InstanceFacts:
         view_codes: (code value, scheme) of View Code Sequence.
         procedure_codes: (value, scheme, meaning), the order's own (Requested Procedure Code Sequence of Request
             Attributes) before the performed ones.
+        indication: Reason for the Requested Procedure, else Reason for Study (retired), else Additional Patient History.
         acquisition_datetime: Acquisition DateTime, else Acquisition, Content or Study date and time, as digits that
             sort.
         descriptions: study, series, protocol and performed procedure descriptions, for key words.
@@ -67,6 +68,7 @@ class InstanceFacts:
     requested_procedure_id: str = ""
     scheduled_procedure_step_id: str = ""
     procedure_codes: tuple[tuple[str, str, str], ...] = ()
+    indication: str = ""
     study_id: str = ""
     study_date: str = ""
     study_time: str = ""
@@ -90,7 +92,7 @@ def _frozen(value: Any) -> Any:
 
 _IN_ITEMS = (
     "CodeValue", "LongCodeValue", "CodingSchemeDesignator", "CodeMeaning", "RequestedProcedureID",
-    "ScheduledProcedureStepID", "RequestedProcedureCodeSequence",
+    "ScheduledProcedureStepID", "RequestedProcedureCodeSequence", "ReasonForTheRequestedProcedure",
 )  # fmt: skip
 KEYWORDS = (
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
@@ -104,8 +106,8 @@ KEYWORDS = (
     "BurnedInAnnotation", "LossyImageCompression",
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
-    "RequestAttributesSequence", "ProcedureCodeSequence",
-    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
+    "ReasonForTheRequestedProcedure", "RequestAttributesSequence", "ProcedureCodeSequence",
+    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "ReasonForStudy", "AdditionalPatientHistory",
 )  # fmt: skip
 _TAG_OF = {k: BaseTag(t) for k in (*KEYWORDS, *_IN_ITEMS) if (t := tag_for_keyword(k)) is not None}
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
@@ -155,6 +157,12 @@ def facts_of(header: Dataset) -> InstanceFacts:
         requested_procedure_id=_text(request, "RequestedProcedureID"),
         scheduled_procedure_step_id=_text(request, "ScheduledProcedureStepID"),
         procedure_codes=(*_codes(request, "RequestedProcedureCodeSequence"), *_codes(header, "ProcedureCodeSequence")),
+        indication=(
+            _text(request, "ReasonForTheRequestedProcedure")
+            or _text(header, "ReasonForTheRequestedProcedure")
+            or _text(header, "ReasonForStudy")
+            or _text(header, "AdditionalPatientHistory")
+        ),
         study_id=_text(header, "StudyID"),
         study_date=_text(header, "StudyDate"),
         study_time=_text(header, "StudyTime"),

@@ -149,7 +149,7 @@ class Assembly:
         if any(u.used and u.role == "frontal" for u in uses):
             studies.set_state(tx, uid, "assembled")
             studies.note(tx, uid, "assemble", "assembled", f"revision {number}, {len(images)} images", now=now)
-            enqueue(tx, "read", str(revision_id), now=now)
+            enqueue(tx, "flag", str(revision_id), now=now)
             return
         reason, explanation = not_analysed_because(uses)
         results.add_reading(tx, self._unread(revision_id, reason, explanation))

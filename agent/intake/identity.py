@@ -59,6 +59,7 @@ def study_of(images: Sequence[InstanceFacts]) -> Study:
             scheduled_procedure_step_id=first("scheduled_procedure_step_id"),
             procedure=next((p for i in images if (p := _procedure(i)) is not None), None),
             procedure_description=first("study_description"),
+            indication=first("indication"),
         ),
     )
 

@@ -129,7 +129,9 @@ def _protocol(values: dict[str, Any], digest: str) -> ReadingProtocol:
     wanted = {"name", "version", "system", "reasoning_suffix", "task", "names"}
     if set(values) != wanted:
         odd = ", ".join(sorted(set(values) ^ wanted))
-        raise ValueError(f"has to have name, version, system, reasoning_suffix, [task.*] and [names]; not as it should be: {odd}")
+        raise ValueError(
+            f"has to have name, version, system, reasoning_suffix, [task.*] and [names]; not as it should be: {odd}"
+        )
     tasks = {name: _task(name, table) for name, table in values["task"].items()}
     if missing := sorted(set(TASKS) - set(tasks)):
         raise ValueError(f"lacks the tasks {', '.join(missing)}")

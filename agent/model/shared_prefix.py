@@ -40,7 +40,14 @@ class LocalSession:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, pixels: Sequence[torch.Tensor], grids: Sequence[torch.Tensor], *, merge: int, system: str
+        self,
+        model: Any,
+        tokenizer: Any,
+        pixels: Sequence[torch.Tensor],
+        grids: Sequence[torch.Tensor],
+        *,
+        merge: int,
+        system: str,
     ) -> None:
         self._model, self._tokenizer, self._system = model, tokenizer, system
         self._pixels, self._grids = list(pixels), list(grids)
@@ -114,9 +121,7 @@ class LocalSession:
         logits: torch.Tensor = self._model.lm_head(self._forward(prefix, ids, mask, cache)[:, -1:])
         return logits
 
-    def _forward(
-        self, prefix: _Prefix, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache
-    ) -> torch.Tensor:
+    def _forward(self, prefix: _Prefix, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         start = cache.get_seq_length()
         positions = torch.arange(start, start + ids.shape[1], device=ids.device)[None] + prefix.delta
         hidden: torch.Tensor = self._model.model(

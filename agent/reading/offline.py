@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ from agent.intake.identity import disagreement, study_of
 from agent.intake.inspect import Refused, inspect
 from agent.model.load import load_model
 from agent.reading.build import Build
-from agent.reading.pictures import candidate
-from agent.reading.read import Read, read_images
+from agent.reading.desk import make_desk, open_study
+from agent.reading.flag import flag_study
+from agent.reading.read import Read, read_study
+from agent.reading.rows import flag_row, reading_row
 from agent.reporting.compose import compose
 from agent.settings import Settings
+from agent.store.files import FileStore, digest_from
+from agent.store.flags import StoredFlag
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
 from structured_report.content import Outcome, PreRead
-from structured_report.plain import finding_to_json, provenance_to_json, study_to_json
+from structured_report.plain import provenance_to_json, study_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class OfflineStudy:
     evidence: tuple[Any, ...]
 
 
-def read_study(files: Sequence[Path], settings: Settings, clock: Clock) -> OfflineStudy:
+def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> OfflineStudy:
     """Read the images in the files as one study.
 
     Raises:
@@ -49,10 +53,10 @@ def read_study(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
     if (differing := disagreement(facts)) != "":
         raise Permanent(f"the files differ in {differing}; they may be of different patients", code="patient-differs")
     uses = [use_of(i, s) for i, s in zip(images, select_images(facts), strict=True)]
-    reading, uses = _read(images, uses, settings, clock)
+    reading, flag, uses = _read(images, uses, settings, clock)
     about = study_to_json(study_of(first_read_first(facts, uses)))
     revision = Revision(0, facts[0].study_instance_uid, 1, "", about)
-    preread = compose(revision, list(zip(images, uses, strict=True)), reading, None)
+    preread = compose(revision, list(zip(images, uses, strict=True)), reading, None, flag)
     return OfflineStudy(preread, tuple(load_header(path) for path in files))
 
 
@@ -63,40 +67,50 @@ def _stored(number: int, path: Path) -> StoredImage:
     except Refused as error:
         raise Permanent(f"{path}: {error.comment} [{error.reason}]", code="unreadable-file") from error
     return StoredImage(
-        number, facts.sop_instance_uid, 1, "", str(path), where.offset, where.transfer_syntax_uid, facts.to_json()
+        number,
+        facts.sop_instance_uid,
+        1,
+        digest_from(path, where.offset),
+        str(path.resolve()),
+        where.offset,
+        where.transfer_syntax_uid,
+        facts.to_json(),
     )
 
 
 def _read(
     images: Sequence[StoredImage], uses: Sequence[Use], settings: Settings, clock: Clock
-) -> tuple[StoredReading, list[Use]]:
+) -> tuple[StoredReading, StoredFlag | None, list[Use]]:
     started = clock.now()
-    build = Build.of(settings.report)
+    flag, read, provenance = None, Read(Outcome.NOT_ANALYSED), Build.of(settings.report).without_model()
     if not any(u.used and u.role == FRONTAL for u in uses):
-        reason, explanation = not_analysed_because(uses)
-        read, provenance = Read(Outcome.NOT_ANALYSED, reason, explanation), build.without_model()
+        read = Read(Outcome.NOT_ANALYSED, *not_analysed_because(uses))
     else:
         model = load_model(settings.model)
-        wanted = [
-            candidate(i.instance_id, Path(i.path), used=u.used, role=u.role, reason=u.reason)
-            for i, u in zip(images, uses, strict=True)
-        ]
-        read = read_images(model, [c for c in wanted if c is not None], settings.model)
-        provenance = build.with_model(model.identity, read.prompt_id)
+        desk = make_desk(settings, FileStore(Path("/"), 0), model)
+        provenance = desk.provenance()
+        prepared = desk.prepare(list(zip(images, uses, strict=True)))
+        if prepared.problem is not None:
+            read = Read.nothing_to_read(prepared)
+        else:
+            study = open_study(model, prepared, desk.protocol, settings.model)
+            flagged = flag_study(study, settings.triage.findings, desk.rules, desk.calibration)
+            flag = flag_row(0, flagged, provenance=provenance_to_json(provenance), started=started, now=clock.now())
+            read = read_study(study, flagged, desk.rules, indication=_indication(images))
+            read = replace(read, ranked=read.ranked.raised_to(flagged.ranked))
+            study.close()
         model.close()
     changed = {c.key: Use(c.key, c.used, c.role, c.reason, c.explanation) for c in read.changes}
-    reading = StoredReading(
-        revision_id=0,
-        outcome=read.outcome,
-        reason=read.reason,
-        explanation=read.explanation,
+    reading = reading_row(
+        0,
+        read,
         provenance=provenance_to_json(provenance),
-        reply=read.reply,
-        reasoning=read.reasoning,
-        draft=read.draft,
-        findings=[finding_to_json(f) for f in read.findings],
-        notes=list(read.notes),
+        uid_of={i.instance_id: i.sop_instance_uid for i in images},
         seconds=(clock.now() - started).total_seconds(),
         completed_at=clock.now(),
     )
-    return reading, [changed.get(u.instance_id, u) for u in uses]
+    return reading, flag, [changed.get(u.instance_id, u) for u in uses]
+
+
+def _indication(images: Sequence[StoredImage]) -> str:
+    return next((f.indication for i in images if (f := InstanceFacts.from_json(i.facts)).indication), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from agent.model.protocol import Answer, Choice, Model
 from agent.model.reading_protocol import ReadingProtocol, Task
@@ -13,23 +12,20 @@ BetweenTokens = Callable[[], None]
 
 
 class OpenStudy:
-    """Questions about one study, by the names of the protocol's tasks. A context manager; leaving it frees what the
-    model holds of the study."""
+    """Questions about one study, by the names of the protocol's tasks."""
 
-    def __init__(self, model: Model, protocol: ReadingProtocol, prepared: Prepared, *, deadline_s: float) -> None:
+    def __init__(
+        self, model: Model, protocol: ReadingProtocol, prepared: Prepared, *, deadline_s: float, most_tokens: int
+    ) -> None:
         self.prepared, self.protocol = prepared, protocol
-        self._deadline_s = deadline_s
+        self._deadline_s, self._most_tokens = deadline_s, most_tokens
         shown = [*prepared.pictures, *([prepared.prior] if prepared.prior is not None else [])]
         self._session = model.open_study([p.picture for p in shown], system=protocol.system)
         self._current = range(len(prepared.pictures))
         self._prior = len(prepared.pictures) if prepared.prior is not None else None
 
-    def __enter__(self) -> OpenStudy:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Free what the model holds of the study."""
         self._session.close()
 
     @property
@@ -43,7 +39,7 @@ class OpenStudy:
         return self._session.ask(
             self.protocol.prompt(asked, **values),
             pictures=self._pictures(asked),
-            max_new_tokens=asked.most_tokens,
+            max_new_tokens=min(asked.most_tokens, self._most_tokens),
             deadline_s=self._deadline_s,
             between_tokens=between_tokens,
         )

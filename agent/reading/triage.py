@@ -97,4 +97,10 @@ def _rule(number: int, table: dict[str, Any]) -> Rule:
         raise ValueError(f"rule {number}: probability has to be 0 to 1, stated true or false")
     if table["priority"] not in ("urgent", "critical"):
         raise ValueError(f'rule {number}: priority has to be "urgent" or "critical"')
-    return Rule(table["finding"], float(table["probability"]), table["stated"], Priority(table["priority"]), str(table["reason"]))
+    return Rule(
+        table["finding"],
+        float(table["probability"]),
+        table["stated"],
+        Priority(table["priority"]),
+        str(table["reason"]),
+    )

@@ -9,10 +9,18 @@ from dataclasses import asdict, replace
 from agent.imaging.facts import InstanceFacts
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.labels import draft_is_abnormal
+from agent.store.flags import StoredFlag
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
-from structured_report.content import ImageUse, Narrative, Outcome, PreRead
-from structured_report.plain import finding_from_json, provenance_from_json, study_from_json
+from structured_report.content import ImageUse, Narrative, Outcome, PreRead, Priority
+from structured_report.plain import (
+    finding_from_json,
+    probability_from_json,
+    provenance_from_json,
+    region_from_json,
+    study_from_json,
+    verdict_from_json,
+)
 
 
 def series_of(sr_instance_uid: str) -> str:
@@ -30,10 +38,12 @@ def compose(
     images: Sequence[tuple[StoredImage, Use]],
     reading: StoredReading,
     superseded: str | None,
+    flag: StoredFlag | None = None,
 ) -> PreRead:
     """Put together what is reported about one revision.
 
     Args:
+        flag: the fast look before the reading, where there was one.
         superseded: SOP Instance UID of the earlier SR that this one replaces, if there is one.
     """
     findings = tuple(finding_from_json(f) for f in reading.findings)
@@ -49,12 +59,36 @@ def compose(
         control_id="",
         reason=reading.reason,
         explanation=reading.explanation,
-        narrative=Narrative(findings=reading.draft, reasoning=reading.reasoning),
+        narrative=Narrative(reading.draft, reading.impression, reading.reasoning, reading.comparison),
         findings=findings,
         abnormal=draft_is_abnormal(findings),
+        priority=Priority(reading.priority) if reading.priority else None,
+        reasons=tuple(reading.reasons),
+        probabilities=() if flag is None else tuple(probability_from_json(p) for p in flag.probabilities),
+        regions=tuple(region_from_json(r) for r in reading.regions),
+        verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
         remarks=tuple(reading.notes),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
+    )
+    return _identified(said)
+
+
+def compose_flag(revision: Revision, images: Sequence[tuple[StoredImage, Use]], flag: StoredFlag) -> PreRead:
+    """Put together what is said of a revision before it has been read."""
+    said = PreRead(
+        study=study_from_json(revision.study),
+        revision=revision.number,
+        outcome=Outcome.FLAGGED,
+        provenance=provenance_from_json(flag.provenance),
+        images=tuple(_image_use(image, use) for image, use in images),
+        analysed_at=flag.flagged_at,
+        sr_instance_uid="",
+        sr_series_uid="",
+        control_id="",
+        priority=Priority(flag.priority),
+        reasons=tuple(flag.reasons),
+        probabilities=tuple(probability_from_json(p) for p in flag.probabilities),
     )
     return _identified(said)
 

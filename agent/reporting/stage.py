@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from agent.clock import Clock
 from agent.imaging.headers import load_header
-from agent.reporting.compose import compose, control_id_for
+from agent.reporting.compose import compose, compose_flag, control_id_for
 from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
-from agent.store import results, studies
+from agent.store import flags, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.results import StoredDocument
@@ -40,9 +40,10 @@ class Reporting:
             images = studies.images_of_revision(view, revision.id)
             reading = results.reading_of(view, revision.id)
             superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
+            flag = flags.flag_of(view, revision.id)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
-        preread = compose(revision, images, reading, superseded)
+        preread = compose(revision, images, reading, superseded, flag)
         documents = self._make(preread, images)
         without_sr = all(d.kind != "sr" for d, _ in documents)
         now = self._clock.now()
@@ -68,14 +69,48 @@ class Reporting:
         now, uid = self._clock.now(), revision.study_instance_uid
         hold = studies.state_of(tx, uid) == studies.NEEDS_ATTENTION
         results.supersede_undelivered(tx, uid, revision.number, now=now)
+        results.supersede_undelivered(tx, uid, revision.number + 1, kinds=("flag",), now=now)
+        self._enqueue(tx, revision, documents)
+        words = f"revision {revision.number}, {len(documents)} documents{', held back' if hold else ''}"
+        studies.note(tx, uid, "report", "reported", words, now=now)
+
+    def _enqueue(
+        self, tx: Connection, revision: Revision, documents: Sequence[tuple[StoredDocument, list[str]]]
+    ) -> None:
+        """Outbox rows, in the transaction that writes the documents down; held back while there is a doubt about the
+        patient."""
+        now, rank = self._clock.now(), flags.urgency_of(tx, revision.study_instance_uid)
+        hold = studies.state_of(tx, revision.study_instance_uid) == studies.NEEDS_ATTENTION
+        steps = 0 if rank is None else rank.priority.rank
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
             for name in destinations:
                 delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)
                 if not hold:
-                    enqueue(tx, "deliver", str(delivery_id), lane=name, now=now)
-        words = f"revision {revision.number}, {len(documents)} documents{', held back' if hold else ''}"
-        studies.note(tx, uid, "report", "reported", words, now=now)
+                    enqueue(tx, "deliver", str(delivery_id), lane=name, priority=steps, now=now)
+
+    def announce(self, job: Job) -> None:
+        """Write the flag of the revision whose id is the job's key as a message for those who want it before the report."""
+        with self._ledger.read() as view:
+            revision = studies.revision(view, int(job.key))
+            images = studies.images_of_revision(view, revision.id)
+            flag = flags.flag_of(view, revision.id)
+        if flag is None:  # cannot be: the job is enqueued in the transaction that writes the flag
+            raise LookupError(f"revision {revision.id} is to be announced and has no flag")
+        preread = compose_flag(revision, images, flag)
+        made = [
+            (self._oru("flag", preread, d), [d.name])
+            for d in self._destinations
+            if isinstance(d, Hl7DestinationSettings) and d.send_flag
+        ]
+        now, uid = self._clock.now(), revision.study_instance_uid
+        with self._ledger.begin() as tx:
+            newest = studies.newest_revision(tx, uid)
+            overtaken = results.reading_of(tx, revision.id) is not None
+            if not overtaken and (newest is None or newest.number == revision.number):
+                self._enqueue(tx, revision, made)
+                studies.note(tx, uid, "announce", "announced", f"revision {revision.number}, {flag.priority}", now=now)
+            self._queue.complete(tx, job)
 
     def _make(
         self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]
@@ -89,10 +124,13 @@ class Reporting:
         for destination in wanted:
             if isinstance(destination, DicomDestinationSettings):
                 continue
-            control_id = control_id_for(preread, destination.name)
-            message = _message(replace(preread, control_id=control_id), destination)
-            made.append((self._keep("oru", control_id, f"{control_id}.hl7", message), [destination.name]))
+            made.append((self._oru("oru", preread, destination), [destination.name]))
         return made
+
+    def _oru(self, kind: str, preread: PreRead, destination: DestinationSettings) -> StoredDocument:
+        control_id = control_id_for(preread, destination.name)
+        message = _message(replace(preread, control_id=control_id), destination)
+        return self._keep(kind, control_id, f"{control_id}.hl7", message)
 
     def _sr(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> bytes | None:
         """The report as a file; None when a header defeats the encoder, which must not cost the RIS its message."""

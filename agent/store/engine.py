@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -61,7 +61,7 @@ class Ledger:
                 connection.rollback()
 
     def create(self) -> None:
-        """Make the tables where there are none, and refuse a database of a newer program.
+        """Make the tables where there are none, bring older ones up to date, and refuse a database of a newer program.
 
         Raises:
             Permanent: the schema is newer than this program.
@@ -76,6 +76,11 @@ class Ledger:
                     f"the database has schema {version}, this program knows {schema.SCHEMA_VERSION}: install the newer program again",
                     code="database-newer",
                 )
+            else:
+                for step in range(version, schema.SCHEMA_VERSION):
+                    for statement in schema.UPGRADES[step]:
+                        tx.exec_driver_sql(statement)
+                tx.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
 
     def close(self) -> None:
         """Give back every connection."""

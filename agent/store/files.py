@@ -139,9 +139,7 @@ class FileStore:
         """
         path = self.root / relative
         try:
-            with path.open("rb") as file:
-                file.seek(offset)
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
+            actual = digest_from(path, offset)
         except OSError as error:
             raise Permanent(
                 f"{relative} cannot be read ({error.strerror}); restore it from a backup", code="file-lost"
@@ -166,6 +164,13 @@ class FileStore:
             _sync_folder(target.parent)
         except OSError as error:
             raise _storage_error(error, self.root) from error
+
+
+def digest_from(path: Path, offset: int) -> str:
+    """sha256 hex of a file from `offset` on. Raises `OSError`."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _storage_error(error: OSError, root: Path) -> Transient:

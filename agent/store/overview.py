@@ -9,7 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
-from agent.store.schema import delivery, document, event, instance, job, reading, refusal, study, study_revision
+from agent.store.schema import (
+    delivery,
+    document,
+    event,
+    flag,
+    instance,
+    job,
+    reading,
+    refusal,
+    study,
+    study_revision,
+    urgency,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,8 @@ class StudyLine:
     about: dict[str, Any]
     deliveries: dict[str, int]
     error: str
+    priority: str
+    reasons: tuple[str, ...]
 
 
 def studies(view: Connection, *, limit: int = 100, only: Sequence[str] = ()) -> tuple[StudyLine, ...]:
@@ -57,6 +71,9 @@ def _line(view: Connection, row: Any) -> StudyLine:
     errors = view.execute(
         select(job.c.error).where(_jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)
     ).scalar()
+    rank = view.execute(
+        select(urgency.c.priority, urgency.c.reasons).where(urgency.c.study_instance_uid == uid)
+    ).first()
     return StudyLine(
         uid,
         row.state,
@@ -69,6 +86,8 @@ def _line(view: Connection, row: Any) -> StudyLine:
         about or {},
         {state: int(n) for state, n in counts},
         errors or "",
+        rank.priority if rank else "",
+        tuple(rank.reasons) if rank else (),
     )
 
 
@@ -82,7 +101,7 @@ def _jobs_of(uid: str) -> Any:
     keys = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
     return or_(
         and_(job.c.kind == "assemble", job.c.key == uid),
-        and_(job.c.kind.in_(("read", "report")), job.c.key.in_(keys)),
+        and_(job.c.kind.in_(("flag", "read", "report", "announce")), job.c.key.in_(keys)),
         and_(job.c.kind == "deliver", job.c.key.in_(deliveries)),
     )
 
@@ -172,9 +191,15 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
     unread = (
         select(study_revision.c.id)
         .select_from(newest.outerjoin(reading, reading.c.revision_id == study_revision.c.id))
-        .where(reading.c.revision_id.is_(None), ~has_job("read", study_revision.c.id))
+        .where(
+            reading.c.revision_id.is_(None),
+            ~has_job("flag", study_revision.c.id),
+            ~has_job("read", study_revision.c.id),
+        )
     )
-    missing += [("read", str(i), "") for i in view.execute(unread).scalars()]
+    unread_ids = list(view.execute(unread).scalars())
+    flagged = set(view.execute(select(flag.c.revision_id).where(flag.c.revision_id.in_(unread_ids))).scalars())
+    missing += [("read" if i in flagged else "flag", str(i), "") for i in unread_ids]
     unreported = (
         select(study_revision.c.id)
         .select_from(

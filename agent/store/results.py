@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,9 @@ class StoredReading:
     `structured_report.content`.
 
     Attributes:
-        reply: exactly what the model wrote; `reasoning` and `draft` are the parts of it that are reported, as
-            normalised text.
+        reply: exactly what the model wrote to the first question; `reasoning` and `draft` are the parts of it that are
+            reported, as normalised text.
+        priority: empty when nothing ranked it.
         notes: sentences for the reader about rendering and reading.
         seconds: wall time of rendering and reading.
     """
@@ -37,6 +38,12 @@ class StoredReading:
     notes: list[str]
     seconds: float
     completed_at: datetime
+    impression: str = ""
+    comparison: str = ""
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    priority: str = ""
+    reasons: list[str] = field(default_factory=list)
 
 
 def add_reading(tx: Connection, row: StoredReading) -> None:
@@ -98,13 +105,18 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
+    kinds: Sequence[str] = ("sr", "oru", "flag"),
     now: datetime,
 ) -> int:
     """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""
     older = (
         select(document.c.id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
-        .where(study_revision.c.study_instance_uid == study_instance_uid, study_revision.c.number < before_revision)
+        .where(
+            study_revision.c.study_instance_uid == study_instance_uid,
+            study_revision.c.number < before_revision,
+            document.c.kind.in_(kinds),
+        )
     )
     changed = tx.execute(
         update(delivery)

@@ -25,7 +25,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+# What brings a database of a version to the next one; tables that are new are made in any case.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE reading ADD COLUMN impression TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN comparison TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN regions JSON NOT NULL DEFAULT '[]'",
+        "ALTER TABLE reading ADD COLUMN verdicts JSON NOT NULL DEFAULT '[]'",
+        "ALTER TABLE reading ADD COLUMN priority VARCHAR(16) NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN reasons JSON NOT NULL DEFAULT '[]'",
+    ),
+}
 
 
 class Moment(TypeDecorator[datetime]):
@@ -137,13 +149,58 @@ reading = Table(
     Column("reason", String(64), nullable=False, default=""),
     Column("explanation", Text, nullable=False, default=""),
     Column("provenance", JSON, nullable=False),
-    Column("reply", Text, nullable=False, default=""),  # exactly what the model wrote
+    Column("reply", Text, nullable=False, default=""),  # of the first question, exactly; all of them: table `reply`
     Column("reasoning", Text, nullable=False, default=""),
     Column("draft", Text, nullable=False, default=""),
     Column("findings", JSON, nullable=False),
     Column("notes", JSON, nullable=False),  # what rendering and reading had to remark
     Column("seconds", Float, nullable=False, default=0.0),
     Column("completed_at", Moment, nullable=False),
+    Column("impression", Text, nullable=False, default=""),
+    Column("comparison", Text, nullable=False, default=""),
+    Column("regions", JSON, nullable=False, default=list),  # structured_report.content.Region
+    Column("verdicts", JSON, nullable=False, default=list),  # structured_report.content.Verdict
+    Column("priority", String(16), nullable=False, default=""),  # empty when nothing ranked it
+    Column("reasons", JSON, nullable=False, default=list),
+)
+
+# The fast look before the reading.
+flag = Table(
+    "flag",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("priority", String(16), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("probabilities", JSON, nullable=False),  # structured_report.content.Probability
+    Column("provenance", JSON, nullable=False),
+    Column("trouble", Text, nullable=False, default=""),  # why there is no flag, where there is none
+    Column("seconds", Float, nullable=False),
+    Column("flagged_at", Moment, nullable=False),
+)
+
+# How soon a person should look at a study; only ever raised.
+urgency = Table(
+    "urgency",
+    metadata,
+    Column("study_instance_uid", String(64), ForeignKey("study.study_instance_uid"), primary_key=True),
+    Column("priority", String(16), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("raised_at", Moment, nullable=False),
+)
+
+# Everything the model wrote, exactly as it wrote it.
+reply = Table(
+    "reply",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
+    Column("task", String(32), nullable=False),
+    Column("about", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Index("reply_by_revision", "revision_id"),
 )
 
 document = Table(
@@ -151,7 +208,7 @@ document = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # sr | oru
+    Column("kind", String(8), nullable=False),  # sr | oru | flag
     Column("identifier", String(64), nullable=False),  # SOP Instance UID, or MSH-10
     Column("path", Text, nullable=False),
     Column("digest", String(64), nullable=False),

@@ -4,6 +4,7 @@ in the ledger."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from types import TracebackType
 
 import structlog
@@ -13,19 +14,29 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from agent.clock import Clock
 from agent.errors import PrereadError
-from agent.store import overview, results
+from agent.store import flags, overview, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import enqueue
+from structured_report.content import Priority
 
 RECONCILE_S = 60
+_LOOKED_BACK = timedelta(days=2)  # whatever is older has been seen, or never will be
 
 
 class Schedule:
     """Ticks of the office. One process has one scheduler, in memory: two on one job store would run every tick
     twice."""
 
-    def __init__(self, ledger: Ledger, files: FileStore, clock: Clock, *, destinations: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: FileStore,
+        clock: Clock,
+        *,
+        destinations: Sequence[str] = (),
+        longest_wait_min: float = 0.0,
+    ) -> None:
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
         self._log = structlog.get_logger()
         self._scheduler = BackgroundScheduler(
@@ -35,6 +46,9 @@ class Schedule:
             timezone="UTC",
         )
         self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)
+        self._longest = timedelta(minutes=longest_wait_min)
+        if self._longest:
+            self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
 
     def __enter__(self) -> Schedule:
         self._scheduler.start()
@@ -44,6 +58,22 @@ class Schedule:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._scheduler.shutdown(wait=True)
+
+    def raise_what_waits(self) -> int:
+        """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving
+        everything else."""
+        now = self._clock.now()
+        words = f"it arrived more than {self._longest.total_seconds() / 60:.0f} minutes ago"
+        try:
+            with self._ledger.begin() as tx:
+                late = flags.routine_since(tx, now - self._longest, now - self._longest - _LOOKED_BACK)
+                for uid in late:
+                    flags.raise_urgency(tx, uid, Priority.URGENT, [words], now=now)
+                    studies.note(tx, uid, "flag", "waited-long", words, now=now)
+        except PrereadError as error:
+            self._log.warning("raising put off", reason=error.code)
+            return 0
+        return len(late)
 
     def reconcile(self) -> int:
         """Enqueue what should be in the queue and is not; returns how much that was.

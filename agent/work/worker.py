@@ -64,11 +64,15 @@ class Worker(threading.Thread):
         running: Running,
         stop: threading.Event,
         lane: str = "",
+        after: Worker | None = None,
     ) -> None:
+        """Args:
+        after: work that goes before, in the same thread: this worker claims a job only when that one has none.
+        """
         super().__init__(name=f"{kind}{':' + lane if lane else ''}", daemon=True)
         self._ledger, self._queue, self._clock = ledger, queue, clock
         self._kind, self._lane, self._stage = kind, lane, stage
-        self._running, self._stop_event = running, stop
+        self._running, self._stop_event, self._after = running, stop, after
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._log = structlog.get_logger()
 
@@ -84,6 +88,8 @@ class Worker(threading.Thread):
 
     def work_once(self) -> bool:
         """Do one job if one is due; returns whether there was one."""
+        if self._after is not None and self._after.work_once():
+            return True
         job = self._queue.claim(self._kind, self._lane)
         if job is None:
             return False

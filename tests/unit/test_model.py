@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from agent.model.prompts import FINDINGS_REASONING
 
 from agent.demo.phantom import KINDS, draw
 from agent.errors import ModelUnavailable, Permanent, Transient
 from agent.model.local import LocalModel, assert_quantized, load_local
 from agent.model.parsing import Reply, parse_reply
-from agent.model.prompts import FINDINGS_REASONING
 from agent.model.protocol import Picture
 from agent.model.tiny_checkpoint import reply_to
 from agent.model.weights import find_weights, weights_digest

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from agent.model.prompts import FINDINGS_REASONING
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.parsing import Abstention, Reply, parse_reply
-from agent.model.prompts import FINDINGS_REASONING
 from agent.reading.labels import draft_is_abnormal, label
 from structured_report.content import Laterality, Presence
 from structured_report.vocabulary import VocabularyError, parse_vocabulary, vocabulary
