@@ -22,6 +22,8 @@ from agent.intake.assembly import Assembly
 from agent.model.load import load_model
 from agent.model.protocol import Model
 from agent.reading.build import Build
+from agent.reading.desk import make_desk
+from agent.reading.flag_stage import Flagging
 from agent.reading.stage import Reading
 from agent.reporting.stage import Reporting
 from agent.settings import Settings
@@ -44,20 +46,22 @@ class Line:
         self.node, self.during_read = node, lambda: None
         ledger, files, clock = node.ledger, node.files, SystemClock()
         self.queue = Queue(ledger, clock, "test")
-        build = Build.of(settings.report)
+        build, desk = Build.of(settings.report), make_desk(settings, files, model)
         self.stages: dict[str, Callable[[Job], None]] = {
             "assemble": Assembly(ledger, self.queue, clock, settings.intake, build),
-            "read": Reading(ledger, files, self.queue, clock, model, settings.model, build, self._between_tokens),
+            "flag": Flagging(ledger, self.queue, clock, desk, settings.triage.findings, announce=False),
+            "read": Reading(ledger, self.queue, clock, desk, self._between_tokens),
             "report": Reporting(ledger, files, self.queue, clock, settings),
             "deliver": Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings)),
         }
 
-    def _between_tokens(self) -> bool:
-        self.during_read()
-        self.during_read = lambda: None
-        return False
+    def _between_tokens(self) -> None:
+        happens, self.during_read = self.during_read, lambda: None
+        happens()
 
     def do(self, kind: str) -> None:
+        if kind == "read" and (flag := self.queue.claim("flag")) is not None:
+            self.stages["flag"](flag)
         job = self.queue.claim(kind, "to-ris" if kind == "deliver" else "")
         assert job is not None, f"nothing to {kind}"
         self.stages[kind](job)

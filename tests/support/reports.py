@@ -112,7 +112,6 @@ SOME_FINDINGS = st.lists(
         concept=st.sampled_from(sorted(vocabulary())),
         presence=st.sampled_from(list(Presence)),
         laterality=st.none() | st.sampled_from(list(Laterality)),
-        certainty_percent=st.none() | st.floats(0, 100),
     ),
     max_size=6,
     unique_by=lambda f: (f.concept, f.laterality),

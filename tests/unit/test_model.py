@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from agent.model.prompts import FINDINGS_REASONING
 
 from agent.demo.phantom import KINDS, draw
 from agent.errors import ModelUnavailable, Permanent, Transient
 from agent.model.local import LocalModel, assert_quantized, load_local
 from agent.model.parsing import Reply, parse_reply
 from agent.model.protocol import Picture
-from agent.model.tiny_checkpoint import reply_to
+from agent.model.shared_prefix import LocalSession
+from agent.model.tiny_checkpoint import PROMPT, PROTOCOL, reply_to
 from agent.model.weights import find_weights, weights_digest
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
@@ -42,8 +42,8 @@ def test_a_quantized_model_reads_what_it_was_taught(
     model = load(quantization)
     assert model.identity.quantization == quantization
     for views in (("PA",), ("PA", "LL")):
-        session = model.open_study(pictures(kind, *views))
-        answer = session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=60)
+        session = model.open_study(pictures(kind, *views), system=PROTOCOL.system)
+        answer = session.ask(PROMPT, pictures=range(len(views)), max_new_tokens=400, deadline_s=60)
         taught = parse_reply(reply_to(kind, len(views)), finished=True)
         assert isinstance(taught, Reply)
         parsed = parse_reply(answer.text, finished=answer.finished)
@@ -55,14 +55,14 @@ def test_a_quantized_model_reads_what_it_was_taught(
 
 
 def test_the_same_question_gets_the_same_answer(load: Callable[[str], LocalModel]) -> None:
-    model = load("nf4")
-    asked = [
-        model.open_study(pictures("left-effusion", "PA")).ask(
-            FINDINGS_REASONING.text, max_new_tokens=300, deadline_s=60
-        )
-        for _ in range(2)
-    ]
-    assert asked[0].text == asked[1].text
+    session = opened(load("nf4"), "left-effusion", "PA")
+    asked = [session.ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=60).text for _ in range(2)]
+    again = opened(load("nf4"), "left-effusion", "PA").ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=60).text
+    assert asked[0] == asked[1] == again
+
+
+def opened(model: LocalModel, kind: str, *views: str) -> LocalSession:
+    return model.open_study(pictures(kind, *views), system=PROTOCOL.system)
 
 
 def test_what_was_quantized_is_asserted(load: Callable[[str], LocalModel]) -> None:
@@ -78,34 +78,62 @@ def test_what_was_quantized_is_asserted(load: Callable[[str], LocalModel]) -> No
 
 
 def test_a_model_past_its_deadline_stops_within_a_token(load: Callable[[str], LocalModel]) -> None:
-    session = load("none").open_study(pictures("clear", "PA"))
-    started = time.monotonic()
+    session = opened(load("none"), "clear", "PA")
     with pytest.raises(Transient) as error:
-        session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=0.0)
+        session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=0.0)
     assert error.value.code == "model-timeout"
-    assert time.monotonic() - started < 10
-    with pytest.raises(Transient) as error:
-        session.ask(FINDINGS_REASONING.text, max_new_tokens=400, deadline_s=60, cancelled=lambda: True)
-    assert error.value.code == "model-cancelled"
+    assert "1 tokens" in str(error.value)
+
+
+def test_a_reading_that_is_interrupted_stops_within_a_token_and_can_go_on(load: Callable[[str], LocalModel]) -> None:
+    session, calls = opened(load("none"), "clear", "PA"), []
+
+    def interrupt() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyError("somebody else")
+
+    with pytest.raises(KeyError):
+        session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60, between_tokens=interrupt)
+    assert len(calls) == 3
+    after = session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60)
+    alone = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60)
+    assert (after.text, after.tokens) == (alone.text, alone.tokens)
+
+
+def test_time_that_went_to_others_is_not_held_against_a_reading(
+    load: Callable[[str], LocalModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("agent.model.shared_prefix.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def elsewhere() -> None:
+        now[0] += 1000.0
+
+    answer = opened(load("none"), "clear", "PA").ask(
+        PROMPT, pictures=[0], max_new_tokens=400, deadline_s=1.0, between_tokens=elsewhere
+    )
+    assert (answer.finished, answer.seconds) == (True, 0.0)
 
 
 def test_a_reply_that_is_cut_off_says_so(load: Callable[[str], LocalModel]) -> None:
-    answer = (
-        load("none").open_study(pictures("clear", "PA")).ask(FINDINGS_REASONING.text, max_new_tokens=8, deadline_s=60)
-    )
+    answer = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=8, deadline_s=60)
     assert (answer.finished, answer.tokens) == (False, 8)
 
 
-def test_choices_are_probabilities(load: Callable[[str], LocalModel]) -> None:
-    session = load("none").open_study(pictures("clear", "PA"))
-    assert sum(session.choose("Is there an effusion?", ["yes", "no"])) == pytest.approx(1.0)
+def test_choices_are_shares(load: Callable[[str], LocalModel]) -> None:
+    session = opened(load("none"), "clear", "PA")
+    prompts = ["Is there an effusion?", "Does this chest X-ray contain a pneumothorax, or does it not?"]
+    for answer in session.choose(prompts, pictures=[0], choices=[["yes", "Yes"], ["no"]], deadline_s=60):
+        assert answer.shares is not None
+        assert sum(answer.shares) == pytest.approx(1.0)
     with pytest.raises(Permanent, match="same token"):
-        session.choose("?", ["yes", "yes"])
+        session.choose(["?"], pictures=[0], choices=[["yes"], ["yes"]], deadline_s=60)
 
 
 def test_a_study_without_pictures_is_refused(load: Callable[[str], LocalModel]) -> None:
     with pytest.raises(Permanent):
-        load("none").open_study([])
+        load("none").open_study([], system="x")
 
 
 def test_a_folder_that_is_not_a_model_is_named(tmp_path: Path, checkpoint: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from agent.model.prompts import FINDINGS_REASONING
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.parsing import Abstention, Reply, parse_reply
+from agent.model.reading_protocol import builtin
 from agent.reading.labels import draft_is_abnormal, label
 from structured_report.content import Laterality, Presence
 from structured_report.vocabulary import VocabularyError, parse_vocabulary, vocabulary
@@ -17,10 +19,11 @@ L, R, B = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
 
 
 def test_the_prompt_is_the_one_of_training_to_the_letter() -> None:
-    assert FINDINGS_REASONING.text == (
+    protocol = builtin("chexone")
+    assert protocol.prompt(protocol.task("findings")) == (
         "Write an example findings section for the CXR. Please reason step by step, and put your final answer within \\boxed{{}}."
     )
-    assert FINDINGS_REASONING.id.startswith("findings-reasoning@")
+    assert re.fullmatch(r"chexone-1@[0-9a-f]{8}", protocol.id)
 
 
 @pytest.mark.parametrize(
