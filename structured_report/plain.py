@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from structured_report.content import Code, Finding, Laterality, Order, Patient, Presence, Provenance, Study
+from structured_report.content import Code, Finding, Laterality, Order, Patient, Presence, Provenance, Severity, Study
 
 
 def study_to_json(study: Study) -> dict[str, Any]:
@@ -31,14 +31,17 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 
 
 def finding_from_json(value: dict[str, Any]) -> Finding:
-    """The finding that :func:`finding_to_json` wrote."""
+    """The finding that :func:`finding_to_json` wrote, now or before findings had a severity and a place."""
     side = value["laterality"]
+    severity = value.get("severity")
     return Finding(
         concept=value["concept"],
         presence=Presence(value["presence"]),
         laterality=Laterality(side) if side else None,
         certainty_percent=value["certainty_percent"],
         evidence=value["evidence"],
+        severity=Severity(severity) if severity else None,
+        place=value.get("place", ""),
     )
 
 

@@ -1,0 +1,120 @@
+"""What each sentence of a draft says of the findings of the vocabulary.
+
+This is the level guards work on: every statement knows its sentence and its words. `agent.reading.labels` settles the
+statements to one finding each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agent.reading.grammar.joined import joined
+from agent.reading.grammar.names import Lexicon, vocabulary_lexicon
+from agent.reading.grammar.presence import PresenceOf, Said
+from agent.reading.grammar.tokens import Sentence, sentences, tokenize
+from agent.reading.grammar.whereabouts import Whereabout
+from structured_report.content import Laterality, Presence, Severity
+from structured_report.vocabulary import vocabulary
+
+_PRESENCE = {
+    Said.AFFIRMED: Presence.PRESENT,
+    Said.DENIED: Presence.ABSENT,
+    Said.DOUBTED: Presence.UNDETERMINED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one sentence says of one finding.
+
+    Attributes:
+        sentence: index into `sentences(draft)`.
+        start / end: the words that name the finding are `draft[start:end]`.
+        concept: key of `vocabulary.toml`.
+        laterality: the side the sentence states, never a guessed one. Of a denial: the side it is denied for; None is
+            the whole chest.
+        severity: of what is there or in doubt; None for a denial.
+        place: key of the place table, or empty.
+        partial: a denial of a kind, a size or a place of the finding only: "no large effusion", "no new nodule", "the
+            left lung is clear". It contradicts no finding.
+    """
+
+    sentence: int
+    start: int
+    end: int
+    concept: str
+    presence: Presence
+    laterality: Laterality | None = None
+    severity: Severity | None = None
+    place: str = ""
+    partial: bool = False
+
+
+def statements(draft: str, lexicon: Lexicon | None = None) -> tuple[Statement, ...]:
+    """Everything a draft says of findings, in the order of its words.
+
+    Args:
+        draft: the findings text in English.
+        lexicon: the names to look for; those of the vocabulary unless given.
+    """
+    names = lexicon or vocabulary_lexicon()
+    return tuple(
+        statement for index, sentence in enumerate(sentences(draft)) for statement in _said(index, sentence, names)
+    )
+
+
+def _said(index: int, sentence: Sentence, lexicon: Lexicon) -> list[Statement]:
+    tokens = joined(tokenize(sentence))
+    mentions = lexicon.mentions(tokens)
+    where = Whereabout(tokens, mentions)
+    presence = PresenceOf(tokens, mentions, [where.first_word(n) for n in range(len(mentions))])
+    found: list[list[Statement]] = []
+    for n, mention in enumerate(mentions):
+        said = presence.of(n)
+        at = where.of(n)
+        found.append(
+            []
+            if said is Said.NOTHING
+            else [
+                _statement(
+                    Statement(
+                        index,
+                        tokens[mention.start].start,
+                        tokens[mention.end - 1].end,
+                        concept,
+                        _PRESENCE[said],
+                        at.laterality,
+                        at.severity,
+                        at.place,
+                        presence.partial(n),
+                    )
+                )
+                for concept in mention.concepts
+            ]
+        )
+    _spread(found, presence)
+    return [statement for group in found for statement in group]
+
+
+def _statement(said: Statement) -> Statement:
+    """A statement without what its finding or its kind does not have."""
+    concept = vocabulary().get(said.concept)
+    side = said.laterality if concept is None or concept.sided else None
+    if said.presence is not Presence.ABSENT:
+        return replace(said, laterality=side, partial=False)
+    if side is Laterality.BILATERAL:
+        side = None  # denied on both sides: denied
+    partial = said.partial or side is not None or bool(said.place)
+    return replace(said, laterality=side, severity=None, partial=partial)
+
+
+def _spread(found: list[list[Statement]], presence: PresenceOf) -> None:
+    """ "No effusion or pneumothorax on the right" denies neither of the whole chest."""
+    for n in range(len(found) - 2, -1, -1):
+        if found[n] and found[n + 1] and presence.joined(n) and found[n + 1][-1].partial:
+            found[n] = [
+                replace(s, partial=s.partial or found[n + 1][-1].laterality is not None)
+                if s.presence is Presence.ABSENT
+                else s
+                for s in found[n]
+            ]
