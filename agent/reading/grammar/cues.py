@@ -32,15 +32,15 @@ HEDGES = _by_first_word(
         "suggest", "suggests", "suggested", "suggesting", "suggestive of", "suggestion of", "equivocal", "borderline",
         "differential", "consider", "considered", "consideration", "considerations", "versus", "vs", "either",
         "unlikely", "less likely", "cannot exclude", "raise", "raises", "raising", "clearing of", "indeterminate",
-        "not excluded",
+        "not excluded", "if-any , there", "if-any there", "if-any", "presumed", "presumably", "presumable",
     ]
 )  # fmt: skip
 SKIPS = _by_first_word(
     [
         "history of", "h / o", "evaluate for", "evaluation for", "evaluation of", "evaluate", "assess for",
         "assessment for", "assessment of", "to assess", "to exclude", "exclude", "excluding", "rule out", "to detect",
-        "to document", "if", "monitor for", "looking for", "screening for", "risk of", "risk for", "detection of",
-        "to ensure",
+        "to document", "sensitivity for", "if", "monitor for", "looking for", "screening for", "risk of", "risk for", "detection of",
+        "to ensure", "mistaken for", "mistaken as",
     ]
 )  # fmt: skip
 # After "no" these say that something is as it was, not that it is not there.
@@ -75,9 +75,13 @@ PARTLY = wordset(
     "essentially ongoing some progressive gradual continued continuing"
 )
 MODALS = wordset("may might could can should will would difficult")
+# A finding that one would not see is in doubt, even where it is denied.
+LIMITED = wordset(
+    "limited limits diminished decreased reduced suboptimal precludes precluded obscured missed nondiagnostic difficult"
+)
 GONE = wordset("resolved cleared disappeared removed absent gone")
 DOUBTED = wordset(
-    "possible suspected questionable questioned equivocal unlikely considered uncertain indeterminate borderline"
+    "possible if-any presumed suspected questionable questioned equivocal unlikely considered uncertain indeterminate borderline"
 )
 ASSESSED = wordset("assessed evaluated determined characterized confirmed excludable")
 WELL = wordset("well fully completely optimally adequately entirely confidently reliably")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 
 from agent.reading.grammar.cues import (
     ADVERBS,
@@ -19,6 +20,7 @@ from agent.reading.grammar.cues import (
     DOUBTED,
     GONE,
     HEDGES,
+    LIMITED,
     MODALS,
     NEGATIONS,
     NOT_BEFORE,
@@ -98,10 +100,11 @@ class PresenceOf:
             return Said.DOUBTED if before is Said.DENIED else Said.DENIED
         own = set(self._words[self._first[n] : mention.start])
         if before is Said.NOTHING:
-            return Said.NOTHING
+            around = self._words[max(0, mention.start - _AHEAD) : mention.end + _AHEAD]
+            return Said.NOTHING if LIMITED.isdisjoint(around) else Said.DOUBTED
         if before is Said.DENIED:
             return self._denied(own, after)
-        if own & PAST:
+        if self._is_past(n):
             return self._past(n, after)
         if after is Said.DENIED or after is Said.DOUBTED:
             return after
@@ -141,6 +144,11 @@ class PresenceOf:
             return Said.DOUBTED
         return Said.DENIED
 
+    def _is_past(self, n: int) -> bool:
+        """Whether the finding, and not only its size, is one of an earlier film."""
+        own = self._words[self._first[n] : self._mentions[n].start]
+        return any(word in PAST and following not in self._degrees for word, following in pairwise((*own, "")))
+
     def _past(self, n: int, after: Said | None) -> Said:
         if after is not None:
             return after
@@ -157,9 +165,14 @@ class PresenceOf:
             return False
         first = self._first[n]
         before = self._words[first - 1] if first else ""
-        after = self._words[mention.end] if mention.end < len(self._words) else ""
         counted = self._words[first] in ("more", "two", "three", "less") if first < len(self._words) else False
-        return (before in _ALTERNATIVE and not counted) or after in _ALTERNATIVE
+        return (before in _ALTERNATIVE and not counted) or self._offers(mention.end)
+
+    def _offers(self, at: int) -> bool:
+        """Whether an alternative follows at `at`. A slash alone offers one only between two findings."""
+        if at >= len(self._words) or self._words[at] not in _ALTERNATIVE:
+            return False
+        return self._words[at] != "/" or any(start in self._starts for start in range(at + 1, at + 4))
 
     # -- scopes -------------------------------------------------------------------------------------------------
 
@@ -362,6 +375,7 @@ class PresenceOf:
                 return None
             if word == "," and not (
                 following in FINITE
+                or following in PLACING
                 or following in ("previously", "seen", "noted", "which", "not", "now", "likely", "probably", "also")
                 or (following in DOUBTED and self._ends(at + 2))
             ):
@@ -409,6 +423,12 @@ class PresenceOf:
                 return Said.DOUBTED if passed & WELL else Said.DENIED
             return Said.DOUBTED if maybe else None
         if content in ASSESSED and negated:
+            return Said.DOUBTED
+        if "if-any" in self._words[at : where + 4]:
+            return Said.DOUBTED
+        if content in DETERMINERS and rest & {"possibility", "consideration", "question", "concern"}:
+            return Said.DOUBTED
+        if content == "missed" and passed & MODALS:
             return Said.DOUBTED
         if content in DOUBTED or (content == "likely" and negated) or (content == "less" and "likely" in rest):
             return Said.DOUBTED
