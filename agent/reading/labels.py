@@ -72,8 +72,14 @@ def _settled(key: str, said: Sequence[Statement], texts: Sequence[str]) -> Findi
     if present or doubted:
         presence = Presence.PRESENT if present else Presence.UNDETERMINED
         return _described(Finding(key, presence, evidence=evidence), present or doubted)
-    denied = {s.laterality for s in absent}
-    return Finding(key, Presence.ABSENT, denied.pop() if len(denied) == 1 else None, evidence=evidence)
+    sides, places = {s.laterality for s in absent}, {s.place for s in absent}
+    return Finding(
+        key,
+        Presence.ABSENT,
+        sides.pop() if len(sides) == 1 else None,
+        evidence=evidence,
+        place=places.pop() if len(places) == 1 else "",
+    )
 
 
 def _described(finding: Finding, said: Sequence[Statement]) -> Finding:

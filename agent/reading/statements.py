@@ -84,7 +84,7 @@ def _said(index: int, sentence: Sentence, lexicon: Lexicon) -> list[Statement]:
                         concept,
                         _PRESENCE[said],
                         at.laterality,
-                        at.severity,
+                        None if presence.negated(n) else at.severity,
                         at.place,
                         presence.partial(n),
                     )

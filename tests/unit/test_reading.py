@@ -88,7 +88,7 @@ def test_no_reply_breaks_the_parser_and_no_answer_is_invented(text: str, finishe
         ("The right angle is sharp while a left effusion is seen.", {"pleural_effusion": (P, L)}),
         (
             "The lungs are clear.",
-            {f: (A, None) for f in ("consolidation", "pulmonary_edema", "atelectasis", "lung_opacity")},
+            dict.fromkeys(("consolidation", "pulmonary_edema", "atelectasis", "lung_opacity"), (A, None)),
         ),
     ],
 )

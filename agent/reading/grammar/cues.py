@@ -79,7 +79,7 @@ MODALS = wordset("may might could can should will would difficult")
 LIMITED = wordset(
     "limited limits diminished decreased reduced suboptimal precludes precluded obscured missed nondiagnostic difficult"
 )
-GONE = wordset("resolved cleared disappeared removed absent gone")
+GONE = wordset("resolved cleared disappeared removed absent gone discontinued")
 DOUBTED = wordset(
     "possible if-any presumed suspected questionable questioned equivocal unlikely considered uncertain indeterminate borderline"
 )

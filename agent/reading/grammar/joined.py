@@ -8,8 +8,13 @@ from agent.reading.grammar.tokens import Token, wordset
 
 _SIDES = frozenset({"left", "right"})
 _MORE = wordset("greater more larger worse bigger higher > less smaller better lower")
-_BETWEEN = wordset("sided side lung lobe base upper lower middle mid basilar so pronounced prominent marked severe")
+_BETWEEN = wordset(
+    "sided side lung lobe base upper lower middle mid basilar so much slightly somewhat pronounced prominent marked severe"
+)
 _SMALL = wordset("the on in at")
+_DEGREES = wordset(
+    "trace tiny minimal mild small moderate large severe mildly moderately severely minimally marked extensive"
+)
 _AS_ONE = {
     ("as", "well", "as"): "and",
     ("and", "or"): "or",
@@ -39,7 +44,7 @@ def joined(tokens: Sequence[Token]) -> list[Token]:
         if aside := _lesser_extent(tokens, at):
             at = aside
             continue
-        end, word = _both_sides(tokens, at) or _one_word(tokens, at) or (at + 1, tokens[at].text)
+        end, word = _both_sides(tokens, at) or _range(tokens, at) or _one_word(tokens, at) or (at + 1, tokens[at].text)
         out.append(Token(word, tokens[at].start, tokens[end - 1].end))
         at = end
     return out
@@ -67,7 +72,10 @@ def _both_sides(tokens: Sequence[Token], at: int) -> tuple[int, str] | None:
         i = _skip(tokens, i + 1, _BETWEEN, 2)
     elif first in _MORE:
         sign = False
-        i = _skip(tokens, i + 1, _SMALL, 2)
+        i += 1
+        if i + 1 < len(tokens) and tokens[i].text not in _SMALL | _SIDES and tokens[i + 1].text in ("on", "in", "at"):
+            i += 1  # more extensive on the right
+        i = _skip(tokens, i, _SMALL, 2)
         if i >= len(tokens) or tokens[i].text not in _SIDES:
             return None
         first = tokens[i].text
@@ -81,6 +89,14 @@ def _both_sides(tokens: Sequence[Token], at: int) -> tuple[int, str] | None:
     i = _skip(tokens, i, _SMALL, 2)
     if i < len(tokens) and tokens[i].text in _SIDES - {first}:
         return i + 1, "bilateral"
+    return None
+
+
+def _range(tokens: Sequence[Token], at: int) -> tuple[int, str] | None:
+    """ "Small to moderate" is moderate."""
+    words = [t.text for t in tokens[at : at + 3]]
+    if len(words) == 3 and words[0] in _DEGREES and words[1] in ("to", "or") and words[2] in _DEGREES:
+        return at + 3, words[2]
     return None
 
 

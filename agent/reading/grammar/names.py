@@ -73,7 +73,8 @@ class Lexicon:
         for start, stem in enumerate(stems):
             for name in self._by_first.get(stem, ()):
                 end = _match(name.words, tokens, stems, start)
-                if end is not None:
+                of_something = end is not None and name.denied and end < len(tokens) and tokens[end].text == "of"
+                if end is not None and not of_something:  # clear of consolidation
                     found.append((-name.weight, start, end, name))
         found.sort(key=lambda f: f[:3])
         taken: set[int] = set()
@@ -124,4 +125,4 @@ def _fills(tokens: Sequence[Token], at: int) -> bool:
     word = tokens[at].text
     if word in ("and", "but"):
         return at + 1 < len(tokens) and tokens[at + 1].text in _JOINED
-    return word in _FILLERS or word.endswith("ly")
+    return word in _FILLERS or singular(word) in _FILLERS or word.endswith("ly")

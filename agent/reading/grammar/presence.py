@@ -51,6 +51,13 @@ from agent.reading.grammar.words import (
 from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 _AHEAD = 14
+
+
+def is_adverb(word: str) -> bool:
+    """Whether a word may be passed over on the way to the one that carries the sense."""
+    return word in ADVERBS or (word.endswith("ly") and word not in ("likely", "unlikely"))
+
+
 _ALTERNATIVE = frozenset({"or", "versus", "vs", "/"})
 
 
@@ -114,6 +121,10 @@ class PresenceOf:
         """Whether a denial of the n-th mention is only of a kind of it: "no large", "no new", "no focal"."""
         own = self._words[self._first[n] : self._mentions[n].start]
         return any(word in ONLY_SOME or word in self._degrees for word in own)
+
+    def negated(self, n: int) -> bool:
+        """Whether a negation reaches the n-th mention, whatever comes of it."""
+        return self._before[n] is Said.DENIED
 
     def joined(self, n: int) -> bool:
         """Whether the n-th mention and the next stand in one list."""
@@ -208,7 +219,7 @@ class PresenceOf:
 
     def _still(self, scope: _Scope | None, at: int, word: str) -> _Scope | None:
         """The scope after one more word that is no cue."""
-        if scope is None or word in TURNS or word == ":":
+        if scope is None or word in TURNS or word == ":" or (word == "there" and scope.named):
             return None
         if word == "with":
             return scope if self._words[at - 1] in ("consistent", "compatible", "keeping", "associated") else None
@@ -305,7 +316,7 @@ class PresenceOf:
                 return end + 1 - at
             if word in NOT_BEFORE and end == at + 1:
                 return end + 1 - at
-            if not (word in ADVERBS or word.endswith("ly") or word in STATES or word in ("evidence", "of", "any")):
+            if not (is_adverb(word) or word in STATES or word in ("evidence", "of", "any")):
                 return 0
             end += 1
         return 0
@@ -318,7 +329,7 @@ class PresenceOf:
                 return None, distance + 1
             if word in SHOWN:
                 return Said.DENIED, distance
-            if not (word in ADVERBS or word.endswith("ly") or word == "be"):
+            if not (is_adverb(word) or word == "be"):
                 break
         return None, 0
 
@@ -400,7 +411,7 @@ class PresenceOf:
         passed: set[str] = set()
         while at < len(self._words) and at not in self._starts:
             word = self._words[at]
-            light = word in FINITE or word in TO_BE or word in ADVERBS or word.endswith("ly")
+            light = word in FINITE or word in TO_BE or is_adverb(word)
             if not (light or word in ("no", "longer", "not", "never")):
                 return word, passed, at
             if word in TURNS:

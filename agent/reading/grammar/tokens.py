@@ -73,6 +73,8 @@ def _ends_sentence(draft: str, start: int, mark: re.Match[str]) -> bool:
         blank = mark[0].count("\n") > 1
         new_line = not after[:1].islower() and not (last and last[1].lower() in _GOES_ON)
         return blank or (new_line and not before.rstrip().endswith(","))
+    if mark[0] == "?" and after[:1].isalpha() and not before[-1:].isalnum():
+        return False  # ?pneumothorax
     if mark[0] != ".":
         return True
     if after[:1].isdigit() and before[-1:].isdigit():

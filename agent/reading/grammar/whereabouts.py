@@ -37,9 +37,15 @@ from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 _FARTHEST = 14
 _STOPS = FINITE | PREPOSITIONS | DETERMINERS | CONJUNCTIONS | MARKS | TURNS | {"no", "not", "there", "which", "that"}
-_CHANGE = wordset("increased decreased improved worsened enlarging larger smaller increasing decreasing changed")
+_CHANGE = wordset(
+    "increased decreased improved worsened enlarging larger smaller increasing decreasing changed worsening improving "
+    "resolving progressed"
+)
 _DEGREES = {"mild": Severity.MILD, "moderate": Severity.MODERATE, "severe": Severity.SEVERE}
 _ORDER = tuple(Severity)
+SIDED_NOUNS = SIDED_PLACES - KNOWN_ADJECTIVES | {"lung", "lobe", "base", "apex"}
+_CHANGED = wordset("increase decrease change changes improvement worsening progression size")
+_LEVELS = wordset("upper lower middle mid")
 _ONLY_SIDES = frozenset({"side", "sided"}) | SIDES.keys()
 
 
@@ -120,16 +126,20 @@ class Whereabout:
         first = self._own_words(start, floor)
         own = self._sides(first, start)
         said.sides, said.doubt = own, Laterality.BILATERAL not in own and len(own) > 1
-        if not own or said.doubt:
+        levels = first < start and self._words[first] in _LEVELS and first > 1 and self._words[first - 2] in _LEVELS
+        if (not own and not levels) or said.doubt:
             return first
         at = first
+        if self._elliptic(first, floor, self._mentions[n].end, own):
+            said.doubt = True
         while (chunk := self._joined_before(at, floor)) is not None:
             begin, conjunctions = chunk
             sides = self._sides(begin, at)
             if not sides and not self._anatomical(begin, at):
                 break
-            if not self._may_begin(begin, floor):
-                said.doubt = said.doubt or self._uncertain(begin, sides, said.sides)
+            if not self._may_begin(begin, at, floor):
+                if "and" in conjunctions or "or" in conjunctions:
+                    said.doubt = said.doubt or self._uncertain(begin, first, sides, said.sides)
                 break
             both = said.sides | sides
             if self._anatomical(begin, at) or (len(both) > 1 and "and" not in conjunctions):
@@ -154,25 +164,39 @@ class Whereabout:
             begin -= 1
         return (begin, conjunctions) if conjunctions and begin < end else None
 
-    def _may_begin(self, begin: int, floor: int) -> bool:
+    def _elliptic(self, first: int, floor: int, end: int, own: set[Laterality]) -> bool:
+        """ "Left subclavian and right PICC lines": words that are not known join the other side to a plural."""
+        plural = self._words[end - 1].endswith("s") and not self._words[end - 1].endswith(("is", "us", "ss"))
+        if not plural or first < 2 or self._words[first - 1] != "and" or self._words[first - 2] in KNOWN_ADJECTIVES:
+            return False
+        begin = first - 1
+        while begin > floor and first - begin < _FARTHEST and self._words[begin - 1] not in _STOPS:
+            begin -= 1
+        return bool(self._sides(begin, first - 1) - own)
+
+    def _may_begin(self, begin: int, end: int, floor: int) -> bool:
         """Whether a noun phrase may begin here, rather than the end of something else stand here."""
         if begin == 0:
             return True
         if begin == floor:
             return False
         before = self._words[begin - 1]
+        change = before == "in" and begin > 1 and self._words[begin - 2] in _CHANGED
+        if before == "of" or change:
+            return SIDED_NOUNS.isdisjoint(self._words[begin:end])
         if before in DETERMINERS:
             return begin - 1 == floor or self._words[begin - 2] not in PREPOSITIONS - {"with", "without"}
         if before in TO_BE:
             return begin > 1 and self._words[begin - 2] == "there"
         return before in CONJUNCTIONS or before in SHOWING or before in ("with", "without", "no", ":")
 
-    def _uncertain(self, begin: int, sides: set[Laterality], own: set[Laterality]) -> bool:
+    def _uncertain(self, begin: int, first: int, sides: set[Laterality], own: set[Laterality]) -> bool:
         """Whether words that are not the finding's could yet be. "In the left base and right effusion": they are not."""
         at = begin - 1
         if self._words[at] in DETERMINERS:
             at -= 1
-        placed = at >= 0 and self._words[at] in PLACING
+        own_degree = self._words[first] in _degree_words()
+        placed = at >= 0 and self._words[at] in (PREPOSITIONS if own_degree else PLACING)
         return not placed and not sides <= own
 
     # -- the name -----------------------------------------------------------------------------------------------
@@ -268,24 +292,38 @@ class Whereabout:
             end = new_end
         return sides, end, doubt
 
+    def _whole_location(self, at: int) -> tuple[int, int] | None:
+        """A place with the whole it is a part of: "the periphery of the left lung"."""
+        place = self._location(at)
+        while place is not None and place[1] < len(self._words) and self._words[place[1]] == "of":
+            whole = self._location(place[1] + 1)
+            if whole is None:
+                break
+            place = (place[0], whole[1])
+        return place
+
     def _joined_after(self, end: int) -> tuple[int, int, set[str]] | None:
         at = end
         conjunctions: set[str] = set()
-        while at < len(self._words) and self._words[at] in CONJUNCTIONS:
-            conjunctions.add(self._words[at])
+        while at < len(self._words) and (self._words[at] in CONJUNCTIONS or self._words[at] in ("but", "while")):
+            conjunctions.add("and" if self._words[at] in ("but", "while") else self._words[at])
             at += 1
         if not conjunctions:
             return None
-        while at < len(self._words) and (self._words[at] in COMPARING or self._words[at] in ("smaller", "also")):
-            at += 1
-        if at < len(self._words) and self._words[at] in PLACING:
-            at += 1
-        place = self._location(at)
+        aside = at
+        while aside < len(self._words) and (
+            self._words[aside] in COMPARING | LINKS - TO_BE
+            or self._words[aside] in ("smaller", "less", "slightly", "minimally")
+            or self._words[aside].endswith("ly")
+        ):
+            aside += 1
+        placed = aside < len(self._words) and self._words[aside] in PLACING
+        place = self._whole_location(aside + 1 if placed else at)
         if place is None:
             return None
         begin, stop = place
         after = self._words[stop] if stop < len(self._words) else "."
-        if after in FINITE or not (after == "." or after in _STOPS or after in LINKS):
+        if not placed and (after in FINITE or not (after == "." or after in _STOPS or after in LINKS)):
             return None
         named = self._sides(begin, stop) or self._places(begin, stop) or self._anatomical(begin, stop)
         return (begin, stop, conjunctions) if named else None
@@ -343,6 +381,8 @@ class Whereabout:
         after = self._words[end] if end < len(self._words) else "."
         if not fronted and after not in SHOWING and after != ":":
             return None
+        if fronted and after in FINITE and (at or after not in ("is", "are", "was", "were")):
+            return None
         if not fronted and after in ("has", "have", "had") and self._words[end + 1 : end + 2] in (["been"], ["not"]):
             return None
         said = _Said()
@@ -374,7 +414,8 @@ class Whereabout:
         degrees = _degree_words()
         for at in range(begin, end):
             following = self._words[at + 1] if at + 1 < len(self._words) else ""
-            if (degree := degrees.get(self._words[at])) and following not in _CHANGE:
+            compared = at > 0 and self._words[at - 1] in _CHANGE | {"less", "more", "most", "least"}
+            if (degree := degrees.get(self._words[at])) and following not in _CHANGE and not compared:
                 said.severities.add(degree)
 
     def _places(self, begin: int, end: int) -> set[str]:
@@ -387,6 +428,9 @@ class Whereabout:
                     found.add(key)
                     at += len(words) - 1
                     break
+            else:
+                if stems[at] in _LEVELS:
+                    found.add("")  # "upper and lower lobes": one of two places, and not one of ours
             at += 1
         return found
 

@@ -60,7 +60,8 @@ KNOWN_ADJECTIVES = (
         "linear streaky dense new stable unchanged persistent acute chronic old layering loculated partial complete "
         "subsegmental segmental interstitial alveolar airspace nodular confluent heterogeneous homogeneous multifocal "
         "subtle trace tension residual underlying increased decreased worsening improving resolving rib clavicle "
-        "humeral lingular lingula paratracheal paramediastinal subpulmonic"
+        "humeral lingular lingula paratracheal paramediastinal subpulmonic subclavian internal jugular ij femoral "
+        "pectoral adjacent bilateral associated adjacent"
     )
     | SIDES.keys()
 )
