@@ -93,9 +93,14 @@ def parse_whole_vocabulary(text: str) -> Vocabulary:
     places = _modifiers("place", tables.get("place", {}))
     _no_word_twice({concept.key: concept.words for concept in concepts.values()})
     _no_word_twice({modifier.key: modifier.words for modifier in (*severities.values(), *places.values())})
-    return Vocabulary(
-        concepts, severities, places, _words("not_findings", tables.get("not_findings", {}).get("words", []))
-    )
+    others = _table("not_findings", tables.get("not_findings", {})).get("words", [])
+    return Vocabulary(concepts, severities, places, _words("not_findings", others))
+
+
+def _table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise VocabularyError(f"[{name}]: must be a table")
+    return value
 
 
 def _no_word_twice(words: Mapping[str, tuple[str, ...]]) -> None:
@@ -123,7 +128,7 @@ def _concept(key: str, table: Any) -> Concept:
 
 def _modifiers(kind: str, tables: Any) -> Mapping[str, Modifier]:
     modifiers = {}
-    for key, table in tables.items():
+    for key, table in _table(kind, tables).items():
         name = f"{kind}.{key}"
         if not isinstance(table, dict) or set(table) != {"code", "words"}:
             raise VocabularyError(f"[{name}]: needs code and words, and nothing else")
