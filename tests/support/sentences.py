@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -164,22 +163,3 @@ _SALAD_WORDS = (
     "extent seen shows has but although previously RLL LLL RUL LUL L R lingular rib amount line removal if any"
 )
 SALAD = st.lists(st.sampled_from([*_SALAD_WORDS.split(), "\n"]), max_size=40).map(" ".join)
-
-_MIRROR = {"left": "right", "right": "left", "rll": "lll", "lll": "rll", "rul": "lul", "lul": "rul", "l": "r", "r": "l"}
-_SIDED = re.compile(r"(?<![A-Za-z])(?:[Ll]eft|[Rr]ight|[RL][LU]L|[LR])(?![A-Za-z])")
-
-
-def mirrored(text: str) -> str:
-    """The text with left and right changed over."""
-    return _SIDED.sub(lambda m: _like(m[0], _MIRROR[m[0].lower()]), text)
-
-
-def _like(model: str, word: str) -> str:
-    if model.isupper():
-        return word.upper()
-    return word.capitalize() if model[0].isupper() else word
-
-
-def mirror(side: Laterality | None) -> Laterality | None:
-    """The other side; both stay both."""
-    return {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}.get(side, side) if side else None
