@@ -110,11 +110,9 @@ def _statement(said: Statement) -> Statement:
 
 def _spread(found: list[list[Statement]], presence: PresenceOf) -> None:
     """ "No effusion or pneumothorax on the right" denies neither of the whole chest."""
-    for n in range(len(found) - 2, -1, -1):
-        if found[n] and found[n + 1] and presence.joined(n) and found[n + 1][-1].partial:
-            found[n] = [
-                replace(s, partial=s.partial or found[n + 1][-1].laterality is not None)
-                if s.presence is Presence.ABSENT
-                else s
-                for s in found[n]
-            ]
+    sided = False
+    for n in range(len(found) - 1, -1, -1):
+        denied = [s for s in found[n] if s.presence is Presence.ABSENT]
+        sided = bool(denied) and (any(s.laterality for s in denied) or (sided and presence.joined(n)))
+        if sided:
+            found[n] = [replace(s, partial=True) if s in denied else s for s in found[n]]

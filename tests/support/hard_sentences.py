@@ -7,6 +7,7 @@ side, its severity and `@` its place. What is not listed must not be found.
 from __future__ import annotations
 
 CLEAR = "consolidation -; pulmonary_edema -; atelectasis -; lung_opacity -"
+LEFT_CLEAR = "consolidation - left; pulmonary_edema - left; atelectasis - left"
 RIGHT_CLEAR = "consolidation - right; pulmonary_edema - right; atelectasis - right"
 
 NEGATION = [
@@ -48,6 +49,11 @@ NEGATION = [
 ]  # fmt: skip
 
 SCOPE = [
+    ("No pneumothorax could be seen.", "pneumothorax -"),
+    ("No pneumothorax, effusion or consolidation in the left lung.", "pneumothorax -; pleural_effusion -; consolidation - left"),
+    ("This is likely a skin fold, not a pneumothorax.", "pneumothorax -"),
+    ("LEFT PLEURAL EFFUSION. NO PNEUMOTHORAX.", "pleural_effusion + left; pneumothorax -"),
+    ("there is a moderate right effusion there is no pneumothorax", "pleural_effusion + right moderate; pneumothorax -"),
     ("No pneumothorax, small left effusion.", "pneumothorax -; pleural_effusion + left mild"),
     ("No pneumothorax. Small left effusion.", "pneumothorax -; pleural_effusion + left mild"),
     ("No pneumothorax but a small left effusion.", "pneumothorax -; pleural_effusion + left mild"),
@@ -157,6 +163,12 @@ NOT_OF_THIS_FILM = [
 ]  # fmt: skip
 
 NORMAL = [
+    ("Other than bibasilar atelectasis, the lungs are clear.", "atelectasis + bilateral @basal"),
+    ("Lungs: Clear. Heart: Enlarged. Pleura: No effusion.", f"{CLEAR}; cardiomegaly +; pleural_effusion -"),
+    ("The right lower lobe is free of consolidation.", "consolidation - right @lower_lobe"),
+    ("Mild vascular congestion without overt edema.", "pulmonary_edema + mild"),
+    ("The heart is top normal in size.", "cardiomegaly -"),
+    ("The heart is not normal.", "cardiomegaly ?"),
     ("The lungs are clear.", CLEAR),
     ("Lungs are well expanded and clear.", CLEAR),
     ("Clear lungs.", CLEAR),
@@ -251,6 +263,31 @@ SIDES = [
     ("Endotracheal tube in the right main bronchus with left lung atelectasis.", "endotracheal_tube +; atelectasis + left"),
 ]  # fmt: skip
 
+DOUBTFUL_SIDES = [
+    ("Effusions have resolved on the right and persist on the left.", "pleural_effusion ?"),
+    ("The right effusion is smaller, the left larger.", "pleural_effusion +"),
+    ("Within the right lung, multiple nodules are seen.", "nodule + right"),
+    ("Pneumothorax measuring 2 cm at the left apex.", "pneumothorax + left @apical"),
+    ("Fractures of the right third, fourth and fifth ribs.", "fracture + right"),
+    ("Opacification of the left hemithorax with shift of the mediastinum to the right.", "lung_opacity + left"),
+    ("Right hilar mass with left pleural effusion.", "mass + right @hilar; pleural_effusion + left"),
+    ("On the right, no effusion; on the left, small effusion.", "pleural_effusion + left mild"),
+    ("Effusion right, pneumothorax left.", "pleural_effusion + right; pneumothorax + left"),
+    ("Moderate left, small right pleural effusion.", "pleural_effusion + moderate"),
+    ("Elevated right hemidiaphragm and left effusion.", "pleural_effusion + left"),
+    ("Opacities in the right lung base and left mid lung are concerning for pneumonia.", "lung_opacity + bilateral; pneumonia ?"),
+    ("Opacity in the right base and the left base may represent edema.", "lung_opacity + bilateral @basal; pulmonary_edema ?"),
+    ("Opacity in the right base and the left lung is clear.", f"lung_opacity + right @basal; {LEFT_CLEAR}"),
+    ("Small left and presumed but smaller right pleural effusions.", "pleural_effusion +"),
+    ("Large right effusion and moderate left effusion are grossly unchanged.", "pleural_effusion + bilateral severe"),
+    ("Opacity may represent atelectasis and a small left effusion.", "lung_opacity +; atelectasis ?; pleural_effusion ? left mild"),
+    ("If there is any left pneumothorax it is medial.", "pneumothorax ? left"),
+    ("Assessment for pneumothorax is limited.", "pneumothorax ?"),
+    ("Layering left effusion and likely a smaller right effusion.", "pleural_effusion + bilateral"),
+    ("Stable small effusion on the left, no effusion on the right.", "pleural_effusion + left mild"),
+    ("Small left effusion with resolution of the right effusion.", "pleural_effusion + left mild"),
+]  # fmt: skip
+
 DEGREES_AND_PLACES = [
     ("Small left apical pneumothorax.", "pneumothorax + left mild @apical"),
     ("Large right tension pneumothorax.", "pneumothorax + right severe"),
@@ -306,15 +343,15 @@ DRAFTS = [
     (
         "Heart size is mildly enlarged. Mild pulmonary vascular congestion without overt edema. Small bilateral pleural "
         "effusions, left greater than right.",
-        "cardiomegaly + mild; pulmonary_edema ?; pleural_effusion + bilateral mild",
+        "cardiomegaly + mild; pulmonary_edema + mild; pleural_effusion + bilateral mild",
     ),
     (
         "**Lungs:** No focal consolidation.\n**Pleura:** Small left effusion. No pneumothorax.\n**Heart:** Normal size.",
-        "consolidation -; pleural_effusion + left mild; pneumothorax -",
+        "consolidation -; pleural_effusion + left mild; pneumothorax -; cardiomegaly -",
     ),
     (
         "- Right lung: opacity in the right lower lobe\n- Left lung: clear\n- Devices: left PICC",
-        "lung_opacity + right @lower_lobe; central_line + left",
+        f"lung_opacity + right @lower_lobe; central_line + left; {LEFT_CLEAR}",
     ),
     (
         "There has been interval placement of a left\nchest tube with no evidence of\nPneumothorax.",
@@ -325,6 +362,6 @@ DRAFTS = [
 ]
 
 ALL = [
-    *NEGATION, *SCOPE, *NOT_REALLY_NEGATION, *HEDGES, *NOT_OF_THIS_FILM, *NORMAL, *SIDES, *DEGREES_AND_PLACES,
+    *NEGATION, *SCOPE, *NOT_REALLY_NEGATION, *HEDGES, *NOT_OF_THIS_FILM, *NORMAL, *SIDES, *DOUBTFUL_SIDES, *DEGREES_AND_PLACES,
     *CONTRADICTIONS, *DRAFTS,
 ]  # fmt: skip

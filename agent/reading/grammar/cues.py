@@ -32,7 +32,7 @@ HEDGES = _by_first_word(
         "suggest", "suggests", "suggested", "suggesting", "suggestive of", "suggestion of", "equivocal", "borderline",
         "differential", "consider", "considered", "consideration", "considerations", "versus", "vs", "either",
         "unlikely", "less likely", "cannot exclude", "raise", "raises", "raising", "clearing of", "indeterminate",
-        "not excluded", "if-any , there", "if-any there", "if-any", "presumed", "presumably", "presumable",
+        "not excluded", "if there is any", "if-any , there", "if-any there", "if-any", "presumed", "presumably", "presumable",
     ]
 )  # fmt: skip
 SKIPS = _by_first_word(
@@ -43,6 +43,8 @@ SKIPS = _by_first_word(
         "to ensure", "mistaken for", "mistaken as",
     ]
 )  # fmt: skip
+# Hedges that are verbs reach over "and": "may represent atelectasis and a small effusion".
+VERBAL = wordset("may might could suggest suggests suggesting suggestive concerning worrisome raise raises raising")
 # After "no" these say that something is as it was, not that it is not there.
 CHANGES = wordset(
     "change changes changed increase increased decrease decreased worsening worsened improvement improved progression "
@@ -63,7 +65,7 @@ PAST = wordset("prior previous previously former formerly earlier")
 BETTER_KNOWN = wordset("additional other further enlarging increasing worsening progressive progressing tension larger")
 ONLY_SOME = BETTER_KNOWN | wordset(
     "new significant sizable sizeable focal acute displaced discrete recurrent residual dominant lobar dense confluent "
-    "suspicious apical basal basilar"
+    "suspicious apical basal basilar frank overt florid"
 )
 # A lung that is "otherwise clear" or clear in its upper part denies nothing of the whole.
 WEAKENING = wordset(
@@ -77,7 +79,8 @@ PARTLY = wordset(
 MODALS = wordset("may might could can should will would difficult")
 # A finding that one would not see is in doubt, even where it is denied.
 LIMITED = wordset(
-    "limited limits diminished decreased reduced suboptimal precludes precluded obscured missed nondiagnostic difficult"
+    "limit limited limits limiting obscures obscuring diminished decreased reduced suboptimal precludes precluded "
+    "obscured missed nondiagnostic difficult"
 )
 GONE = wordset("resolved cleared disappeared removed absent gone discontinued")
 DOUBTED = wordset(

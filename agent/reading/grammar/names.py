@@ -19,7 +19,7 @@ _FILLERS = wordset(
     "might could can well relatively fully expanded inflated aerated mostly largely essentially somewhat quite "
     "persistently chronically mediastinal mediastinum hilar pulmonary field fields zone zones hyperinflated "
     "hyperexpanded mild mildly small minimal minimally slight slightly moderate moderately severe severely marked "
-    "markedly massively grossly significantly volume volumes low high very sided upper middle lower entire least to"
+    "markedly massively grossly significantly volume volumes low high very sided upper middle lower entire least to : *"
 )
 _JOINED = wordset("mediastinal mediastinum hilar clear normal unremarkable enlarged well sharp")
 

@@ -30,6 +30,7 @@ from agent.reading.grammar.cues import (
     SHOWN,
     SKIPS,
     STATES,
+    VERBAL,
     WEAKENING,
     WELL,
 )
@@ -76,6 +77,7 @@ class _Scope:
     named: bool = False
     verb: bool = False
     doubtful: bool = False
+    verbal: bool = False
 
     @property
     def result(self) -> Said:
@@ -144,7 +146,12 @@ class PresenceOf:
         mention = self._mentions[n]
         own = set(self._words[self._first[n] : mention.start]) | inside
         following = self._words[mention.end : mention.end + 2]
-        if own & WEAKENING or set(following[:1]) & {"except", "of"} or following == ["with", "exception"]:
+        if (
+            "except" in self._words[: mention.start]
+            or own & WEAKENING
+            or set(following[:1]) & {"except", "of"}
+            or following == ["with", "exception"]
+        ):
             return Said.NOTHING
         if inside & {"not", "no", "may", "might", "could", "borderline"}:
             return Said.DOUBTED
@@ -203,19 +210,19 @@ class PresenceOf:
                 continue
             opened, length = self._cue(at)
             if length:
-                scope = self._opened(scope, opened)
+                scope = self._opened(scope, opened, word)
                 at += length
                 continue
             scope = self._still(scope, at, word)
             at += 1
         return found
 
-    def _opened(self, scope: _Scope | None, said: Said | None) -> _Scope | None:
+    def _opened(self, scope: _Scope | None, said: Said | None, word: str) -> _Scope | None:
         if said is None:
             return None
         if said is Said.DOUBTED and scope is not None and scope.said is not Said.DOUBTED and not scope.verb:
             return scope  # "no opacity concerning for pneumonia"
-        return _Scope(said)
+        return _Scope(said, verbal=word in VERBAL)
 
     def _still(self, scope: _Scope | None, at: int, word: str) -> _Scope | None:
         """The scope after one more word that is no cue."""
@@ -252,7 +259,7 @@ class PresenceOf:
         if verb:
             exists = self._content(end)[0] in EXISTING
             return None if exists and not firm and not sized and with_and else (exists and not firm and not sized)
-        if self._list_has_or(begin):
+        if self._list_has_or(begin) or (scope.verbal and with_and and "," not in self._words[at:begin]):
             return True
         if firm and first in DETERMINERS and scope.said is not Said.DOUBTED and with_and and self._removed(at):
             return None
@@ -292,11 +299,16 @@ class PresenceOf:
             return None, length
         if word == "not":
             return self._not(at)
-        for said, cues in ((Said.NOTHING, SKIPS), (Said.DOUBTED, HEDGES), (Said.DENIED, NEGATIONS)):
-            for cue in cues.get(word, ()):
-                if tuple(self._words[at : at + len(cue)]) == cue:
-                    return self._cued(said, cue, at), len(cue)
-        return None, 0
+        found = [
+            (cue, said)
+            for said, cues in ((Said.NOTHING, SKIPS), (Said.DOUBTED, HEDGES), (Said.DENIED, NEGATIONS))
+            for cue in cues.get(word, ())
+            if tuple(self._words[at : at + len(cue)]) == cue
+        ]
+        if not found:
+            return None, 0
+        cue, said = max(found, key=lambda f: len(f[0]))
+        return self._cued(said, cue, at), len(cue)
 
     def _cued(self, said: Said, cue: tuple[str, ...], at: int) -> Said | None:
         before = self._words[max(0, at - 3) : at]
@@ -379,9 +391,9 @@ class PresenceOf:
             if word == ":" or word == "=":
                 return self._heading(at + 1)
             if word in FINITE or word in GONE or word in ("not", "excluded") or (word, following) == ("no", "longer"):
-                return self._says(at)
+                return self._says(n, at)
             if word in DOUBTED or (word == "?" and not following):
-                return self._says(at) if self._ends(at + 1) or word == "unlikely" else None
+                return self._says(n, at) if self._ends(at + 1) or word == "unlikely" else None
             if word == "no":
                 return None
             if word == "," and not (
@@ -420,7 +432,7 @@ class PresenceOf:
             at += 1
         return "", passed, at
 
-    def _says(self, at: int) -> Said | None:
+    def _says(self, n: int, at: int) -> Said | None:
         content, passed, where = self._content(at)
         negated = bool(passed & {"not", "never", "longer"})
         rest = set(self._words[where + 1 : where + 5])
@@ -432,7 +444,7 @@ class PresenceOf:
         if content in EXISTING:
             if negated:
                 return Said.DOUBTED if passed & WELL else Said.DENIED
-            return Said.DOUBTED if maybe else None
+            return Said.DOUBTED if maybe and self._before[n] is not Said.DENIED else None
         if content in ASSESSED and negated:
             return Said.DOUBTED
         if "if-any" in self._words[at : where + 4]:
@@ -454,4 +466,15 @@ class PresenceOf:
             return None
         if self._words[where + 1 : where + 3] == ["and", "replaced"]:
             return None
+        if self._also_stays(where + 1):
+            return Said.DOUBTED
         return Said.DOUBTED if passed & {"may", "might", "could"} else Said.DENIED
+
+    def _also_stays(self, at: int) -> bool:
+        """ "Have resolved on the right and persist on the left"."""
+        joined = False
+        for word in self._words[at : min([at + _AHEAD, *(start for start in self._starts if start >= at)])]:
+            joined = joined or word in ("and", "but", "while", ",")
+            if joined and word in CURRENT:
+                return True
+        return False

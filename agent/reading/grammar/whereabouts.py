@@ -167,10 +167,11 @@ class Whereabout:
     def _elliptic(self, first: int, floor: int, end: int, own: set[Laterality]) -> bool:
         """ "Left subclavian and right PICC lines": words that are not known join the other side to a plural."""
         plural = self._words[end - 1].endswith("s") and not self._words[end - 1].endswith(("is", "us", "ss"))
-        if not plural or first < 2 or self._words[first - 1] != "and" or self._words[first - 2] in KNOWN_ADJECTIVES:
+        joined = first > 1 and self._words[first - 1] in ("and", "but", "or")
+        if not plural or not joined or self._words[first - 2] in KNOWN_ADJECTIVES:
             return False
         begin = first - 1
-        while begin > floor and first - begin < _FARTHEST and self._words[begin - 1] not in _STOPS:
+        while begin > floor and first - begin < _FARTHEST and self._words[begin - 1] not in _STOPS - {"and", "but"}:
             begin -= 1
         return bool(self._sides(begin, first - 1) - own)
 
@@ -239,13 +240,27 @@ class Whereabout:
                 at += at < len(self._words)
             elif word == "," and at + 1 < len(self._words) and self._words[at + 1] in PLACING:
                 at += 1
-            elif word in LINKS or (word.endswith("ly") and word not in COMPARING):
+            elif word in LINKS or word[:1].isdigit() or (word.endswith("ly") and word not in COMPARING):
                 if self._words[at - 1] in TO_BE or at == mention.end or self._words[at - 1] in LINKS:
                     self._degrees(said, at, at + 1)
                 at += 1
             else:
                 break
         self._take(said, found)
+        if len(said.sides) == 1 and self._left_open(mention.end, said.sides):
+            said.doubt = said.doubt or Laterality.BILATERAL not in said.sides
+
+    def _left_open(self, at: int, sides: set[Laterality]) -> bool:
+        """Whether the other side follows without its noun: "the right effusion is smaller, the left larger"."""
+        stop = min([at + _FARTHEST, len(self._words), *(start for start in self._starts if start >= at)])
+        for i in range(at, stop):
+            if self._words[i] in SIDES and SIDES[self._words[i]] not in sides | {Laterality.BILATERAL}:
+                after = self._words[i + 1] if i + 1 < len(self._words) else "."
+                alone = after in (".", ",", "and") or after in FINITE or after in COMPARING or after in _CHANGE
+                article = self._words[i - 1] == "the" and self._words[i - 2] not in PREPOSITIONS
+                if alone and (article or self._words[i - 1] in CONJUNCTIONS):
+                    return True
+        return False
 
     def _take(self, said: _Said, found: set[Laterality]) -> None:
         """Sides after the finding join those before it; the two must not disagree."""
@@ -323,10 +338,20 @@ class Whereabout:
             return None
         begin, stop = place
         after = self._words[stop] if stop < len(self._words) else "."
-        if not placed and (after in FINITE or not (after == "." or after in _STOPS or after in LINKS)):
+        if not placed and not self._still_a_place(begin, stop, after):
             return None
         named = self._sides(begin, stop) or self._places(begin, stop) or self._anatomical(begin, stop)
         return (begin, stop, conjunctions) if named else None
+
+    def _still_a_place(self, begin: int, stop: int, after: str) -> bool:
+        """Whether a joined place is one, and not the subject of a new clause: "in the right base and left lung are seen"
+        but "in the right base and the left lung is clear"."""
+        if after not in FINITE:
+            return after == "." or after in _STOPS or after in LINKS
+        if after in ("may", "might", "could") or after.startswith(("represent", "reflect", "suggest")):
+            return True
+        singular = not self._words[stop - 1].endswith("s")
+        return singular and after in ("are", "were", "have", "remain", "appear", "persist")
 
     def _side_alone(self, at: int) -> int | None:
         """The end of "left", "left sided" or "left base" when that is all that follows, else None."""
@@ -353,7 +378,7 @@ class Whereabout:
         """For each token what the opening of its clause says of the place."""
         frames: list[_Said | None] = [None] * (len(self._words) + 1)
         active: _Said | None = None
-        at = 0
+        at = opening_end = 0
         while at < len(self._words):
             before = self._words[at - 1] if at else ""
             if before in TURNS:
@@ -361,10 +386,15 @@ class Whereabout:
             if at == 0 or before in TURNS or before in CONJUNCTIONS or before in ("-", "*", "•", ":"):
                 opened = self._opening(at)
                 if opened is not None:
-                    active, end = opened
-                    at = end
+                    active, opening_end = opened
+                    at = opening_end
                     continue
-                if before in CONJUNCTIONS and before not in ("or", "nor") and self._begins_clause(at):
+                if (
+                    at != opening_end
+                    and before in CONJUNCTIONS
+                    and before not in ("or", "nor")
+                    and self._begins_clause(at)
+                ):
                     active = None
             frames[at] = active
             at += 1
@@ -379,7 +409,8 @@ class Whereabout:
         if not self._sides(begin, end):
             return None
         after = self._words[end] if end < len(self._words) else "."
-        if not fronted and after not in SHOWING and after != ":":
+        free = after in TO_BE and self._words[end + 1 : end + 2] in (["free"], ["without"], ["negative"], ["devoid"])
+        if not fronted and not free and after not in SHOWING and after != ":":
             return None
         if fronted and after in FINITE and (at or after not in ("is", "are", "was", "were")):
             return None

@@ -49,7 +49,8 @@ SIDED_PLACES = wordset(
     "side lung lungs lobe lobes base bases apex apices hemithorax hemithoraces hemidiaphragm hilum hila hili zone zones "
     "field fields area areas region regions chest thorax angle angles sulcus sulci pleura space spaces rib ribs clavicle "
     "humerus shoulder scapula lingula fissure distribution location mediastinum midlung wall parenchyma periphery "
-    "segment segments diaphragm arch hemi lower upper basilar apical mid costal"
+    "segment segments diaphragm arch hemi lower upper basilar apical mid costal first second third fourth fifth sixth "
+    "seventh eighth ninth tenth eleventh twelfth"
 )
 KNOWN_ADJECTIVES = (
     wordset(
@@ -91,5 +92,5 @@ EXISTING = wordset(
 CURRENT = wordset(
     "unchanged stable increased decreased improved worsened persists persist persistent remains remain continues "
     "continue again larger smaller increasing decreasing improving worsening resolving enlarged progressed similar "
-    "still new residual"
+    "still new residual conspicuous visible"
 )
