@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent.errors import Permanent
 
-_HOW = "python -m pip install --no-deps radlabels==0.2.0"
+_HOW = "python -m pip install --no-deps --ignore-requires-python radlabels==0.2.0"
 # Not about this film: why it was asked for, how it was made, what it was compared with.
 _ASIDE = re.compile(
     r"(?im)^[ \t]*(?:clinical\s+|reason for\s+)?(?:indication|history|information|comparisons?|technique|exam|examination|"

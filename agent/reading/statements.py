@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent.reading.grammar.joined import joined
+from agent.reading.grammar.line import Line
 from agent.reading.grammar.names import Lexicon, vocabulary_lexicon
-from agent.reading.grammar.presence import PresenceOf, Said
+from agent.reading.grammar.presence import Presences
+from agent.reading.grammar.said import Said
 from agent.reading.grammar.tokens import Sentence, sentences, tokenize
-from agent.reading.grammar.whereabouts import Whereabout
+from agent.reading.grammar.whereabouts import whereabouts
 from structured_report.content import Laterality, Presence, Severity
 from structured_report.vocabulary import vocabulary
 
@@ -65,38 +67,33 @@ def statements(draft: str, lexicon: Lexicon | None = None) -> tuple[Statement, .
 
 def _said(index: int, sentence: Sentence, lexicon: Lexicon) -> list[Statement]:
     tokens = joined(tokenize(sentence))
-    mentions = lexicon.mentions(tokens)
-    where = Whereabout(tokens, mentions)
-    presence = PresenceOf(tokens, mentions, [where.first_word(n) for n in range(len(mentions))])
+    line = Line(tokens, lexicon.mentions(tokens))
+    if not line.mentions:
+        return []
+    places, presences = whereabouts(line), Presences(line)
     found: list[list[Statement]] = []
-    for n, mention in enumerate(mentions):
-        said = presence.of(n)
-        at = where.of(n)
-        found.append(
-            []
-            if said is Said.NOTHING
-            else [
-                _statement(
-                    Statement(
-                        index,
-                        tokens[mention.start].start,
-                        tokens[mention.end - 1].end,
-                        concept,
-                        _PRESENCE[said],
-                        at.laterality,
-                        None if presence.negated(n) else at.severity,
-                        at.place,
-                        presence.partial(n),
-                    )
-                )
-                for concept in mention.concepts
-            ]
+    for n, mention in enumerate(line.mentions):
+        said, at = presences.of(n), places[n]
+        if said is Said.NOTHING:
+            found.append([])
+            continue
+        statement = Statement(
+            sentence=index,
+            start=tokens[mention.start].start,
+            end=tokens[mention.end - 1].end,
+            concept="",
+            presence=_PRESENCE[said],
+            laterality=at.laterality,
+            severity=None if presences.negated(n) else at.severity,
+            place=at.place,
+            partial=presences.partial(n),
         )
-    _spread(found, presence)
+        found.append([_fitted(replace(statement, concept=concept)) for concept in mention.concepts])
+    _spread(found, line)
     return [statement for group in found for statement in group]
 
 
-def _statement(said: Statement) -> Statement:
+def _fitted(said: Statement) -> Statement:
     """A statement without what its finding or its kind does not have."""
     concept = vocabulary().get(said.concept)
     side = said.laterality if concept is None or concept.sided else None
@@ -108,11 +105,11 @@ def _statement(said: Statement) -> Statement:
     return replace(said, laterality=side, severity=None, partial=partial)
 
 
-def _spread(found: list[list[Statement]], presence: PresenceOf) -> None:
+def _spread(found: list[list[Statement]], line: Line) -> None:
     """ "No effusion or pneumothorax on the right" denies neither of the whole chest."""
     sided = False
     for n in range(len(found) - 1, -1, -1):
         denied = [s for s in found[n] if s.presence is Presence.ABSENT]
-        sided = bool(denied) and (any(s.laterality for s in denied) or (sided and presence.joined(n)))
+        sided = bool(denied) and (any(s.laterality for s in denied) or (sided and line.joined(n)))
         if sided:
             found[n] = [replace(s, partial=True) if s in denied else s for s in found[n]]

@@ -124,6 +124,7 @@ def test_no_draft_breaks_the_labeller_and_every_statement_points_at_its_words(te
         "left effusion and right pneumothorax ", "in the left base and ", "no significant ", "left greater than right ",
         "blunting left ", "to a lesser extent ", "costophrenic angle the ", "effusion / ", "x and ", "no effusion, left ",
         "There is a small left pleural effusion. No pneumothorax. ", "é ", "\\boxed{", "1.5",
+        "left effusion ", "heart is normal ", "no effusion, , , , ", "effusion is ", "effusion in the left and ", "effusions, ",
     ],
 )  # fmt: skip
 def test_a_runaway_draft_does_not_hold_up_the_line(unit: str) -> None:

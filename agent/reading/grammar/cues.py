@@ -93,3 +93,8 @@ SHOWN = wordset(
     "show demonstrate have see identify reveal suggest contain visualize appreciate represent reflect any a definite "
     "indicate support due consistent typical compatible suggestive evidence"
 )
+
+
+def is_adverb(word: str) -> bool:
+    """Whether a word may be passed over on the way to the one that carries the sense."""
+    return word in ADVERBS or (word.endswith("ly") and word not in ("likely", "unlikely"))

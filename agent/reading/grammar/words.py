@@ -94,3 +94,8 @@ CURRENT = wordset(
     "continue again larger smaller increasing decreasing improving worsening resolving enlarged progressed similar "
     "still new residual conspicuous visible"
 )
+# After a degree these say that it is the degree of a change.
+CHANGING = wordset(
+    "increased decreased improved worsened enlarging larger smaller increasing decreasing changed worsening improving "
+    "resolving progressed"
+)
