@@ -106,10 +106,18 @@ def _fitted(said: Statement) -> Statement:
 
 
 def _spread(found: list[list[Statement]], line: Line) -> None:
-    """ "No effusion or pneumothorax on the right" denies neither of the whole chest."""
-    sided = False
-    for n in range(len(found) - 1, -1, -1):
-        denied = [s for s in found[n] if s.presence is Presence.ABSENT]
-        sided = bool(denied) and (any(s.laterality for s in denied) or (sided and line.joined(n)))
-        if sided:
+    """ "No effusion or pneumothorax on the right" and "no right effusion or pneumothorax" deny neither of the whole
+    chest."""
+    listed: list[int] = []
+    for n in range(len(found)):
+        listed.append(n)
+        if not line.joined(n):
+            _spread_in_list(found, listed)
+            listed = []
+
+
+def _spread_in_list(found: list[list[Statement]], listed: list[int]) -> None:
+    denied = [s for n in listed for s in found[n] if s.presence is Presence.ABSENT]
+    if any(s.laterality for s in denied):
+        for n in listed:
             found[n] = [replace(s, partial=True) if s in denied else s for s in found[n]]

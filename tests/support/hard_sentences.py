@@ -264,6 +264,9 @@ SIDES = [
 ]  # fmt: skip
 
 DOUBTFUL_SIDES = [
+    ("Opacity at the right base likely reflecting atelectasis.", "lung_opacity + right @basal; atelectasis +"),
+    ("No right effusion or pneumothorax. Left pneumothorax.", "pleural_effusion - right; pneumothorax + left"),
+    ("Pneumonia and atelectasis are within the differential.", "pneumonia ?; atelectasis ?"),
     ("Effusions have resolved on the right and persist on the left.", "pleural_effusion ?"),
     ("The right effusion is smaller, the left larger.", "pleural_effusion +"),
     ("Within the right lung, multiple nodules are seen.", "nodule + right"),

@@ -18,6 +18,8 @@ from agent.reading.grammar.words import (
 from structured_report.content import Laterality
 
 _NOUNS = SIDED_PLACES - KNOWN_ADJECTIVES | {"lung", "lobe", "base", "apex"}
+_STOPS_BUT_AND = STOPS - {"and", "but"}
+_INSIDE = PREPOSITIONS - {"with", "without"}
 _CHANGES = wordset("increase decrease change changes improvement worsening progression size")
 
 
@@ -77,7 +79,7 @@ def _elliptic(line: Line, n: int, floor: int, own: set[Laterality]) -> bool:
     if not plural or line.word(first - 1) not in ("and", "but", "or") or line.word(first - 2) in KNOWN_ADJECTIVES:
         return False
     begin = first - 1
-    while begin > floor and first - begin < FARTHEST and line.words[begin - 1] not in STOPS - {"and", "but"}:
+    while begin > floor and first - begin < FARTHEST and line.words[begin - 1] not in _STOPS_BUT_AND:
         begin -= 1
     return bool(line.sides(begin, first - 1) - own)
 
@@ -90,7 +92,7 @@ def _may_begin(line: Line, begin: int, end: int, floor: int) -> bool:
     if before == "of" or (before == "in" and earlier in _CHANGES):
         return _NOUNS.isdisjoint(line.words[begin:end])
     if before in DETERMINERS:
-        return begin - 1 == floor or earlier not in PREPOSITIONS - {"with", "without"}
+        return begin - 1 == floor or earlier not in _INSIDE
     if before in TO_BE:
         return earlier == "there"
     return before in CONJUNCTIONS or before in SHOWING or before in ("with", "without", "no", ":")

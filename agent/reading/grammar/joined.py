@@ -35,6 +35,11 @@ _AS_ONE = {
     ("with", "the", "exception", "of"): "except",
 }
 
+_BY_FIRST_WORD = {
+    first: tuple((phrase, word) for phrase, word in _AS_ONE.items() if phrase[0] == first)
+    for first in {phrase[0] for phrase in _AS_ONE}
+}
+
 
 def joined(tokens: Sequence[Token]) -> list[Token]:
     """The tokens with such turns of phrase made one token each, which spans all it stands for."""
@@ -108,7 +113,7 @@ def _skip(tokens: Sequence[Token], at: int, words: frozenset[str], most: int) ->
 
 
 def _one_word(tokens: Sequence[Token], at: int) -> tuple[int, str] | None:
-    for phrase, word in _AS_ONE.items():
-        if tokens[at].text == phrase[0] and tuple(t.text for t in tokens[at : at + len(phrase)]) == phrase:
+    for phrase, word in _BY_FIRST_WORD.get(tokens[at].text, ()):
+        if tuple(t.text for t in tokens[at : at + len(phrase)]) == phrase:
             return at + len(phrase), word
     return None

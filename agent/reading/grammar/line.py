@@ -20,6 +20,7 @@ from agent.reading.grammar.words import (
     SIDE_BY_ANATOMY,
     SIDES,
     TURNS,
+    TYING,
 )
 from structured_report.content import Laterality, Severity
 from structured_report.vocabulary import whole_vocabulary
@@ -27,8 +28,11 @@ from structured_report.vocabulary import whole_vocabulary
 # How far any rule looks. It bounds the time, and what stands farther away is another thought.
 FARTHEST = 14
 # What ends a run of adjectives.
-STOPS = FINITE | PREPOSITIONS | DETERMINERS | CONJUNCTIONS | MARKS | TURNS | {"no", "not", "there", "which", "that"}
+STOPS = (
+    FINITE | PREPOSITIONS | DETERMINERS | CONJUNCTIONS | MARKS | TURNS | TYING | {"no", "not", "there", "which", "that"}
+)
 LEVELS = wordset("upper lower middle mid")
+_PARTS_LISTS = FINITE | TURNS | PREPOSITIONS - PLACING - {"of"} | {"no"}
 _COMPARED = CHANGING | {"less", "more", "most", "least"}
 
 
@@ -76,12 +80,7 @@ class Line:
         if n + 1 >= len(self.mentions):
             return False
         between = self.words[self.mentions[n].end : self.mentions[n + 1].start]
-        return (
-            len(between) <= FARTHEST
-            and not CONJUNCTIONS.isdisjoint(between)
-            and not any(w in FINITE or w in TURNS or w in PREPOSITIONS - PLACING - {"of"} for w in between)
-            and "no" not in between
-        )
+        return len(between) <= FARTHEST and not CONJUNCTIONS.isdisjoint(between) and _PARTS_LISTS.isdisjoint(between)
 
     def sides(self, begin: int, end: int) -> set[Laterality]:
         """The sides that a stretch names; when it says both in one word, that alone."""

@@ -8,6 +8,7 @@ from agent.reading.grammar.places import place_at, places_from
 from agent.reading.grammar.words import CONJUNCTIONS, FINITE, PLACING, SHOWING, TO_BE, TURNS
 
 _BULLETS = frozenset({"-", "*", "•", ":"})
+_ADDING = CONJUNCTIONS - {"or", "nor"}
 _FREE = frozenset({"free", "without", "negative", "devoid"})
 
 
@@ -26,7 +27,7 @@ def openings(line: Line) -> list[Gathered | None]:
                 active, opened = opening
                 at = opened
                 continue
-            if at != opened and before in CONJUNCTIONS - {"or", "nor"} and _begins_clause(line, at):
+            if at != opened and before in _ADDING and _begins_clause(line, at):
                 active = None
         found[at] = active
         at += 1

@@ -143,6 +143,7 @@ def _is_doubt(line: Line, content: Content, rest: set[str], negated: bool) -> bo
         or (word == "likely" and negated)
         or (word == "less" and "likely" in rest)
         or (word in DETERMINERS and bool(rest & _NOUNS_OF_DOUBT))
+        or (word in ("in", "within") and "differential" in rest)
         or (word == "missed" and bool(content.passed & MODALS))
         or (word in ("difficult", "hard", "impossible") and bool(rest & (ASSESSED | {"exclude", "assess", "evaluate"})))
         or (word == "in" and line.word(content.at + 1) == "question")

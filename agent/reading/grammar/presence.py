@@ -20,6 +20,7 @@ _ALTERNATIVE = frozenset({"or", "versus", "vs", "/"})
 _COUNTED = frozenset({"more", "less", "two", "three"})
 _PERHAPS = frozenset({"may", "might", "could", "borderline"})
 _NEGATIVE = frozenset({"not", "no"})
+_NOT_SURE = _PERHAPS | _NEGATIVE
 
 
 class Presences:
@@ -67,7 +68,7 @@ class Presences:
         following = line.words[mention.end : mention.end + 2]
         if except_for or around & WEAKENING or "except" in following[:1] or following == ["with", "exception"]:
             return Said.NOTHING
-        return Said.DOUBTED if set(line.inside(n)) & (_PERHAPS | _NEGATIVE) else Said.DENIED
+        return Said.DOUBTED if set(line.inside(n)) & _NOT_SURE else Said.DENIED
 
     def _limited(self, n: int) -> bool:
         """ "The sensitivity to detect pneumothorax is diminished" leaves it in doubt."""

@@ -99,3 +99,8 @@ CHANGING = wordset(
     "increased decreased improved worsened enlarging larger smaller increasing decreasing changed worsening improving "
     "resolving progressed"
 )
+# Verbs and adjectives that tie one finding to another; what stands before them is not the second one's.
+TYING = wordset(
+    "reflecting representing suggesting indicating obscuring consistent compatible concerning suggestive worrisome "
+    "secondary related causing containing showing demonstrating"
+)
