@@ -264,6 +264,19 @@ SIDES = [
 ]  # fmt: skip
 
 DOUBTFUL_SIDES = [
+    ("There is a larger effusion on the left than the right.", "pleural_effusion +"),
+    ("The effusion on the left is larger than the one on the right.", "pleural_effusion +"),
+    ("Previously large left effusion is now small.", "pleural_effusion + left mild"),
+    ("Right pneumothorax? No left effusion.", "pneumothorax ? right; pleural_effusion - left"),
+    ("left pleural effusion / right pneumothorax", "pleural_effusion + left; pneumothorax + right"),
+    ("Opacities in the right lung, left lung base, and retrocardiac region.", "lung_opacity + bilateral"),
+    ("Opacities in the right base, left base.", "lung_opacity + @basal"),
+    ("Moderate effusion in the right pleural space and a trace in the left.", "pleural_effusion + bilateral moderate"),
+    ("Opacity, previously seen in the left lung, is now in the right lung.", "lung_opacity +"),
+    ("A chest tube is seen on the left and a PICC on the right.", "chest_tube + left; central_line + right"),
+    ("Pneumothorax is on the right, not on the left.", "pneumothorax + right"),
+    ("Left-to-right shift of the mediastinum from a large left pneumothorax.", "pneumothorax + left severe"),
+    ("Scoliosis convex to the right with left basilar atelectasis.", "atelectasis + left @basal"),
     ("Opacity at the right base likely reflecting atelectasis.", "lung_opacity + right @basal; atelectasis +"),
     ("No right effusion or pneumothorax. Left pneumothorax.", "pleural_effusion - right; pneumothorax + left"),
     ("Pneumonia and atelectasis are within the differential.", "pneumonia ?; atelectasis ?"),

@@ -66,7 +66,8 @@ def other_side_left_open(line: Line, n: int, sides: set[Laterality]) -> bool:
             after, before = line.word(at + 1), line.word(at - 1)
             alone = after in (".", ",", "and") or after in FINITE or after in COMPARING or after in CHANGING
             article = before == "the" and line.word(at - 2) not in PREPOSITIONS
-            if alone and (article or before in CONJUNCTIONS):
+            compared = "than" in line.words[begin:at]
+            if compared or (alone and (article or before in CONJUNCTIONS)):
                 return True
     return False
 

@@ -9,7 +9,8 @@ from agent.reading.grammar.tokens import Token, wordset
 _SIDES = frozenset({"left", "right"})
 _MORE = wordset("greater more larger worse bigger higher > less smaller better lower")
 _BETWEEN = wordset(
-    "sided side lung lobe base upper lower middle mid basilar so much slightly somewhat pronounced prominent marked severe"
+    "sided side lung lobe base upper lower middle mid basilar "
+    "so much slightly somewhat extensive confluent evident conspicuous pronounced prominent marked severe"
 )
 _SMALL = wordset("the on in at")
 _DEGREES = wordset(
@@ -49,10 +50,19 @@ def joined(tokens: Sequence[Token]) -> list[Token]:
         if aside := _lesser_extent(tokens, at):
             at = aside
             continue
+        if tokens[at].text == "/" and _spaced(tokens, at):
+            out.append(Token(",", tokens[at].start, tokens[at].end))
+            at += 1
+            continue
         end, word = _both_sides(tokens, at) or _range(tokens, at) or _one_word(tokens, at) or (at + 1, tokens[at].text)
         out.append(Token(word, tokens[at].start, tokens[end - 1].end))
         at = end
     return out
+
+
+def _spaced(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a slash stands alone, as a comma might, and not between two words to choose from."""
+    return 0 < at < len(tokens) - 1 and tokens[at - 1].end < tokens[at].start and tokens[at].end < tokens[at + 1].start
 
 
 def _lesser_extent(tokens: Sequence[Token], at: int) -> int:
@@ -78,8 +88,7 @@ def _both_sides(tokens: Sequence[Token], at: int) -> tuple[int, str] | None:
     elif first in _MORE:
         sign = False
         i += 1
-        if i + 1 < len(tokens) and tokens[i].text not in _SMALL | _SIDES and tokens[i + 1].text in ("on", "in", "at"):
-            i += 1  # more extensive on the right
+        i = _skip(tokens, i, _BETWEEN, 1)  # more extensive on the right
         i = _skip(tokens, i, _SMALL, 2)
         if i >= len(tokens) or tokens[i].text not in _SIDES:
             return None

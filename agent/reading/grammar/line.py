@@ -33,7 +33,7 @@ STOPS = (
 )
 LEVELS = wordset("upper lower middle mid")
 _PARTS_LISTS = FINITE | TURNS | PREPOSITIONS - PLACING - {"of"} | {"no"}
-_COMPARED = CHANGING | {"less", "more", "most", "least"}
+_COMPARED = CHANGING | {"less", "more", "most", "least", "previously", "formerly"}
 
 
 class Line:

@@ -21,7 +21,7 @@ from agent.reading.grammar.words import (
 )
 
 _CONTRAST = frozenset({"but", "while"})
-_ASIDE = COMPARING | (LINKS - TO_BE) | {"smaller", "less", "slightly", "minimally"}
+_ASIDE = COMPARING | (LINKS - TO_BE) | {"smaller", "less", "slightly", "minimally", "a", "one"}
 _PLURAL_VERBS = frozenset({"are", "were", "have", "remain", "appear", "persist"})
 
 
@@ -58,15 +58,19 @@ def places_from(line: Line, first: Place) -> tuple[Gathered, int]:
     """What a place says together with all that are joined to it, and where they end."""
     said = Gathered(line.sides(first.begin, first.end), places=line.places(first.begin, first.end))
     said.doubt = differ(said.sides)
+    unjoined = False
     end = first.end
     while (more := _joined(line, end)) is not None:
         place, conjunctions = more
         here = line.sides(place.begin, place.end)
-        unjoined = bool(said.sides and here - said.sides) and "and" not in conjunctions
-        said.doubt = said.doubt or unjoined or line.sided_by_anatomy(place.begin, place.end)
+        apart = bool(said.sides and here - said.sides) and "and" not in conjunctions
+        # In "the right base, left base and left apex" the "and" is for all of them.
+        unjoined = (unjoined or apart) and "and" not in conjunctions
+        said.doubt = said.doubt or line.sided_by_anatomy(place.begin, place.end) or (apart and "," not in conjunctions)
         said.sides = said.sides | here
         said.places |= line.places(place.begin, place.end)
         end = place.end
+    said.doubt = said.doubt or unjoined
     return said, end
 
 

@@ -92,6 +92,8 @@ def _predicate(line: Line, n: int, before: Said | None) -> Said | None:
             return _heading(line, at + 1)
         if word in FINITE or word in GONE or word in ("not", "excluded") or (word, following) == ("no", "longer"):
             return _says(line, at, before)
+        if word == "?":
+            return Said.DOUBTED
         if word in DOUBTED:
             return _says(line, at, before) if _ends(line, at + 1) or word == "unlikely" else None
         if word in _STOPS or (word == "," and not _goes_on(line, at + 1)):

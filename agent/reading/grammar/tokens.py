@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence: `draft[start:end]`, without the mark that ends it."""
+    """One sentence: `draft[start:end]`, without the mark that ends it unless it asks."""
 
     start: int
     end: int
@@ -52,7 +52,7 @@ def sentences(draft: str) -> tuple[Sentence, ...]:
     start = 0
     for mark in _BREAK.finditer(draft):
         if _ends_sentence(draft, start, mark):
-            _add(found, draft, start, mark.start())
+            _add(found, draft, start, mark.start() + mark[0].startswith("?"))
             start = mark.end()
     _add(found, draft, start, len(draft))
     return tuple(found)
