@@ -43,7 +43,7 @@ def test_a_pneumothorax_is_not_missed() -> None:
     rows = [next(r for r in _measured(half).rows if r.finding == "pneumothorax") for half in Half]
     found = rows[0].named + rows[1].named
     assert found.recall is not None
-    assert found.recall >= 0.955
+    assert found.recall >= 0.97
     denied = rows[0].absent + rows[1].absent
     assert denied.precision_where_said is not None
     assert denied.precision_where_said >= 0.985
