@@ -54,10 +54,9 @@ def contradict(one: Statement, other: Statement) -> bool:
     if one.concept != other.concept or {one.presence, other.presence} != {Presence.PRESENT, Presence.ABSENT}:
         return False
     present, absent = (one, other) if one.presence is Presence.PRESENT else (other, one)
-    if not absent.partial:
-        return True
-    here = present.laterality is Laterality.BILATERAL or present.laterality is absent.laterality
-    return absent.laterality is not None and here and not absent.place
+    if absent.partial:
+        return False
+    return absent.laterality is None or present.laterality in (absent.laterality, Laterality.BILATERAL)
 
 
 def _settled(key: str, said: Sequence[Statement], texts: Sequence[str]) -> Finding:

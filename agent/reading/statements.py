@@ -37,8 +37,8 @@ class Statement:
             the whole chest.
         severity: of what is there or in doubt; None for a denial.
         place: key of the place table, or empty.
-        partial: a denial of a kind, a size or a place of the finding only: "no large effusion", "no new nodule", "the
-            left lung is clear". It contradicts no finding.
+        partial: a denial of a kind, a size or a place of the finding only: "no large effusion", "no new nodule". It
+            contradicts nothing. A denial of one side is not partial: it contradicts that side.
     """
 
     sentence: int
@@ -101,8 +101,7 @@ def _fitted(said: Statement) -> Statement:
         return replace(said, laterality=side, partial=False)
     if side is Laterality.BILATERAL:
         side = None  # denied on both sides: denied
-    partial = said.partial or side is not None or bool(said.place)
-    return replace(said, laterality=side, severity=None, partial=partial)
+    return replace(said, laterality=side, severity=None, partial=said.partial or bool(said.place))
 
 
 def _spread(found: list[list[Statement]], line: Line) -> None:
@@ -117,7 +116,9 @@ def _spread(found: list[list[Statement]], line: Line) -> None:
 
 
 def _spread_in_list(found: list[list[Statement]], listed: list[int]) -> None:
-    denied = [s for n in listed for s in found[n] if s.presence is Presence.ABSENT]
-    if any(s.laterality for s in denied):
+    if any(s.laterality for n in listed for s in found[n] if s.presence is Presence.ABSENT):
         for n in listed:
-            found[n] = [replace(s, partial=True) if s in denied else s for s in found[n]]
+            found[n] = [
+                replace(s, partial=True) if s.presence is Presence.ABSENT and s.laterality is None else s
+                for s in found[n]
+            ]

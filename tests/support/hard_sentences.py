@@ -323,6 +323,10 @@ DEGREES_AND_PLACES = [
 ]
 
 CONTRADICTIONS = [
+    ("No large left effusion. Small left effusion.", "pleural_effusion + left mild"),
+    ("Small left effusion. No left effusion.", "pleural_effusion ?"),
+    ("Small left effusion w/o pneumothorax.", "pleural_effusion + left mild; pneumothorax -"),
+    ("No right effusion or pneumothorax. Right effusion.", "pleural_effusion ?; pneumothorax -"),
     ("Right pleural effusion is stable. There is no pleural effusion.", "pleural_effusion ?"),
     ("No pneumothorax. Small left pneumothorax.", "pneumothorax ?"),
     ("Bilateral effusions. No left effusion.", "pleural_effusion ?"),

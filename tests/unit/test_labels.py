@@ -125,6 +125,7 @@ def test_no_draft_breaks_the_labeller_and_every_statement_points_at_its_words(te
         "blunting left ", "to a lesser extent ", "costophrenic angle the ", "effusion / ", "x and ", "no effusion, left ",
         "There is a small left pleural effusion. No pneumothorax. ", "é ", "\\boxed{", "1.5",
         "left effusion ", "heart is normal ", "no effusion, , , , ", "effusion is ", "effusion in the left and ", "effusions, ",
+        "no left effusion or ", "right effusion than ",
     ],
 )  # fmt: skip
 def test_a_runaway_draft_does_not_hold_up_the_line(unit: str) -> None:
@@ -161,6 +162,8 @@ def test_a_guard_can_ask_whether_two_statements_contradict() -> None:
     assert pair("Bilateral effusions. No left effusion.")
     assert not pair("Right effusion. No left effusion.")
     assert not pair("Small effusion. No large effusion.")
+    assert not pair("Small left effusion. No large left effusion.")
+    assert pair("Left opacity. The left lung shows no opacity.")
     assert not pair("Possible effusion. No effusion.")
     assert not pair("Left effusion. No pneumothorax.")
 

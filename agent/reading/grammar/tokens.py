@@ -31,7 +31,7 @@ def wordset(words: str) -> frozenset[str]:
 
 
 _BREAK = re.compile(r"[.!?;]+|\n\s*")
-_WORD = re.compile(r"\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]")
+_WORD = re.compile(r"[wW]/[oO]?(?![^\W_])|\d+(?:\.\d+)?(?![^\W_])|[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]")
 _LAST_WORD = re.compile(r"([^\W_]+)\W*$")
 _ABBREVIATIONS = wordset("vs dr mr mrs approx e.g i.e cf st ca incl resp")
 # A line that ends so goes on in the next one, even if that starts with a capital.
@@ -42,7 +42,7 @@ _GOES_ON = wordset(
 _ABBREVIATED_PLACES = {
     "rul": ("right", "upper", "lobe"), "rml": ("right", "middle", "lobe"), "rll": ("right", "lower", "lobe"),
     "lul": ("left", "upper", "lobe"), "lll": ("left", "lower", "lobe"), "lt": ("left",), "rt": ("right",),
-    "&": ("and",), "cannot": ("can", "not"), "w": ("with",), "w/o": ("without",),
+    "&": ("and",), "cannot": ("can", "not"), "w/": ("with",), "w/o": ("without",),
 }  # fmt: skip
 
 

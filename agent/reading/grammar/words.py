@@ -20,6 +20,7 @@ SIDES = {
 SIDE_BY_ANATOMY = frozenset({"lingula", "lingular"})
 
 DETERMINERS = wordset("a an the this that these those some any its another each")
+# Verbs that can be the only one of a clause; a participle cannot.
 FINITE = wordset(
     "is are was were has have had appears appear appeared remains remain remained shows show showed demonstrates "
     "demonstrate demonstrated reveals reveal contains persists persist continues continue can may might could would "
@@ -62,7 +63,7 @@ KNOWN_ADJECTIVES = (
         "subsegmental segmental interstitial alveolar airspace nodular confluent heterogeneous homogeneous multifocal "
         "subtle trace tension residual underlying increased decreased worsening improving resolving rib clavicle "
         "humeral lingular lingula paratracheal paramediastinal subpulmonic subclavian internal jugular ij femoral "
-        "pectoral adjacent bilateral associated adjacent"
+        "pectoral adjacent associated"
     )
     | SIDES.keys()
 )
@@ -71,24 +72,24 @@ MEASURES = wordset(
     "amount amounts degree area areas component components focus foci region regions collection collections volume "
     "band bands patch patches evidence layering"
 )
-LINKS = (
-    TO_BE
-    | wordset(
-        "seen noted present identified visualized visualised visible evident demonstrated again now also still which "
-        "that located projecting projected layering stable unchanged increased decreased improved worsened "
-        "worse better small moderate large mild severe tiny trace minimal new persistent persists continues slightly "
-        "mildly moderately measuring cm mm loculated likely adjacent located most there centered located marginally "
-        "significantly placed inserted formation predominately"
-    )
-) - frozenset({"most"})
+# What may stand between a finding and the place where it is.
+LINKS = TO_BE | wordset(
+    "seen noted present identified visualized visualised visible evident demonstrated again now also still which "
+    "that located projecting projected layering stable unchanged increased decreased improved worsened "
+    "worse better small moderate large mild severe tiny trace minimal new persistent persists continues slightly "
+    "mildly moderately measuring cm mm loculated likely adjacent there centered placed inserted"
+)
+# "Greater on the left" says that there is some on the right as well, or does not say.
 COMPARING = wordset(
     "greater more larger worse predominantly mostly mainly primarily especially particularly most greatest chiefly "
     "largely"
 )
+# What a finding is or is not, when one asks whether it is there.
 EXISTING = wordset(
     "seen present identified visualized visualised visible evident demonstrated noted appreciated detected found "
     "apparent observed there depicted recognized shown suggested"
 )
+# These say that a finding of an earlier film is still there.
 CURRENT = wordset(
     "unchanged stable increased decreased improved worsened persists persist persistent remains remain continues "
     "continue again larger smaller increasing decreasing improving worsening resolving enlarged progressed similar "
