@@ -46,6 +46,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --no-deps --ignore-requires-python radlabels
 	touch $@
 
 clean:

@@ -41,6 +41,14 @@ class Laterality(StrEnum):
     BILATERAL = "bilateral"
 
 
+class Severity(StrEnum):
+    """How much of it there is, in the three steps of PS3.16 CID 3716. `SEVERE` includes "large" and "tension"."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
 class Priority(StrEnum):
     """How soon a person should look. HL7 table 0485 in the ORU (R, A, S); CID 220 in the SR."""
 
@@ -71,12 +79,17 @@ class Finding:
     Attributes:
         concept: key of `vocabulary.toml`, for example ``pleural_effusion``.
         evidence: the sentence of the draft that says so, or empty.
+        severity: as the draft says, the highest when it says several; None when it says nothing.
+        place: key of the place table of `vocabulary.toml`, for example ``lower_lobe``; empty when the draft says
+            nothing, or several things.
     """
 
     concept: str
     presence: Presence
     laterality: Laterality | None = None
     evidence: str = ""
+    severity: Severity | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from structured_report.content import (
     Probability,
     Provenance,
     Region,
+    Severity,
     Study,
     Verdict,
 )
@@ -43,13 +44,16 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 
 
 def finding_from_json(value: dict[str, Any]) -> Finding:
-    """The finding that :func:`finding_to_json` wrote."""
+    """The finding that :func:`finding_to_json` wrote, now or before findings had a severity and a place."""
     side = value["laterality"]
+    severity = value.get("severity")
     return Finding(
         concept=value["concept"],
         presence=Presence(value["presence"]),
         laterality=Laterality(side) if side else None,
         evidence=value["evidence"],
+        severity=Severity(severity) if severity else None,
+        place=value.get("place", ""),
     )
 
 

@@ -44,3 +44,28 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
         ours = "" if m.receiver == "preread" else f"{m.ratio:.1f} x"
         speed = f"{m.images_per_s:9.1f} {m.mb_per_s:8.1f} {m.peak_mb:6.0f} MB"
         click.echo(f"{m.load:>7} {m.associations:>6}  {m.receiver:10} {speed}  {ours:>7}  {m.verdict}")
+
+
+@bench.command()
+@click.option(
+    "--half",
+    type=click.Choice(["seen", "held-out", "all"]),
+    multiple=True,
+    help="Which part of the corpus; both halves unless given. The rules were written looking at the seen half only.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def labels(half: tuple[str, ...], as_json: bool) -> None:
+    """Read the reports of the PyPI package radlabels with the labeller and compare with its labels.
+
+    "Named" is present or in doubt, on both sides. "P said" is the precision where the corpus says anything of the finding.
+    """
+    from agent.evaluation.corpus import Half
+    from agent.evaluation.labeller import measure
+    from agent.evaluation.tables import as_json as values
+    from agent.evaluation.tables import as_table
+
+    measured = [measure(None if name == "all" else Half(name)) for name in half or ("seen", "held-out")]
+    if as_json:
+        print_json([values(m) for m in measured])
+        return
+    click.echo("\n\n".join(as_table(m) for m in measured))

@@ -1,0 +1,97 @@
+"""Many questions over one encoding of a study's pictures are answered as each would be on its own, from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from agent.demo.phantom import draw
+from agent.model import chat
+from agent.model.local import LocalModel, load_local
+from agent.model.protocol import Picture
+from agent.model.reading_protocol import builtin
+
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
+PROTOCOL = builtin("chexone")
+SELECTIONS = {1: ([0],), 2: ([0, 1], [1]), 3: ([0, 1, 2], [2, 0], [])}
+
+
+@pytest.fixture(scope="module")
+def load(checkpoint: Path) -> Callable[[str], LocalModel]:
+    return cache(lambda quantization: load_local(str(checkpoint), quantization=quantization, device="cpu"))
+
+
+def pictures() -> list[Picture]:
+    """Three of different shapes."""
+    films = [("left-effusion", "PA", 256, 210), ("left-effusion", "LL", 210, 256), ("cardiomegaly", "PA", 240, 240)]
+    return [(draw(kind, view, seed=3, rows=r, columns=c) >> 4).astype(np.uint8) for kind, view, r, c in films]
+
+
+def from_scratch(model: LocalModel, shown: list[Picture], prompt: str, most: int) -> list[int]:
+    """What `generate` of transformers answers to the whole chat, pictures and all."""
+    inner, tokenizer, processor = model._model, model._tokenizer, model._processor
+    inputs: dict[str, Any] = {}
+    tokens = []
+    if shown:
+        images = [Image.fromarray(p).convert("RGB") for p in shown]
+        encoded = processor(images=images, size=model._sizes, return_tensors="pt")
+        inputs = {"pixel_values": encoded["pixel_values"].to(inner.dtype), "image_grid_thw": encoded["image_grid_thw"]}
+        tokens = [int(g.prod()) // 4 for g in encoded["image_grid_thw"]]
+    text = chat.opening(PROTOCOL.system, tokens) + chat.question(prompt)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    image = inner.config.image_token_id
+    inner.model.rope_deltas = None
+    with torch.inference_mode():
+        done = inner.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=(ids == image).long(),
+            max_new_tokens=most,
+            **inputs,
+        )
+    new = done[0, ids.shape[1] :].tolist()
+    end = inner.generation_config.eos_token_id
+    return new[: new.index(end)] if end in new else new
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_an_answer_is_token_for_token_that_of_asking_from_scratch(
+    load: Callable[[str], LocalModel], quantization: str, count: int
+) -> None:
+    model = load(quantization)
+    shown = pictures()[:count]
+    session = model.open_study(shown, system=PROTOCOL.system)
+    prompts = [PROTOCOL.prompt(PROTOCOL.task(t)) for t in ("findings", "impression", "view")]
+    for selection in SELECTIONS[count]:
+        for prompt in prompts:
+            wanted = from_scratch(model, [shown[n] for n in selection], prompt, 40)
+            answer = session.ask(prompt, pictures=selection, max_new_tokens=40, deadline_s=120)
+            assert answer.text == model._tokenizer.decode(wanted, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_questions_asked_as_one_batch_begin_as_each_would_alone(
+    load: Callable[[str], LocalModel], quantization: str, count: int
+) -> None:
+    model = load(quantization)
+    shown = pictures()[:count]
+    session = model.open_study(shown, system=PROTOCOL.system)
+    presence = PROTOCOL.task("presence")
+    prompts = [
+        PROTOCOL.prompt(presence, finding=f) for f in ("pneumothorax", "pleural effusion", "mass", "enlarged heart")
+    ]
+    prompts.append(PROTOCOL.prompt(PROTOCOL.task("findings")))
+    selection = list(range(count))
+    batch = session._last_logits(session._prefix(selection), [session._ids(chat.question(p))[0] for p in prompts])
+    for row, prompt in zip(batch, prompts, strict=True):
+        (first, *_) = from_scratch(model, shown, prompt, 1)
+        assert int(row.argmax()) == first
