@@ -18,6 +18,9 @@ PROCEDURE_GENERIC = Code("363679005", "SCT", "Imaging procedure")  # CID 100
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 NORMALITY = Code("121402", "DCM", "Normality")
 SIGNIFICANCE = Code("121403", "DCM", "Level of Significance")
+LATERALITY = Code("272741003", "SCT", "Laterality")
+SEVERITY = Code("246112005", "SCT", "Severity")
+PLACE = Code("106233006", "SCT", "Topographical modifier")
 CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 
 NORMALITY_VALUES = {  # CID 222

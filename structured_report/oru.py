@@ -19,7 +19,7 @@ from structured_report.header import valid_date, valid_sex, valid_time
 from structured_report.hl7_text import cap, escape
 from structured_report.text import normalise_text
 from structured_report.tree import comments
-from structured_report.vocabulary import vocabulary
+from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 Status = Literal["R", "P"]
 MAX_NARRATIVE = 60_000  # FT has 65 536 (2.5.1 2.A.31), counted after escaping
@@ -151,9 +151,15 @@ class _Draft:
         self._observe(
             "CE", self._code(concept.code), self._code(value), sub=str(number), flag=flag, probability=certainty
         )
+        details = []
         if finding.laterality is not None:
-            side = self._code(concepts.LATERALITY_VALUES[finding.laterality])
-            self._observe("CE", "272741003^Laterality^SCT", side, sub=str(number))
+            details.append((concepts.LATERALITY, concepts.LATERALITY_VALUES[finding.laterality]))
+        if finding.severity is not None:
+            details.append((concepts.SEVERITY, whole_vocabulary().severities[finding.severity].code))
+        if finding.place:
+            details.append((concepts.PLACE, whole_vocabulary().places[finding.place].code))
+        for name, value in details:
+            self._observe("CE", self._code(name), self._code(value), sub=str(number))
 
     def _narrative(self, concept: Code, text: str, *, sub: str = "") -> None:
         if whole := normalise_text(text):

@@ -42,7 +42,7 @@ from structured_report import concepts
 from structured_report.content import BANNER, Code, Finding, ImageUse, Outcome, PreRead, Presence, Region
 from structured_report.header import library_is_possible
 from structured_report.text import normalise_text, one_line, to_dicom
-from structured_report.vocabulary import vocabulary
+from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 _IMAGING_MEASUREMENTS = "126010"
 
@@ -145,15 +145,30 @@ def _common(preread: PreRead, finding: Finding) -> dict[str, Any]:
     """What both kinds of group say of a finding."""
     concept = vocabulary()[finding.concept]
     side = None if finding.laterality is None else coded(concepts.LATERALITY_VALUES[finding.laterality])
-    sites = None if concept.site is None else [FindingSite(anatomic_location=coded(concept.site), laterality=side)]
+    place = whole_vocabulary().places[finding.place].code if finding.place else None
+    sites = (
+        None
+        if concept.site is None
+        else [
+            FindingSite(
+                anatomic_location=coded(concept.site),
+                laterality=side,
+                topographical_modifier=None if place is None else coded(place),
+            )
+        ]
+    )
+    evaluations = [
+        QualitativeEvaluation(name=coded(concept.code), value=coded(concepts.PRESENCE_VALUES[finding.presence]))
+    ]
+    if finding.severity is not None:
+        degree = whole_vocabulary().severities[finding.severity].code
+        evaluations.append(QualitativeEvaluation(name=coded(concepts.SEVERITY), value=coded(degree)))
     return {
         "finding_type": coded(concept.code),
         "finding_sites": sites,
         "algorithm_id": _algorithm(preread),
         "measurements": _certainty(preread, finding),
-        "qualitative_evaluations": [
-            QualitativeEvaluation(name=coded(concept.code), value=coded(concepts.PRESENCE_VALUES[finding.presence]))
-        ],
+        "qualitative_evaluations": evaluations,
     }
 
 

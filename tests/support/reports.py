@@ -20,9 +20,10 @@ from structured_report.content import (
     PreRead,
     Presence,
     Provenance,
+    Severity,
     Study,
 )
-from structured_report.vocabulary import vocabulary
+from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 PROVENANCE = Provenance(
     "cxr-preread project",
@@ -112,6 +113,8 @@ SOME_FINDINGS = st.lists(
         concept=st.sampled_from(sorted(vocabulary())),
         presence=st.sampled_from(list(Presence)),
         laterality=st.none() | st.sampled_from(list(Laterality)),
+        severity=st.none() | st.sampled_from(list(Severity)),
+        place=st.sampled_from(["", *whole_vocabulary().places]),
     ),
     max_size=6,
     unique_by=lambda f: (f.concept, f.laterality),

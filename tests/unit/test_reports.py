@@ -229,11 +229,11 @@ def test_a_finding_is_said_the_same_in_the_sr_and_in_the_oru(concept: str, prese
 
 def said_in_oru(message: hl7.Message) -> set[tuple[str, str, str]]:
     """(finding, presence, side) of the rows that OBX-4 ties together."""
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, list[tuple[str, str]]] = {}
     for o in message.segments("OBX"):
         if str(o[2]) == "CE" and str(o[4]):
-            rows.setdefault(str(o[4]), []).extend([str(o[3]).split("^")[0], str(o[5]).split("^")[0]])
-    return {(r[0], r[1], r[3] if len(r) > 2 else "") for r in rows.values()}
+            rows.setdefault(str(o[4]), []).append((str(o[3]).split("^")[0], str(o[5]).split("^")[0]))
+    return {(*r[0], dict(r[1:]).get("272741003", "")) for r in rows.values()}
 
 
 def said_in_sr(report: Dataset) -> set[tuple[str, str, str]]:
