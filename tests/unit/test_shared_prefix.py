@@ -91,7 +91,8 @@ def test_questions_asked_as_one_batch_begin_as_each_would_alone(
     ]
     prompts.append(PROTOCOL.prompt(PROTOCOL.task("findings")))
     selection = list(range(count))
-    batch = session._last_logits(session._prefix(selection), [session._ids(chat.question(p))[0] for p in prompts])
+    with torch.inference_mode():
+        batch = session._last_logits(session._prefix(selection), [session._ids(chat.question(p))[0] for p in prompts])
     for row, prompt in zip(batch, prompts, strict=True):
         (first, *_) = from_scratch(model, shown, prompt, 1)
         assert int(row.argmax()) == first
