@@ -10,7 +10,7 @@ import click
 from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
-from agent.store import overview, processes, results
+from agent.store import flags, overview, processes, results
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -57,6 +57,8 @@ def _print_line(line: overview.StudyLine) -> None:
     click.echo(
         f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}"
     )
+    if line.priority:
+        click.echo(f"    {'; '.join((line.priority, *line.reasons))}")
     if line.explanation:
         click.echo(f"    {line.reason}: {line.explanation}")
     if line.error:
@@ -103,13 +105,17 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
         revision = study_store.newest_revision(view, uid)
         images = () if revision is None else study_store.images_of_revision(view, revision.id)
         reading = None if revision is None else results.reading_of(view, revision.id)
+        flag = None if revision is None else flags.flag_of(view, revision.id)
+        replies = () if revision is None else flags.replies_of(view, revision.id)
         return {
             "study": asdict(line),
             "images": [
                 {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)}
                 for i, u in images
             ],
+            "flag": None if flag is None else asdict(flag),
             "reading": None if reading is None else asdict(reading),
+            "replies": [asdict(r) for r in replies],
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
@@ -132,6 +138,8 @@ def _print_study(everything: dict[str, Any]) -> None:
     for image in everything["images"]:
         use = f"read as {image['role']}" if image["used"] else "not read"
         click.echo(f"  {image['sop_instance_uid']}  {use}: {image['explanation']} [{image['reason']}]")
+    if everything["flag"] is not None:
+        _print_flag(everything["flag"])
     if reading is not None:
         _print_reading(reading)
     click.echo("\nDeliveries")
@@ -145,6 +153,14 @@ def _print_study(everything: dict[str, Any]) -> None:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")
 
 
+def _print_flag(flag: dict[str, Any]) -> None:
+    said = flag["trouble"] or "; ".join((flag["priority"], *flag["reasons"]))
+    click.echo(f"\nFlag after {flag['seconds']:.1f} s: {said}")
+    for one in flag["probabilities"]:
+        how = f"calibrated by {one['calibration']}" if one["calibration"] else "uncalibrated"
+        click.echo(f"  {one['concept']}: {one['value']:.2f} ({how})")
+
+
 def _print_reading(reading: dict[str, Any]) -> None:
     click.echo(f"\n{BANNER}")
     made_by = reading["provenance"]
@@ -152,14 +168,25 @@ def _print_reading(reading: dict[str, Any]) -> None:
         f"Outcome: {reading['outcome']}; {made_by['model_name']}, {made_by['quantization'] or 'no model'}, "
         f"weights {made_by['weights_digest'][:12] or '-'}, prompt {made_by['prompt_id'] or '-'}, {reading['seconds']:.1f} s"
     )
-    for title, text in (("Findings", reading["draft"]), ("Reasoning trace", reading["reasoning"])):
-        if text:
-            click.echo(f"\n{title}\n{text}")
+    if reading["priority"]:
+        click.echo(f"Triage: {'; '.join((reading['priority'], *reading['reasons']))}")
+    for title, name in (
+        ("Findings", "draft"), ("Impression", "impression"), ("Comparison", "comparison"), ("Reasoning trace", "reasoning"),
+    ):  # fmt: skip
+        if reading[name]:
+            click.echo(f"\n{title}\n{reading[name]}")
     if reading["findings"]:
         click.echo("\nCoded findings")
         for finding in reading["findings"]:
-            side = f", {finding['laterality']}" if finding["laterality"] else ""
-            click.echo(f"  {finding['concept']}: {finding['presence']}{side}")
+            details = [finding[k] for k in ("laterality", "severity", "place") if finding.get(k)]
+            click.echo(f"  {finding['concept']}: {', '.join((finding['presence'], *details))}")
+    for region in reading["regions"]:
+        box = ", ".join(f"{region[k]:.0f}" for k in ("x0", "y0", "x1", "y1"))
+        click.echo(
+            f"  {region['concept']} {region['laterality'] or ''} in columns and rows {box} of {region['sop_instance_uid']}"
+        )
+    for verdict in reading["verdicts"]:
+        click.echo(f"check {verdict['code']} ({verdict['effect']}): {verdict['sentence']}")
     for remark in reading["notes"]:
         click.echo(f"note: {remark}")
 

@@ -16,6 +16,7 @@ from agent.settings import Settings
 from structured_report.content import BANNER, PreRead
 from structured_report.oru import encode_oru
 from structured_report.sr import encode_sr, file_bytes
+from structured_report.tree import triage_sentence
 
 
 @click.command()
@@ -84,10 +85,19 @@ def _print(study: OfflineStudy) -> None:
     click.echo(f"Outcome: {preread.outcome}{': ' + preread.explanation if preread.explanation else ''}")
     for image in preread.images:
         click.echo(f"  {image.sop_instance_uid}: {image.explanation} [{image.reason}]")
-    if preread.narrative.findings:
-        click.echo(f"\nFindings\n{preread.narrative.findings}")
-    if preread.narrative.reasoning:
-        click.echo(f"\nReasoning trace\n{preread.narrative.reasoning}")
+    if preread.priority is not None:
+        click.echo(triage_sentence(preread))
+    for probability in preread.probabilities:
+        how = f"calibrated by {probability.calibration}" if probability.calibration else "uncalibrated"
+        click.echo(f"  {probability.concept}: {probability.value:.2f} ({how})")
+    said = preread.narrative
+    for title, text in (
+        ("Findings", said.findings), ("Impression", said.impression), ("Comparison", said.comparison), ("Reasoning trace", said.reasoning),
+    ):  # fmt: skip
+        if text:
+            click.echo(f"\n{title}\n{text}")
+    for verdict in preread.verdicts:
+        click.echo(f"check {verdict.code} ({verdict.effect}): {verdict.sentence}")
     for remark in preread.remarks:
         click.echo(f"note: {remark}")
     digest = hashlib.sha256(preread.narrative.reasoning.encode()).hexdigest()[:12]

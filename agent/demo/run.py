@@ -88,13 +88,13 @@ def _picture(ledger: Ledger, wanted: int) -> tuple[Table, bool]:
         lines = overview.studies(view)
         roles = processes.all_processes(view)
     table = Table(title="cxr-preread", caption=" | ".join(f"{r.role}: {r.state}" for r in roles))
-    for heading in ("accession", "images", "state", "deliveries"):
+    for heading in ("accession", "priority", "images", "state", "deliveries"):
         table.add_column(heading)
     for line in reversed(lines):
         accession = line.about.get("order", {}).get("accession_number") or line.study_instance_uid[-12:]
         state = f"{line.state}{': ' + line.reason if line.reason else ''}"
         sent = ", ".join(f"{n} {s}" for s, n in sorted(line.deliveries.items())) or "-"
-        table.add_row(accession, str(line.images), state, sent)
+        table.add_row(accession, line.priority or "-", str(line.images), state, sent)
     return table, len(lines) == wanted and all(_delivered(line) for line in lines)
 
 
@@ -131,6 +131,8 @@ def _print_report(console: Console, study: dict[str, Any]) -> None:
     about, reading = study["study"], study["reading"]
     console.rule(f"study {about['study_instance_uid']}")
     console.print(f"{about['state']} {about['explanation']}".strip(), markup=False)
+    if about["priority"]:
+        console.print(f"Triage: {'; '.join((about['priority'], *about['reasons']))}", markup=False)
     if reading and reading["draft"]:
         console.print(BANNER, style="bold", markup=False)
         console.print(f"Findings: {reading['draft']}", markup=False)
