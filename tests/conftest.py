@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+
+# Several processes with a model each on a few cores: threads that spin while they wait for one another cost more than
+# they bring. Inherited by everything the tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any

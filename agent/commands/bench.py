@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from agent.commands.common import print_json
+from agent.model.checkpoints import tiny_checkpoint as builtin_checkpoint
 
 
 @click.group()
@@ -69,3 +70,59 @@ def labels(half: tuple[str, ...], as_json: bool) -> None:
         print_json([values(m) for m in measured])
         return
     click.echo("\n\n".join(as_table(m) for m in measured))
+
+
+@bench.command()
+@click.option("--weights", help="Folder of a checkpoint; default: the one that comes with the program.")
+@click.option("--quantization", type=click.Choice(["nf4", "int8", "none"]), default="none", show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--pictures", default=1, show_default=True, type=click.IntRange(1, 2), help="Frontal, or frontal and lateral."
+)
+@click.option(
+    "--full-size",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The full-size architecture with random weights instead, made once in this folder (8 GB).",
+)
+@click.option(
+    "--tokens", type=int, help="Longest reply; random weights never end by themselves. Default: the protocol's."
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def read(
+    weights: str | None,
+    quantization: str,
+    device: str,
+    pictures: int,
+    full_size: Path | None,
+    tokens: int | None,
+    as_json: bool,
+) -> None:
+    """Flag and read a drawn film over one shared encoding, and by the model card's quick start, on the same weights."""
+    from agent.bench import read as bench_read
+    from agent.settings import Triage
+
+    small = weights or str(builtin_checkpoint())
+    chosen = str(bench_read.full_size(full_size, Path(small))) if full_size is not None else small
+    measured = bench_read.measure(
+        chosen,
+        quantization=quantization,
+        device=device,
+        pictures=bench_read.films(pictures),
+        findings=Triage().findings,
+        report_tokens=tokens or (256 if full_size is not None else None),
+        say=lambda words: click.echo(words, err=True),
+    )
+    if as_json:
+        print_json(asdict(measured))
+        return
+    click.echo(f"{measured.model}, {measured.quantization}, on {measured.device}, {measured.pictures} pictures")
+    for t in measured.timings:
+        same = {True: "same answers", False: "OTHER ANSWERS", None: ""}[t.same_answers]
+        click.echo(
+            f"{t.stage:7} {t.questions:3} questions  shared {t.ours:8.2f} s  quick start {t.quick_start:8.2f} s  {t.ratio:5.1f} x  {same}"
+        )
+    flag = measured.timings[0]
+    verdict = "met" if flag.ratio >= bench_read.FLAG_AIM else "missed"
+    click.echo(f"aim: {bench_read.FLAG_AIM:.0f} x faster to a flag: {verdict}")
+    verdict = "met" if measured.flag_share <= bench_read.SHARE_AIM else "missed"
+    click.echo(f"aim: the flag in a tenth of the report's time: it takes {measured.flag_share:.2f} of it: {verdict}")

@@ -118,9 +118,9 @@ class LocalModel:
     """A loaded checkpoint: the `Model` of the seam."""
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, identity: ModelIdentity) -> None:
-        self._model, self._tokenizer, self._processor, self._identity = model, tokenizer, processor, identity
+        self.inner, self.tokenizer, self.processor, self._identity = model, tokenizer, processor, identity
         most = min(int(processor.size["longest_edge"]), MAX_PIXELS)
-        self._sizes = {"shortest_edge": min(int(processor.size["shortest_edge"]), most), "longest_edge": most}
+        self.sizes = {"shortest_edge": min(int(processor.size["shortest_edge"]), most), "longest_edge": most}
 
     @property
     def identity(self) -> ModelIdentity:
@@ -134,15 +134,13 @@ class LocalModel:
         pixels, grids = [], []
         for picture in pictures:
             image = Image.fromarray(picture).convert("RGB")
-            encoded = self._processor(images=[image], size=self._sizes, return_tensors="pt")
-            pixels.append(encoded["pixel_values"].to(self._model.device, self._model.dtype))
-            grids.append(encoded["image_grid_thw"].to(self._model.device))
-        return LocalSession(
-            self._model, self._tokenizer, pixels, grids, merge=self._processor.merge_size, system=system
-        )
+            encoded = self.processor(images=[image], size=self.sizes, return_tensors="pt")
+            pixels.append(encoded["pixel_values"].to(self.inner.device, self.inner.dtype))
+            grids.append(encoded["image_grid_thw"].to(self.inner.device))
+        return LocalSession(self.inner, self.tokenizer, pixels, grids, merge=self.processor.merge_size, system=system)
 
     def close(self) -> None:
-        self._model = None
+        self.inner = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

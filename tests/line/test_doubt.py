@@ -4,7 +4,6 @@ corrected, in whatever order things happen. The stages are the real ones, steppe
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,84 +13,12 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from agent.clock import SystemClock
-from agent.delivery.build import build_destinations
-from agent.delivery.outbox import Outbox
 from agent.demo.phantom import make_study
-from agent.demo.ris import DemoRis
-from agent.intake.assembly import Assembly
-from agent.model.load import load_model
-from agent.model.protocol import Model
-from agent.reading.build import Build
-from agent.reading.desk import make_desk
-from agent.reading.flag_stage import Flagging
-from agent.reading.stage import Reading
-from agent.reporting.stage import Reporting
-from agent.settings import Settings
 from agent.store import overview, results
-from agent.work.queue import Job, Queue, enqueue
-from tests.support.node import Node
+from agent.work.queue import enqueue
+from tests.support.stages import Line
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("doubt")]
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Path) -> Model:
-    return load_model(Settings(model={"weights": str(checkpoint), "quantization": "none", "device": "cpu"}).model)
-
-
-class Line:
-    """A receiver with its sender, and the stages behind it, each of which does its next job when it is told to."""
-
-    def __init__(self, node: Node, settings: Settings, model: Model) -> None:
-        self.node, self.during_read = node, lambda: None
-        ledger, files, clock = node.ledger, node.files, SystemClock()
-        self.queue = Queue(ledger, clock, "test")
-        build, desk = Build.of(settings.report), make_desk(settings, files, model)
-        self.stages: dict[str, Callable[[Job], None]] = {
-            "assemble": Assembly(ledger, self.queue, clock, settings.intake, build),
-            "flag": Flagging(ledger, self.queue, clock, desk, settings.triage.findings, announce=False),
-            "read": Reading(ledger, self.queue, clock, desk, self._between_tokens),
-            "report": Reporting(ledger, files, self.queue, clock, settings),
-            "deliver": Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings)),
-        }
-
-    def _between_tokens(self) -> None:
-        happens, self.during_read = self.during_read, lambda: None
-        happens()
-
-    def do(self, kind: str) -> None:
-        if kind == "read" and (flag := self.queue.claim("flag")) is not None:
-            self.stages["flag"](flag)
-        job = self.queue.claim(kind, "to-ris" if kind == "deliver" else "")
-        assert job is not None, f"nothing to {kind}"
-        self.stages[kind](job)
-
-    def idle(self, kind: str) -> bool:
-        return self.queue.claim(kind, "to-ris" if kind == "deliver" else "") is None
-
-    def send(self, *images: Dataset) -> None:
-        for image in images:
-            assert self.node.send_image(image, sop_class=image.SOPClassUID, context=image.SOPClassUID)[0] == 0x0000
-
-    def study(self) -> overview.StudyLine:
-        with self.node.ledger.read() as view:
-            (line,) = overview.studies(view)
-        return line
-
-
-@pytest.fixture
-def ris(tmp_path: Path) -> Iterator[DemoRis]:
-    with DemoRis(tmp_path / "ris") as made:
-        yield made
-
-
-@pytest.fixture
-def line(tmp_path: Path, model: Model, ris: DemoRis) -> Iterator[Line]:
-    node = Node(tmp_path / "node", quiet_time_s=0.0)
-    destination = {"name": "to-ris", "type": "hl7", "host": "127.0.0.1", "port": ris.port}
-    settings = node.settings.model_copy(update={"destinations": Settings(destinations=[destination]).destinations})
-    yield Line(node, settings, model)
-    node.stop()
 
 
 def patients(folder: Path) -> list[str]:
@@ -116,7 +43,7 @@ def test_a_doubt_that_comes_up_during_the_read_holds_the_result_back(line: Line,
         line.do("assemble")
 
     line.during_read = somebody_else_arrives
-    line.do("read")
+    line.do("flag", "read")
     assert line.study().state == "needs-attention"
     line.do("report")
     assert line.study().deliveries == {"held": 1}
@@ -138,8 +65,7 @@ def test_a_doubt_stands_while_more_images_arrive(line: Line) -> None:
 def test_a_doubt_that_comes_up_before_delivery_stops_the_delivery(line: Line, tmp_path: Path) -> None:
     frontal, lateral = images()
     line.send(frontal)
-    for stage in ("assemble", "read", "report"):
-        line.do(stage)
+    line.do("assemble", "flag", "read", "report")
     line.send(lateral)
     line.do("assemble")
     line.do("deliver")
@@ -150,8 +76,7 @@ def test_a_doubt_that_comes_up_before_delivery_stops_the_delivery(line: Line, tm
 def test_retrying_by_hand_does_not_overrule_a_doubt(line: Line, tmp_path: Path) -> None:
     frontal, lateral = images()
     line.send(frontal)
-    for stage in ("assemble", "read", "report"):
-        line.do(stage)
+    line.do("assemble", "flag", "read", "report")
     line.send(lateral)
     line.do("assemble")
     now = SystemClock().now()
@@ -168,14 +93,12 @@ def test_what_was_held_back_under_the_wrong_name_never_leaves(line: Line, tmp_pa
     frontal, lateral = images()
     frontal.PatientID, lateral.PatientID = "WRONG", "RIGHT"
     line.send(frontal)
-    for stage in ("assemble", "read", "report"):
-        line.do(stage)
+    line.do("assemble", "flag", "read", "report")
     line.send(lateral)
     line.do("assemble")
     frontal.PatientID = "RIGHT"
     line.send(frontal)
-    for stage in ("assemble", "deliver", "read", "report", "deliver"):
-        line.do(stage)
+    line.do("assemble", "deliver", "flag", "read", "report", "deliver")
     assert patients(tmp_path) == ["RIGHT"]
     assert line.study().deliveries == {"superseded": 1, "delivered": 1}
 
@@ -185,15 +108,14 @@ def test_a_late_report_does_not_follow_the_one_that_corrects_it(line: Line, tmp_
     frontal.PatientID = "WRONG"
     line.send(frontal)
     line.do("assemble")
-    line.do("read")
+    line.do("flag", "read")
     late = line.queue.claim("report")
     assert late is not None
     with line.node.ledger.begin() as tx:
         line.queue.postpone(tx, late, SystemClock().now() + timedelta(hours=1))
     frontal.PatientID = "RIGHT"
     line.send(frontal)
-    for stage in ("assemble", "report", "deliver"):
-        line.do(stage)
+    line.do("assemble", "report", "deliver")
     with line.node.ledger.begin() as tx:
         enqueue(tx, "report", late.key, now=SystemClock().now())
     line.do("report")
@@ -213,23 +135,20 @@ def test_an_identity_that_is_corrected_during_the_read_is_the_one_that_is_report
         line.do("assemble")
 
     line.during_read = corrected
-    for stage in ("read", "report", "read", "report", "deliver"):
-        line.do(stage)
+    line.do("flag", "read", "report", "flag", "read", "report", "deliver")
     assert patients(tmp_path) == ["RIGHT"]
 
 
 def test_a_result_is_the_same_object_when_it_is_reported_again_and_no_other_is(line: Line) -> None:
     frontal, _ = images()
     line.send(frontal)
-    for stage in ("assemble", "read", "report"):
-        line.do(stage)
+    line.do("assemble", "flag", "read", "report")
     uid = str(frontal.StudyInstanceUID)
     with line.node.ledger.read() as view:
         (before,) = {d["identifier"] for d in overview.deliveries(view, uid)}
     frontal.AccessionNumber = "CORRECTED"
     line.send(frontal)
-    for stage in ("assemble", "report"):
-        line.do(stage)
+    line.do("assemble", "report")
     with line.node.ledger.read() as view:
         after = {d["identifier"] for d in overview.deliveries(view, uid)}
     assert len(after) == 2

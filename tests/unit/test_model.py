@@ -69,10 +69,10 @@ def test_what_was_quantized_is_asserted(load: Callable[[str], LocalModel]) -> No
     for loaded in ("nf4", "int8", "none"):
         for claimed in ("nf4", "int8", "none"):
             if claimed == loaded:
-                assert_quantized(load(loaded)._model, claimed)
+                assert_quantized(load(loaded).inner, claimed)
             else:
                 with pytest.raises(Permanent, match="was asked for"):
-                    assert_quantized(load(loaded)._model, claimed)
+                    assert_quantized(load(loaded).inner, claimed)
     with pytest.raises(Permanent):
         assert_quantized(torch.nn.Sequential(), "none")
 

@@ -36,12 +36,12 @@ def pictures() -> list[Picture]:
 
 def from_scratch(model: LocalModel, shown: list[Picture], prompt: str, most: int) -> list[int]:
     """What `generate` of transformers answers to the whole chat, pictures and all."""
-    inner, tokenizer, processor = model._model, model._tokenizer, model._processor
+    inner, tokenizer, processor = model.inner, model.tokenizer, model.processor
     inputs: dict[str, Any] = {}
     tokens = []
     if shown:
         images = [Image.fromarray(p).convert("RGB") for p in shown]
-        encoded = processor(images=images, size=model._sizes, return_tensors="pt")
+        encoded = processor(images=images, size=model.sizes, return_tensors="pt")
         inputs = {"pixel_values": encoded["pixel_values"].to(inner.dtype), "image_grid_thw": encoded["image_grid_thw"]}
         tokens = [int(g.prod()) // 4 for g in encoded["image_grid_thw"]]
     text = chat.opening(PROTOCOL.system, tokens) + chat.question(prompt)
@@ -74,7 +74,7 @@ def test_an_answer_is_token_for_token_that_of_asking_from_scratch(
         for prompt in prompts:
             wanted = from_scratch(model, [shown[n] for n in selection], prompt, 40)
             answer = session.ask(prompt, pictures=selection, max_new_tokens=40, deadline_s=120)
-            assert answer.text == model._tokenizer.decode(wanted, skip_special_tokens=True)
+            assert answer.text == model.tokenizer.decode(wanted, skip_special_tokens=True)
 
 
 @pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
