@@ -79,6 +79,21 @@ def load_served(
         raise
 
 
+def survey(
+    base_urls: Sequence[str], *, name: str = "", api_key_file: Path | None = None, ca_file: Path | None = None
+) -> tuple[tuple[str, str, bool], ...]:
+    """Look at every server: its host and port, what is to be said of it, and whether that is trouble. Raises
+    `SettingsError` as `load_served`."""
+    client = HttpClient(key=_key(api_key_file), ca_file=ca_file)
+    try:
+        servers = Servers(client, [with_version(url) for url in base_urls], name)
+        found = servers.survey()
+        served = "" if all(trouble for _, trouble in found) else servers.entry().name
+        return tuple((place, trouble or f"serves {served}", bool(trouble)) for place, trouble in found)
+    finally:
+        client.close()
+
+
 def with_version(url: str) -> str:
     """A base URL as requests need it, ending in ``/v1``."""
     bare = url.rstrip("/")
