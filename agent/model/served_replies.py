@@ -33,7 +33,7 @@ class ServerSaid(Exception):
     """An error that came where a reply should have gone on. `code`: an HTTP status, or 0."""
 
     def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
+        super().__init__("the server said so in its reply")  # its words may repeat ours: they are shown only as `without` leaves them
         self.code, self.words = code, words
 
 
@@ -91,8 +91,10 @@ def _events(call: Call, between: Callable[[], None] | None) -> Iterator[str]:
             if data == b"[DONE]":
                 return
             yield data.decode("utf-8", errors="replace")
-    if rest.strip():
+    if rest.startswith(b"data:"):
         raise Broken("ended in the middle of an event")
+    if rest.strip():
+        raise Nonsense("not an event stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _top(choice: dict[str, Any]) -> tuple[tuple[str, float], ...] | None:
     found = []
     for entry in _field(content[0], "top_logprobs", list):
         token, value = _field(entry, "token", str), entry.get("logprob")
-        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value > 1e-3:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value <= 1e-3:
             raise Broken("sent a log-probability that is none")
         found.append((token, float(max(value, -1e9))))
     return tuple(found) or None

@@ -18,6 +18,8 @@ from agent.model.served_replies import Nonsense, ServerSaid, error_words, listed
 # For so long a server that failed is asked only when no other answers.
 LEFT_OUT_S = 30.0
 LISTING_S = 15.0
+# A server that was silent for less than this may only have had too little time.
+SILENT_S = 5.0
 # What a server says of a model that stays the same as long as the model does; dates and permissions do not.
 _LASTING = ("id", "root", "parent", "owned_by", "max_model_len", "meta")
 # The server is there and cannot serve at the moment, or not us: another may, and the study is not to blame.
@@ -43,11 +45,11 @@ class _Trouble(Exception):
 
 @dataclass(slots=True)
 class Server:
-    """One base URL. `checked`: it was seen to serve the wanted model since it last failed."""
+    """One base URL. `last_asked`: a running number; `checked`: it was seen to serve the wanted model since it last failed."""
 
     url: str
     in_flight: int = 0
-    asked: int = 0
+    last_asked: int = 0
     out_until: float = float("-inf")
     checked: bool = False
 
@@ -82,6 +84,7 @@ class Servers:
         self._servers = [Server(url) for url in urls]
         self._lock = threading.Lock()
         self._entry: Entry | None = None
+        self._asked = 0
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -163,10 +166,11 @@ class Servers:
                 rest = [s for s in self._servers if s not in seen]
                 in_use = [s for s in rest if s.out_until <= now]
                 if in_use:
-                    server = min(in_use, key=lambda s: (s.in_flight, s.asked))
+                    server = min(in_use, key=lambda s: (s.in_flight, s.last_asked))
                 else:
                     server = min(rest, key=lambda s: s.out_until)
-                server.asked += 1
+                self._asked += 1
+                server.last_asked = self._asked
             seen.append(server)
             yield server
 
@@ -257,7 +261,7 @@ class Servers:
     def _mapped(self, server: Server, error: Exception, deadline: Deadline, secret: Sequence[str]) -> PrereadError:
         """What a reply that did not come to its end means."""
         if isinstance(error, Late):
-            if error.silent:
+            if error.silent and deadline.spent() >= SILENT_S:
                 self._leave_out(server, LEFT_OUT_S)
             return Transient(
                 f"the model server {server.place} was given up after {deadline.spent():.0f} s, before the end of its reply",

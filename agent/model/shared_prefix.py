@@ -71,6 +71,8 @@ class LocalSession:
         self, prompts: Sequence[str], *, pictures: Sequence[int], choices: Sequence[Sequence[str]], deadline_s: float
     ) -> tuple[Choice, ...]:
         firsts = self._first_tokens(choices)
+        if not prompts:
+            return ()
         turn = _Turn(deadline_s, None)
         with mapped_run(), torch.inference_mode():
             logits = self._last_logits(self._prefix(pictures), [self._ids(chat.question(p))[0] for p in prompts])
