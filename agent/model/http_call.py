@@ -62,14 +62,19 @@ class HttpClient:
     Args:
         key: sent as a bearer token; empty for none.
         ca_file: certificates to trust instead of the system's. Certificates are always verified.
+        encrypted: whether an https URL will be asked; reading the system's certificates takes a while.
 
     Raises:
         SettingsError: `ca_file` holds no certificates.
     """
 
-    def __init__(self, *, key: str = "", ca_file: Path | None = None) -> None:
+    def __init__(self, *, key: str = "", ca_file: Path | None = None, encrypted: bool = True) -> None:
         try:
-            context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, and trusts nobody yet
+            if ca_file is not None:
+                context.load_verify_locations(cafile=str(ca_file))
+            elif encrypted:
+                context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
                 f"model.ca_file: {ca_file} cannot be used as certificates ({error.strerror or 'not PEM'})",

@@ -70,7 +70,7 @@ def load_served(
         ModelUnavailable: no server answers and lists the model.
         SettingsError: the key or the certificates cannot be read.
     """
-    client = HttpClient(key=_key(api_key_file), ca_file=ca_file)
+    client = _client(base_urls, api_key_file, ca_file)
     try:
         servers = Servers(client, [with_version(url) for url in base_urls], name)
         return ServedModel(client, servers, servers.entry(), for_commissioning=for_commissioning)
@@ -84,7 +84,7 @@ def survey(
 ) -> tuple[tuple[str, str, bool], ...]:
     """Look at every server: its host and port, what is to be said of it, and whether that is trouble. Raises
     `SettingsError` as `load_served`."""
-    client = HttpClient(key=_key(api_key_file), ca_file=ca_file)
+    client = _client(base_urls, api_key_file, ca_file)
     try:
         servers = Servers(client, [with_version(url) for url in base_urls], name)
         found = servers.survey()
@@ -98,6 +98,11 @@ def with_version(url: str) -> str:
     """A base URL as requests need it, ending in ``/v1``."""
     bare = url.rstrip("/")
     return bare if bare.endswith("/v1") else f"{bare}/v1"
+
+
+def _client(base_urls: Sequence[str], api_key_file: Path | None, ca_file: Path | None) -> HttpClient:
+    encrypted = any(url.lower().startswith("https:") for url in base_urls)
+    return HttpClient(key=_key(api_key_file), ca_file=ca_file, encrypted=encrypted)
 
 
 def _key(file: Path | None) -> str:

@@ -38,6 +38,7 @@ class ScriptedServer:
     hung_up: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
     _listener: socket.socket = field(init=False)
+    _of: dict[int, Request] = field(default_factory=dict)
     _open: list[Connection] = field(default_factory=list)
 
     def __enter__(self) -> ScriptedServer:
@@ -78,6 +79,7 @@ class ScriptedServer:
                 connection = self.context.wrap_socket(connection, server_side=True)
             request = _read(connection)
             self.asked.append(request)
+            self._of[connection.fileno()] = request
             if request.line.startswith("GET") and self.listing is not None:
                 self.listing(self, connection)
             elif request.line.startswith("GET"):
@@ -92,6 +94,10 @@ class ScriptedServer:
             except OSError:
                 pass
             connection.close()
+
+    def read(self, connection: Connection) -> Request:
+        """What came over this connection."""
+        return self._of[connection.fileno()]
 
     def wait_for_hang_up(self, connection: Connection) -> None:
         """Until the other side closes, or the test is over."""
