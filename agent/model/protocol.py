@@ -150,7 +150,8 @@ def selected(pictures: Sequence[int], have: int) -> tuple[int, ...]:
     odd = [n for n in pictures if not 0 <= n < have]
     if odd:
         raise Permanent(
-            f"picture {odd[0]} was asked about; the session has {have or 'none'}, counted from 0", code="picture-unknown"
+            f"picture {odd[0]} was asked about; the session has {have or 'none'}, counted from 0",
+            code="picture-unknown",
         )
     return tuple(pictures)
 

@@ -33,7 +33,8 @@ class ServerSaid(Exception):
     """An error that came where a reply should have gone on. `code`: an HTTP status, or 0."""
 
     def __init__(self, code: int, words: str) -> None:
-        super().__init__("the server said so in its reply")  # its words may repeat ours: they are shown only as `without` leaves them
+        # Its words may repeat ours: they are shown only as `without` leaves them.
+        super().__init__("the server said so in its reply")
         self.code, self.words = code, words
 
 
