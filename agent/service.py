@@ -187,7 +187,7 @@ _LOAD_RETRY_S = (10.0, 30.0, 60.0, 300.0)
 def _load_model(parts: Parts) -> Model | None:
     """Load the model; while that fails say why, wait, and try again: studies wait, and nothing else does. None when
     asked to stop."""
-    from agent.model.load import load_model
+    from agent.model.load import described, load_model
 
     def hung() -> None:
         parts.heart.say(
@@ -196,7 +196,9 @@ def _load_model(parts: Parts) -> Model | None:
 
     tries = 0
     while not parts.stop.is_set():
-        parts.heart.say("loading", "; ".join(filter(None, (f"loading {parts.settings.model.weights}", parts.obituary))))
+        parts.heart.say(
+            "loading", "; ".join(filter(None, (f"loading {described(parts.settings.model)}", parts.obituary)))
+        )
         try:
             with hard_deadline(parts.settings.model.load_deadline_s, hung):
                 return load_model(parts.settings.model)

@@ -12,8 +12,18 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import Permanent, SettingsError
@@ -44,6 +54,8 @@ AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Line = Annotated[str, AfterValidator(_one_line)]
+# In a TOML file nothing stands for "none"; empty text does.
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class Node(_Frozen):
@@ -146,19 +158,56 @@ class Database(_Frozen):
         return check_database_url(value)
 
 
+def check_base_url(value: str) -> str:
+    """The URL, if a model server can be asked there. Raises `ValueError` in words for the person who typed it."""
+    parts = urlsplit(value)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none
+        usable = False
+    if not usable or parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError('must be http or https, a host, and at most a path, for example "http://gpu-1:8000/v1"')
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password; a key belongs in the file that api_key_file names")
+    return value
+
+
 class ModelSettings(_Frozen):
     """The model that reads."""
 
-    backend: Literal["local"] = "local"
+    backend: Literal["local", "served", "recorded"] = "local"
     weights: Annotated[str, Field(min_length=1)] = "StanfordAIMI/CheXOne"
     quantization: Literal["nf4", "int8", "none"] = "nf4"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    base_urls: tuple[Annotated[str, AfterValidator(check_base_url)], ...] = ()
+    served_model: Annotated[Line, Field(max_length=256)] = ""
+    api_key_file: OptionalPath = None
+    ca_file: OptionalPath = None
+    served_for_commissioning: bool = False
+    recordings: OptionalPath = None
     deadline_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     load_deadline_s: Annotated[float, Field(gt=0, le=86400)] = 1800.0
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
     max_new_tokens: Annotated[int, Field(ge=16, le=8192)] = 1024
-    protocol: Annotated[str, Field(min_length=1)] = "chexone"
+    protocol: Annotated[Line, Field(min_length=1)] = "chexone"
     commissioning_on_patients: bool = False
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> ModelSettings:
+        if self.backend == "served" and not self.base_urls:
+            raise ValueError('backend "served" needs base_urls, for example base_urls = ["http://gpu-1:8000/v1"]')
+        if self.backend != "served":
+            keys = ("base_urls", "served_model", "api_key_file", "ca_file", "served_for_commissioning")
+            if odd := [k for k in keys if getattr(self, k)]:
+                raise ValueError(f'{", ".join(odd)}: only for backend "served", and the backend is "{self.backend}"')
+        bare = [u.rstrip("/").removesuffix("/v1").rstrip("/").lower() for u in self.base_urls]
+        if len(set(bare)) < len(bare):
+            raise ValueError("base_urls: the same server is named twice")
+        if self.ca_file is not None and not any(u.lower().startswith("https:") for u in self.base_urls):
+            raise ValueError("ca_file: none of the base_urls is https, so no certificate is ever looked at")
+        if self.backend == "recorded" and self.recordings is None:
+            raise ValueError('backend "recorded" needs recordings, the folder that holds the replies')
+        return self
 
 
 class Triage(_Frozen):
@@ -332,12 +381,15 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     beside = base / Path(model.weights).expanduser()
     if model.weights.startswith((".", "~", "/")) or beside.is_dir():
         model = model.model_copy(update={"weights": str(beside)})
+    files = {key: getattr(model, key) for key in ("api_key_file", "ca_file", "recordings")}
+    placed: dict[str, object] = {key: base / file.expanduser() for key, file in files.items() if file is not None}
+    if model.protocol.endswith(".toml"):
+        placed["protocol"] = str(base / Path(model.protocol).expanduser())
+    model = model.model_copy(update=placed)
     database = _with_secret(settings.database, base)
     if database.url:
         path = base / Path(database.url.removeprefix(_SQLITE)).expanduser()
         database = database.model_copy(update={"url": f"{_SQLITE}{path}"})
-    if model.protocol.endswith(".toml"):
-        model = model.model_copy(update={"protocol": str(base / Path(model.protocol).expanduser())})
     triage = settings.triage.model_copy(
         update={
             key: base / path.expanduser()

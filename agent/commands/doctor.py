@@ -22,8 +22,8 @@ from agent.store.processes import ProcessState
 from agent.version import VERSION
 
 LIBRARIES = (
-    "pydicom", "pynetdicom", "highdicom", "hl7apy", "SQLAlchemy", "APScheduler", "numpy", "pillow", "pylibjpeg", "pylibjpeg-openjpeg",
-    "pyjpegls", "python-gdcm", "torch", "transformers", "bitsandbytes",
+    "pydicom", "pynetdicom", "highdicom", "hl7apy", "httpx2", "SQLAlchemy", "APScheduler", "numpy", "pillow", "pylibjpeg",
+    "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm", "torch", "transformers", "bitsandbytes",
 )  # fmt: skip
 ENGINE = {"torch", "transformers", "bitsandbytes"}
 
@@ -46,7 +46,7 @@ def doctor(ctx: click.Context, as_json: bool, no_network: bool) -> None:
     settings = settings_of(ctx)
     checks = [*_versions(), *_decoders(), *_storage(settings), *_processes(settings), *_model(settings)]
     if not no_network:
-        checks += [*_node(settings), *_peers(settings), *_destinations(settings)]
+        checks += [*_node(settings), *_peers(settings), *_destinations(settings), *_model_servers(settings)]
     if as_json:
         print_json([asdict(c) for c in checks])
     else:
@@ -142,6 +142,35 @@ def _roles(settings: Settings) -> Sequence[ProcessState]:
 
 
 def _model(settings: Settings) -> list[Check]:
+    if settings.model.backend == "recorded":
+        return [_tried("model", lambda: _recorded(settings), "")]
+    found = _local_model(settings) if settings.model.backend == "local" else []
+    if settings.model.recordings is not None:
+        found.append(Check("recordings", "note", f"every reply is kept in {settings.model.recordings}"))
+    return found
+
+
+def _recorded(settings: Settings) -> str:
+    from agent.model.load import load_model
+
+    identity = load_model(settings.model).identity
+    return f"replies of {identity.name}, {identity.quantization}, from {settings.model.recordings}"
+
+
+def _model_servers(settings: Settings) -> list[Check]:
+    from agent.model.served import survey
+
+    model = settings.model
+    if model.backend != "served":
+        return []
+    try:
+        found = survey(model.base_urls, name=model.served_model, api_key_file=model.api_key_file, ca_file=model.ca_file)
+    except PrereadError as error:
+        return [Check("model servers", "bad", str(error))]
+    return [Check(f"model server {place}", "bad" if trouble else "ok", words) for place, words, trouble in found]
+
+
+def _local_model(settings: Settings) -> list[Check]:
     from agent.model.weights import licence_of, looks_like_path
 
     weights = settings.model.weights

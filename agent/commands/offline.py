@@ -66,6 +66,11 @@ def _write(target: Path, content: bytes) -> None:
 
 def _with(settings: Settings, weights: str | None, quantization: str | None) -> Settings:
     changes = {k: v for k, v in (("weights", weights), ("quantization", quantization)) if v is not None}
+    if changes and settings.model.backend != "local":
+        raise Permanent(
+            f'--weights and --quantization are for model.backend "local"; the settings say "{settings.model.backend}"',
+            code="settings-invalid",
+        )
     return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})
 
 

@@ -42,6 +42,12 @@ def remarks(values: Settings) -> list[str]:
         found.append("no [[destinations]]: results will be kept here and sent nowhere")
     if values.intake.quiet_time_s < 1:
         found.append("intake.quiet_time_s is under 1 second: a study may be read before its last image has come")
-    if licence := licence_of(values.model.weights):
+    if any(u.lower().startswith("http:") for u in values.model.base_urls):
+        found.append(
+            "model.base_urls: pictures of patients go to a server unencrypted; https hides them from the network"
+        )
+    if values.model.recordings is not None and values.model.backend != "recorded":
+        found.append("model.recordings: the words of every question are kept there, indications of patients among them")
+    if values.model.backend == "local" and (licence := licence_of(values.model.weights)):
         found.append(f"licence of the weights {values.model.weights}: {licence}")
     return found

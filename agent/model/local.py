@@ -23,12 +23,10 @@ from transformers.utils import logging as transformers_logging
 
 from agent.errors import ModelUnavailable, Permanent
 from agent.model.faults import is_out_of_memory
-from agent.model.protocol import MOST_PICTURES, ModelIdentity, Picture
+from agent.model.protocol import MAX_PIXELS, MOST_PICTURES, ModelIdentity, Picture
 from agent.model.shared_prefix import LocalSession
 from agent.model.weights import find_weights, licence_of, weights_digest
 
-# The size the model family is trained and evaluated at. A checkpoint may ask for less, never for more.
-MAX_PIXELS = 262_144
 # `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
 # nf4 on every machine.
 NOT_QUANTIZED = ("model.visual", "lm_head")

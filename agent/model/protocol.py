@@ -14,11 +14,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.errors import Permanent
+
 Picture = NDArray[np.uint8]
 """One image as the model sees it: shape (rows, columns), uint8, 0 black to 255 white, patient upright, patient's
 right on the picture's left."""
 
 MOST_PICTURES = 3
+# The size the model family is trained and evaluated at. A checkpoint may ask for less, never for more.
+MAX_PIXELS = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,10 @@ class ModelIdentity:
 
     Attributes:
         name: what a person calls it, for example ``StanfordAIMI/CheXOne``.
-        weights_digest: sha256 hex over the weight, tokenizer and configuration files.
-        quantization: ``nf4``, ``int8`` or ``none``, as asserted after loading.
-        device: ``cpu`` or ``cuda:0``.
+        weights_digest: sha256 hex over the weight, tokenizer and configuration files; ``served:`` and a sha256 over what
+            the server says of itself, where the files cannot be seen.
+        quantization: ``nf4``, ``int8`` or ``none``, as asserted after loading; ``served`` where it cannot be.
+        device: ``cpu`` or ``cuda:0``; host and port of servers; ``recorded``.
         licence: licence of the weights where it is known, else empty.
         engine: engine and versions, for example ``transformers 5.23.0, torch 2.13.0, bitsandbytes 0.50.2``.
         for_commissioning: the model is for phantoms and named test sets; it must not read patients.
@@ -96,6 +101,7 @@ class StudySession(Protocol):
 
         Raises:
             Transient: code ``model-timeout``, within one token of the deadline; ``model-out-of-memory``, when memory runs out.
+            Permanent: a picture that the session does not have (code ``picture-unknown``).
         """
         ...
 
@@ -108,7 +114,7 @@ class StudySession(Protocol):
             choices: for each choice its spellings. No two choices may begin with the same token.
 
         Raises:
-            Permanent: choices that cannot be told apart (code ``choices-ambiguous``).
+            Permanent: choices that cannot be told apart (code ``choices-ambiguous``); as `ask`.
             Transient: as `ask`.
         """
         ...
@@ -137,3 +143,29 @@ class Model(Protocol):
     def close(self) -> None:
         """Free the model."""
         ...
+
+
+def selected(pictures: Sequence[int], have: int) -> tuple[int, ...]:
+    """The indices, when a session of so many pictures has them all. Raises `Permanent` (code ``picture-unknown``)."""
+    odd = [n for n in pictures if not 0 <= n < have]
+    if odd:
+        raise Permanent(
+            f"picture {odd[0]} was asked about; the session has {have or 'none'}, counted from 0",
+            code="picture-unknown",
+        )
+    return tuple(pictures)
+
+
+def check_choices(choices: Sequence[Sequence[str]]) -> None:
+    """Refuse choices that might begin with the same token. Without the tokenizer: one that begins as another does.
+
+    Raises:
+        Permanent: code ``choices-ambiguous``.
+    """
+    each = [{s.strip() for s in spellings} for spellings in choices]
+    for n, own in enumerate(each):
+        others = [s for m, spellings in enumerate(each) if m != n for s in spellings]
+        if not own or any(not s for s in own) or any(s.startswith(o) for s in own for o in others):
+            raise Permanent(
+                "two of the choices may start with the same token and cannot be told apart", code="choices-ambiguous"
+            )

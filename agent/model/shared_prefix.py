@@ -20,7 +20,7 @@ from transformers import DynamicCache
 from agent.errors import Permanent, Transient
 from agent.model import chat
 from agent.model.faults import mapped_run
-from agent.model.protocol import Answer, Choice
+from agent.model.protocol import Answer, Choice, selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,12 @@ class LocalSession:
         between_tokens: Callable[[], None] | None = None,
     ) -> Answer:
         turn = _Turn(deadline_s, between_tokens)
-        with mapped_run(), torch.inference_mode():
-            new, finished = self._decode(self._prefix(pictures), self._ids(chat.question(prompt)), max_new_tokens, turn)
+        try:
+            with mapped_run(), torch.inference_mode():
+                ids = self._ids(chat.question(prompt))
+                new, finished = self._decode(self._prefix(pictures), ids, max_new_tokens, turn)
+        except _Elsewhere as elsewhere:
+            raise elsewhere.error from None
         text = self._tokenizer.decode(new, skip_special_tokens=True)
         return Answer(text, len(new) + finished, finished, turn.seconds())
 
@@ -74,6 +78,8 @@ class LocalSession:
         self, prompts: Sequence[str], *, pictures: Sequence[int], choices: Sequence[Sequence[str]], deadline_s: float
     ) -> tuple[Choice, ...]:
         firsts = self._first_tokens(choices)
+        if not prompts:
+            return ()
         turn = _Turn(deadline_s, None)
         with mapped_run(), torch.inference_mode():
             logits = self._last_logits(self._prefix(pictures), [self._ids(chat.question(p))[0] for p in prompts])
@@ -134,7 +140,7 @@ class LocalSession:
         return hidden
 
     def _prefix(self, pictures: Sequence[int]) -> _Prefix:
-        key = tuple(pictures)
+        key = selected(pictures, len(self._pixels))
         if key not in self._prefixes:
             self._prefixes[key] = self._encode(key)
         return self._prefixes[key]
@@ -192,6 +198,14 @@ def _choice(logits: torch.Tensor, firsts: list[list[int]]) -> Choice:
     return Choice(tuple(p / total for p in each) if total > 0 else None, chosen)
 
 
+class _Elsewhere(Exception):
+    """What `between_tokens` raised: it is the caller's, whatever it looks like, and none of the model's failures."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Turn:
     """One question's time: looked at after every token, stopped while somebody else has the model."""
 
@@ -205,7 +219,10 @@ class _Turn:
     def check(self, tokens: int) -> None:
         if self._between is not None:
             before = time.monotonic()
-            self._between()
+            try:
+                self._between()
+            except Exception as error:
+                raise _Elsewhere(error) from error
             self._elsewhere += time.monotonic() - before
         if self.seconds() > self._deadline_s:
             raise Transient(

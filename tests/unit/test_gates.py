@@ -39,6 +39,8 @@ def run(*command: str, where: Path) -> subprocess.CompletedProcess[str]:
         ("structured_report/content.py", "import sqlalchemy", "The reports know nothing"),
         ("dicom_nodes/roles.py", "import structured_report.content", "The DICOM nodes know nothing"),
         ("agent/intake/admission.py", "import torch", "Only the local model backend"),
+        ("agent/model/served.py", "import transformers", "Only the local model backend"),
+        ("agent/model/served.py", "import httpx2", "One module for the foreign HTTP library"),
         ("agent/store/engine.py", "import agent.intake.assembly", "The stages know nothing of one another"),
         ("agent/reporting/compose.py", "import agent.delivery.outbox", "The stages know nothing of one another"),
         ("agent/work/worker.py", "import apscheduler", "One module each"),

@@ -37,6 +37,24 @@ def explain(tmp_path: Path, text: str) -> str:
         ('[node]\nae_title = "A\\u0007"', ["node.ae_title", "control"]),
         ("[model]\nquantization = 'int4'", ["model.quantization", "nf4", "int8", "none"]),
         ("[model]\ndevice = 'gpu'", ["model.device"]),
+        ("[model]\nbackend = 'remote'", ["model.backend", "local", "served", "recorded"]),
+        ("[model]\nbackend = 'served'", ["model", "needs base_urls", "http://gpu-1:8000/v1"]),
+        ("[model]\nbackend = 'recorded'", ["model", "needs recordings"]),
+        ("[model]\nbackend = 'recorded'\nrecordings = ''", ["model", "needs recordings"]),
+        (
+            "[model]\nserved_model = 'x'\nca_file = 'y'",
+            ["served_model, ca_file", 'only for backend "served"', '"local"'],
+        ),
+        ("[model]\nbackend = 'served'\nbase_urls = ['gpu:8000']", ["model.base_urls[0]", "http or https"]),
+        ("[model]\nbackend = 'served'\nbase_urls = ['http://gpu:port/v1']", ["model.base_urls[0]", "http or https"]),
+        ("[model]\nbackend = 'served'\nbase_urls = ['http://gpu/v1?x=1']", ["model.base_urls[0]", "at most a path"]),
+        ("[model]\nbackend = 'served'\nbase_urls = ['http://u:p@gpu/v1']", ["model.base_urls[0]", "api_key_file"]),
+        ("[model]\nbackend = 'served'\nbase_urls = ['http://gpu', 'http://GPU/v1/']", ["base_urls", "named twice"]),
+        (
+            "[model]\nbackend = 'served'\nbase_urls = ['http://gpu']\nca_file = 'x'",
+            ["ca_file", "none of the base_urls is https"],
+        ),
+        ("[model]\nprotocol = ''", ["model.protocol"]),
         ("[[peers]]\nname = 'p'\nae_title = 'P'\nhost = 'h'\nmay = ['write']", ["peers[0].may", "send"]),
         ("[[peers]]\nname = 'p'\nae_title = 'P'", ["peers[0].host: is missing"]),
         ("[[destinations]]\nname = 'd'\ntype = 'dicom'\npeer = 'nobody'", ["destinations[0]", "nobody", "known"]),
@@ -105,6 +123,24 @@ def test_a_ledger_and_weights_beside_the_file_are_found_from_anywhere(
     values = load(file)
     assert values.database_url == f"sqlite:///{tmp_path}/ledger.db"
     assert values.model.weights == f"{tmp_path}/models/x"
+
+
+def test_files_of_the_model_are_relative_to_the_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    text = (
+        "[model]\nbackend = 'served'\nbase_urls = ['https://gpu/v1']\napi_key_file = 'key'\nca_file = 'ca.pem'\n"
+        "recordings = 'kept'\nprotocol = 'own/protocol.toml'\n"
+    )
+    file.write_text(text, encoding="utf-8")
+    model = load(file).model
+    assert (model.api_key_file, model.ca_file, model.recordings) == (
+        tmp_path / "key",
+        tmp_path / "ca.pem",
+        tmp_path / "kept",
+    )
+    assert model.protocol == str(tmp_path / "own/protocol.toml")
+    file.write_text("[model]\nprotocol = 'chexone'", encoding="utf-8")
+    assert load(file).model.protocol == "chexone"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pynetdicom import AE
 
 from agent.work.role import RoleLock
 from tests.support.films import save, small_image
+from tests.support.scripted_server import ScriptedServer, words
 from tests.support.site import SENDER, Site, free_port, until
 
 
@@ -80,6 +81,56 @@ def test_the_office_never_imports_torch() -> None:
         "False",
         "False",
     ]
+
+
+# With the engine's modules out of reach, as where it is not installed.
+_SERVED = """
+import sys
+sys.modules.update(dict.fromkeys(("torch", "transformers", "bitsandbytes", "tokenizers")))
+import numpy, agent.service
+from agent.model.load import load_model
+from agent.settings import Settings
+model = load_model(Settings(model={"backend": sys.argv[1], **eval(sys.argv[2])}).model)
+session = model.open_study([numpy.zeros((56, 56), numpy.uint8)], system="s")
+print(session.ask("?", pictures=(0,), max_new_tokens=5, deadline_s=60).text, type(model).__name__)
+"""
+
+
+def test_a_served_and_a_recorded_model_need_no_engine(tmp_path: Path) -> None:
+    def run(backend: str, **values: object) -> str:
+        arguments = [sys.executable, "-c", _SERVED, backend, repr(values)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    folder = str(tmp_path / "kept")
+    with ScriptedServer(words("clear")) as server:
+        assert run("served", base_urls=[server.url]) == "clear ServedModel"
+        assert run("served", base_urls=[server.url], recordings=folder) == "clear RecordingModel"
+    assert run("recorded", recordings=folder) == "clear RecordedModel"
+
+
+def test_the_read_role_with_a_served_model_never_imports_torch(site: Site) -> None:
+    with ScriptedServer(words("clear")) as server:
+        site.set("model", backend="served", base_urls=[server.url])
+        process = site.serve("--role", "read")
+        maps = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
+        refused = site.run("read", str(site.settings_file), "--weights", "x")
+    assert "libtorch" not in maps
+    assert "/torch/" not in maps
+    assert "numpy" in maps, "the map does show what is imported"
+    assert 'for model.backend "local"' in refused.stderr
+
+
+def test_doctor_looks_at_every_model_server(site: Site) -> None:
+    with ScriptedServer() as server:
+        dead = f"http://127.0.0.1:{free_port()}"
+        site.set("model", backend="served", base_urls=[server.url, dead])
+        checks = {c["what"]: c for c in site.json("doctor")}
+        here, there = (f"model server {u.removeprefix('http://').removesuffix('/v1')}" for u in (server.url, dead))
+        assert (checks[here]["state"], checks[here]["words"]) == ("ok", "serves cxr")
+        assert (checks[there]["state"], checks[there]["words"]) == ("bad", "cannot be reached (Connection refused)")
+        assert "unencrypted" in site.run("settings", "check").stdout
 
 
 def test_a_port_in_use_is_named(site: Site) -> None:
