@@ -16,6 +16,12 @@ BANNER = (
 )
 
 
+FOR_COMMISSIONING = (
+    "FOR COMMISSIONING, NOT FOR PATIENTS: the model that made this knows drawn phantoms. Whatever it says of a patient means "
+    "nothing."
+)
+
+
 class Outcome(StrEnum):
     """How a reading ended, or that it has not yet. Each is a result and each may be reported."""
 
@@ -203,6 +209,7 @@ class Provenance:
         weights_digest: sha256 hex of the weight files (of their names, sizes and contents).
         quantization: ``nf4``, ``int8`` or ``none``.
         prompt_id: identifier and digest of the prompt, for example ``findings-reasoning@1a2b3c4d``.
+        for_commissioning: the model is for phantoms; every document says so.
         device_uid: changes with every model build (IHE AIR 6.5.3.1).
     """
 
@@ -216,6 +223,7 @@ class Provenance:
     device_uid: str
     station_name: str = ""
     institution_name: str = ""
+    for_commissioning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

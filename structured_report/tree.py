@@ -39,7 +39,17 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from structured_report import concepts
-from structured_report.content import BANNER, Code, Finding, ImageUse, Outcome, PreRead, Presence, Region
+from structured_report.content import (
+    BANNER,
+    FOR_COMMISSIONING,
+    Code,
+    Finding,
+    ImageUse,
+    Outcome,
+    PreRead,
+    Presence,
+    Region,
+)
 from structured_report.header import library_is_possible
 from structured_report.text import normalise_text, one_line, to_dicom
 from structured_report.vocabulary import vocabulary, whole_vocabulary
@@ -244,6 +254,8 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
 def comments(preread: PreRead) -> list[str]:
     """What is said about the reading as a whole, the banner first; the same in the SR and in the ORU."""
     said = [BANNER]
+    if preread.provenance.for_commissioning:
+        said.append(FOR_COMMISSIONING)
     if preread.outcome is not Outcome.READ:
         said.append(outcome_sentence(preread))
     if preread.priority is not None:

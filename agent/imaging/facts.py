@@ -15,6 +15,7 @@ from pydicom.tag import BaseTag
 
 # No attribute kept here is longer by the standard (PS3.5 6.2: LO 64, PN 5 x 64), so that no identifier is ever cut.
 MAX_TEXT = 1024
+PHANTOM = ("cxr-preread project", "phantom")  # Manufacturer and Manufacturer's Model Name of every film that is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,13 @@ class InstanceFacts:
     study_time: str = ""
     study_description: str = ""
     timezone_offset: str = ""
+    manufacturer: str = ""
+    manufacturer_model_name: str = ""
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether this program drew the image."""
+        return (self.manufacturer, self.manufacturer_model_name) == PHANTOM
 
     def to_json(self) -> str:
         """The facts as one JSON object."""
@@ -107,7 +115,7 @@ KEYWORDS = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
     "ReasonForTheRequestedProcedure", "RequestAttributesSequence", "ProcedureCodeSequence",
-    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "ReasonForStudy", "AdditionalPatientHistory",
+    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "Manufacturer", "ManufacturerModelName", "ReasonForStudy", "AdditionalPatientHistory",
 )  # fmt: skip
 _TAG_OF = {k: BaseTag(t) for k in (*KEYWORDS, *_IN_ITEMS) if (t := tag_for_keyword(k)) is not None}
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
@@ -168,6 +176,8 @@ def facts_of(header: Dataset) -> InstanceFacts:
         study_time=_text(header, "StudyTime"),
         study_description=_text(header, "StudyDescription"),
         timezone_offset=_text(header, "TimezoneOffsetFromUTC"),
+        manufacturer=_text(header, "Manufacturer"),
+        manufacturer_model_name=_text(header, "ManufacturerModelName"),
     )
 
 

@@ -25,7 +25,7 @@ from agent.errors import ModelUnavailable, Permanent
 from agent.model.faults import is_out_of_memory
 from agent.model.protocol import MAX_PIXELS, MOST_PICTURES, ModelIdentity, Picture
 from agent.model.shared_prefix import LocalSession
-from agent.model.weights import find_weights, licence_of, weights_digest
+from agent.model.weights import card_of, find_weights, licence_of, weights_digest
 
 # `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
 # nf4 on every machine.
@@ -83,6 +83,7 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
         quantization=quantization,
         device=place,
         licence=licence_of(weights, folder),
+        for_commissioning=card_of(folder).for_commissioning,
         engine=", ".join(f"{p} {version(p)}" for p in ("transformers", "torch", "bitsandbytes")),
     )
     return LocalModel(model, tokenizer, processor, identity)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.errors import ModelUnavailable, Permanent
 
@@ -67,6 +70,35 @@ def weights_digest(folder: Path) -> str:
             while piece := source.read(_STEP):
                 digest.update(piece)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a checkpoint says of itself in ``preread.json`` beside its weights; most have no such file.
+
+    Attributes:
+        for_commissioning: it is for phantoms and named test sets, and must not read patients.
+        calibration: the JSON form of a calibration of its short answers, or None.
+    """
+
+    for_commissioning: bool = False
+    calibration: dict[str, Any] | None = None
+
+
+def card_of(folder: Path) -> Card:
+    """The card of the checkpoint in that folder.
+
+    Raises:
+        Permanent: there is one and it cannot be used: what it may forbid must not be missed.
+    """
+    file = folder / "preread.json"
+    if not file.is_file():
+        return Card()
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+        return Card(bool(value["for_commissioning"]), value.get("calibration"))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise Permanent(f"{file} cannot be used ({type(error).__name__}: {error})", code="not-a-model") from error
 
 
 def licence_of(weights: str, folder: Path | None = None) -> str:

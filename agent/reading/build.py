@@ -49,6 +49,7 @@ class Build:
             weights_digest=model.weights_digest,
             quantization=model.quantization,
             prompt_id=prompt_id,
+            for_commissioning=model.for_commissioning,
             device_uid=derived_uid("device", VERSION, model.weights_digest, model.quantization, prompt_id),
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.imaging.facts import InstanceFacts
 from agent.model.protocol import Model
 from agent.model.reading_protocol import ReadingProtocol
 from agent.reading.build import Build
@@ -20,6 +21,10 @@ from structured_report.content import Provenance
 
 # A study on which the process died so often is given up: it would take the model away from all others for ever.
 DEATHS_TOLERATED = 10
+_COMMISSIONING_ONLY = (
+    "the model is for commissioning and reads drawn phantoms only; it would have to be told otherwise "
+    "(model.commissioning_on_patients), and never for patient care"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Desk:
     studies: OpenStudies
     files: FileStore
     attempts: int
+    commissioning_on_patients: bool
 
     def provenance(self) -> Provenance:
         """Which build speaks."""
@@ -46,6 +52,10 @@ class Desk:
             Permanent: a file is lost or damaged.
             Transient: the decoder cannot be started at the moment.
         """
+        if self.model.identity.for_commissioning and not self.commissioning_on_patients:
+            films = [InstanceFacts.from_json(image.facts) for image, use in images if use.used]
+            if not all(film.is_phantom for film in films):
+                return Prepared.declined("commissioning-only", _COMMISSIONING_ONLY)
         wanted = []
         for image, use in images:
             path = self.files.path(image.path)

@@ -46,6 +46,7 @@ def make_desk(settings: Settings, files: FileStore, model: Model) -> Desk:
         studies=OpenStudies(lambda prepared: open_study(model, prepared, protocol, limits)),
         files=files,
         attempts=limits.attempts,
+        commissioning_on_patients=limits.commissioning_on_patients,
     )
 
 

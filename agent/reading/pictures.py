@@ -52,6 +52,11 @@ class Prepared:
     problem: tuple[str, str] | None
     prior: Rendered | None = None
 
+    @classmethod
+    def declined(cls, code: str, words: str) -> Prepared:
+        """Nothing was rendered, for that reason."""
+        return cls((), (), (), (), (code, words))
+
 
 def candidate(key: int, path: Path, *, used: bool, role: str, reason: str) -> Candidate | None:
     """The candidate that an image is after assembly; None when it is not to be read at all."""
