@@ -115,7 +115,8 @@ KEYWORDS = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
     "ReasonForTheRequestedProcedure", "RequestAttributesSequence", "ProcedureCodeSequence",
-    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "Manufacturer", "ManufacturerModelName", "ReasonForStudy", "AdditionalPatientHistory",
+    "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
+    "Manufacturer", "ManufacturerModelName", "ReasonForStudy", "AdditionalPatientHistory",
 )  # fmt: skip
 _TAG_OF = {k: BaseTag(t) for k in (*KEYWORDS, *_IN_ITEMS) if (t := tag_for_keyword(k)) is not None}
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
