@@ -44,7 +44,7 @@ _PLACE = any_of(
 _EXPECTED = any_of("other contralateral opposite expected normal usual typical")
 _MEASURED_BY_EYE = any_of(
     "heart cardiac silhouette volumes? markings? density densities lucency vascularity vasculature diameter spaces? "
-    "attenuation inflation caliber prominence kyphosis"
+    "attenuation inflation caliber prominence kyphosis ratio"
 )
 _BETTER_SEEN = any_of(
     "seen visuali[sz]ed appreciated evaluated assessed characteri[sz]ed defined demonstrated depicted delineated shown"
@@ -79,11 +79,11 @@ _SHIELDED = (
     ),
 )
 
-# "No new consolidation" denies what is new and says nothing of what is not: its words stay, and what they deny is left
-# open (`newness`).
+# "No new consolidation" denies what is new and says nothing of what is not; "no residual pneumothorax" what is left over.
+# Their words stay, because without that word they would say more, and what they deny is left open (`newness`).
 NO_NEW = phrase(
     r"\b(?:no|without) (?:(?:definite|significant|obvious|convincing|clear|other|evidence of(?: any)?|evidence for(?: any)?|"
-    r"any|interval|acute) ){0,3}new(?:ly)?\b(?! (?:or|and)\b)"
+    r"any|interval|acute) ){0,3}(?:new(?:ly)?|residual|recurrent|persistent)\b(?! (?:or|and)\b)"
 )
 
 _HAS = r"(?:has|have|had)(?: (?:also|been|since|now|all|\w+ly|further|nearly|almost|in the interval))*"

@@ -1,4 +1,5 @@
-""" "No new consolidation" without a prior: it denies what is new and leaves open what is not, which is then just as new."""
+""" "No new consolidation" without a prior: it denies what is new and leaves open what is not. So does "no residual
+pneumothorax"."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ def check_newness(case: Case) -> Case:
     for sentence, concepts in doubtful.items():
         names = " or ".join(named(c) for c in concepts)
         words = (
-            f"Findings: {quote(sentence)} denies only what is new, and no prior image was shown; whether there is {names} "
+            f"Findings: {quote(sentence)} denies only what is new or left over, and no prior image was shown; whether there is {names} "
             "is undetermined."
         )
         case = case.noting(Code.COMPARISON, Effect.UNDETERMINED, words)

@@ -72,7 +72,10 @@ def _plain(words: str) -> str:
 def _unlooped(sentence: str) -> str | None:
     """The sentence without its loops; nothing when they hid what it says."""
     plain = _without_loops(sentence)
-    return plain if plain == sentence or meaning(plain) == meaning(sentence) else None
+    if plain == sentence:
+        return sentence
+    plain = plain.rstrip(" ,;:")
+    return plain if meaning(plain) == meaning(sentence) else None
 
 
 def _without_loops(text: str) -> str:

@@ -37,7 +37,8 @@ _OF_THE_CHEST = phrase(
         "diaphragm\\w* hemidiaphragms? hilum hila hilar vascul\\w+ tubes? catheters? lines? wires? clips? views? aorta aortic "
         "spine thora\\w+ trachea\\w* carina silhouette pulmonary costophrenic atelecta\\w+ opaci\\w+ effusions? acute "
         "abnormality abnormalities cardiopulmonary radiographic sternotomy soft_tissues? stomach bowel abdomen clavicles? "
-        "shoulders? vertebra\\w* findings? portable inspiration hiatal bronch\\w+"
+        "shoulders? vertebra\\w* findings? portable inspiration hiatal bronch\\w+ imaged lucenc\\w+ nodul\\w+ stents? emphysema "
+        "\\w+ectomy lobes? surgical rotated positioning"
     )
     + r"\b"
 )
