@@ -64,6 +64,20 @@ SAID_AGAIN = [
     ),
     ("The aorta is tortuous and unchanged. The lungs are clear.", "The aorta is tortuous. The lungs are clear."),
     ("Compared to the prior study there is no change. The lungs are clear.", "The lungs are clear."),
+    ("The left lung has cleared. No effusion.", "No effusion."),
+    ("The right effusion is more prominent than before.", "There is a right effusion."),
+    (
+        "The ETT has been retracted and now terminates above the carina.",
+        "There is an ETT, which terminates above the carina.",
+    ),
+    (
+        "The left pneumothorax is unchanged and the right pneumothorax has resolved.",
+        "There is a left pneumothorax and there is no right pneumothorax.",
+    ),
+    (
+        "Bilateral effusions have decreased on the right and increased on the left.",
+        "There are bilateral effusions on the right and on the left.",
+    ),
     ("The right effusion has increased and is now moderate.", "There is a right effusion, which is moderate."),
 ]
 

@@ -673,7 +673,14 @@ def test_what_is_said_again_plainly_says_the_same(concept: str, side: Laterality
 
 def test_a_reader_is_not_drowned_in_verdicts() -> None:
     draft = " ".join(f"The nodule of rib {n} in the left lung is stable." for n in range(40))
-    assert len(read(draft).verdicts) <= 12
+    assert len(read(draft).verdicts) <= 24
+
+
+def test_a_finding_that_is_in_no_vocabulary_breaks_nothing() -> None:
+    evidence = replace(drawn(hernia=(IN_LEFT,)), probabilities={"hernia": Probability("hernia", 0.9)})
+    guarded = read("The lungs are clear.", evidence)
+    assert guarded.regions == ()
+    assert (Code.PROBED_NOT_MENTIONED, Effect.NOTED) in fired(guarded)
 
 
 def test_every_code_is_explained() -> None:

@@ -58,7 +58,8 @@ Guard = Callable[[Case], Case]
 
 def named(concept: str) -> str:
     """What a reader calls a finding."""
-    return vocabulary()[concept].words[0]
+    known = vocabulary().get(concept)
+    return known.words[0] if known else concept.replace("_", " ")
 
 
 def opposite(side: Laterality | None) -> Laterality | None:

@@ -24,7 +24,8 @@ _STATE = any_of(
     "worsening worse better increased increasing decreased decreasing larger smaller enlarging progressed progressing "
     "progressive resolving clearing cleared reduced diminished diminishing evolving developing new recurrent the_same as_before "
     "re-?demonstrated re-?identified re-?visuali[sz]ed re-?expanded re-?expanding re-?accumulat\\w+ continued continuing "
-    "residual interval"
+    "residual interval ongoing "
+    "(?:more|less)_(?:prominent|conspicuous|severe|extensive|apparent|dense|marked|pronounced|evident|visible|confluent)"
 )
 _ASPECT = any_of(
     "size extent appearance amount volume degree conspicuity severity number prominence position location configuration "
@@ -77,11 +78,15 @@ _ASIDES = _rules(
         rf",?\s*\(?\b(?:as )?(?:(?:was|were|been) )?(?:{_SEEN} )?(?:on|in|to|with|at) (?=(?:\w+ ){{0,4}}?{EARLIER}\b){OBJECT}\)?,?",
         " ",
     ),
+    (rf",?\s*\b(?:as )?(?:was |were )?{_SEEN} (?:previously|before|earlier)\b,?", " "),
     (rf",?\s*\b(?:not )?(?:as )?(?:was |were )?previously(?: {_SEEN})?\b", " "),
     (r",?\s*\b(?:as|than|from|to) (?:before|previously|prior|priors|earlier)\b,?", " "),
     (r",?\s*\b(?:in|over|during) (?:the )?(?:interval|interim)\b,?", " "),
     (r",?\s*\bover the (?:past|last) (?:\w+ )?(?:hours?|days?|weeks?|months?|years?)\b", " "),
-    (r",?\s*\b(?:earlier )?(?:today|this morning)\b|\bfrom [_]{2,}|,?\s*\bsince [_]{2,}(?: through [_]{2,})?", " "),
+    (
+        r",?\s*\b(?:earlier )?(?:today|this morning)\b(?!['’])|\bfrom [_]{2,}|,?\s*\bsince [_]{2,}(?: through [_]{2,})?",
+        " ",
+    ),
     (r"\b(?:yesterday|today)'s |,?\s*\bover time\b|\bin comparison\b,?", " "),
     (
         rf",?\s*\b(?:which|that) (?:{_IS}|has|have) {_DONE}(?:{_STATES}|{_CHANGED}){_IN_SIZE}\s*,?"
@@ -118,6 +123,10 @@ _PLAIN = _rules(
     ),
     (rf"^(?:no |(?:an? |the )?{_DEGREE}){_ADJECTIVES}{_CHANGE}{_OF_WHICH}", ""),
     (
+        rf"\bthere (?:is|are) (?:an? )?{_ADJECTIVES}(?:position|appearance|size|extent|degree) of (?:the |an? )?",
+        "there is ",
+    ),
+    (
         r"\bthere (?:continues? to be|persists?|remains?|is again(?: (?:seen|noted|demonstrated))?|is now|is still)(?=\s)",
         "there is",
     ),
@@ -142,6 +151,7 @@ _PREDICATES = tuple(
             rf"{_THING}(?:has|have|had) {_DONE}(?:{_CHANGED}|{_MOVED}){_IN_SIZE}(?: \w+ly)?{_REST}",
             rf"{_THING}(?:has|have|shows?) (?:an? )?{_DEGREE}{_STATE} {_ASPECT}s?{_REST}",
             rf"{_THING}(?:persists?|continues?|recurs?){_REST}",
+            rf"{_THING}(?<!has\s)(?<!have\s)(?<!all\s)(?<!been\s)(?:\w+ly )?(?:in|de)creased{_IN_SIZE}(?: \w+ly)?{_REST}",
         ),
     )
 )
@@ -168,7 +178,7 @@ def without_asides(clause: str) -> str:
 
 def plainly(clause: str) -> str:
     """The clause without what compares."""
-    if found := _GONE.match(clause):
+    if (found := _GONE.match(clause)) and is_a_thing(found["what"]):
         return there_is_no(found["what"])
     clause = _applied(_PLAIN, without_asides(clause))
     if bare := _BARE.match(clause):

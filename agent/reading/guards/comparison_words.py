@@ -25,7 +25,7 @@ _OF = r"(?:of|from|dated|on|performed(?: on)?|obtained(?: on)?|at|done) "
 # "the most recent prior chest radiograph of yesterday", "prior", "___"
 OBJECT = (
     rf"(?:(?:the|a|an|his|her|patient's|any|most|{EARLIER}|chest|portable|frontal|pa|ap|lateral|and) ){{0,6}}"
-    rf"(?:{_EARLIER_TODAY}|{FILM}\b(?: {FILM}\b)?|{EARLIER}\b(?! \w+ectomy)|{_REDACTED}|\d\d?[/-]\d\d?(?:[/-]\d{{2,4}})?)"
+    rf"(?:{_EARLIER_TODAY}|{FILM}\b(?: {FILM}\b)?|{EARLIER}\b(?! \w+ectomy)|{_REDACTED}(?: {_FILMS}\b)?|\d\d?[/-]\d\d?(?:[/-]\d{{2,4}})?)"
     rf"(?:,? (?:{_OF})+(?:the )?{_DATE}{_CLOCK}){{0,2}}"
 )
 _THE_OTHER_SIDE = (
@@ -65,7 +65,7 @@ _SHIELDED = (
             r"\b(?:qt|pr|qrs|rr|time|dosing|sampling)[-\s]interval",
             r"\bhigh[-\s]resolution|\b(?:image|spatial|contrast|temporal) resolution",
             r"\bprogressive massive fibrosis|\bprogressive supranuclear",
-            rf"\b{_MORE} (?:\w+ )?(?:on|in|at|along|over|within|towards?) (?:the |both )?{_PLACE}\b",
+            rf"\b(?!(?:in|de)creased\b){_MORE} (?:\w+ )?(?:on|in|at|along|over|within|towards?) (?:the |both )?{_PLACE}\b",
             rf"\b{_PLACE} {_MORE} than (?:the )?{_PLACE}\b|\b{_PLACE}\s*>\s*{_PLACE}\b",
             rf"\b{_MORE}(?: \w+){{0,3}} than (?:on |in |at |that of )?(?:the )?(?:{_PLACE}|{_EXPECTED})\b",
             rf"\b(?:better|worse|best) {_BETTER_SEEN}",
@@ -91,10 +91,11 @@ _IS = r"(?:is|are|was|were|appears?|looks?|seems?)(?: (?:\w+ly|also|now|overall|
 _CHANGED = any_of(
     "increased decreased enlarged grown cleared diminished developed changed removed placed inserted advanced withdrawn "
     "retracted repositioned replaced exchanged extubated intubated migrated resolved progressed reduced declined regressed "
-    "re-?expanded discontinued pulled shifted lessened subsided abated reappeared taken_out"
+    "re-?expanded recurred discontinued pulled shifted lessened subsided abated reappeared taken_out"
 )
 _COMPARED = any_of(
-    "increased decreased larger smaller better diminished cleared similar the_same constant reduced less as_before"
+    "increased decreased larger smaller better diminished cleared similar the_same constant reduced less as_before "
+    "(?:more|less)_(?:prominent|conspicuous|severe|extensive|apparent|dense|marked|pronounced|evident|visible|confluent)"
 )
 _IN_SIZE = (
     r"(?: in (?:size|extent|appearance|amount|volume|degree|conspicuity|severity|number|prominence|position|overall))?"
@@ -120,12 +121,12 @@ _CUES = tuple(
             r"\binterval(?:ly)?\b|\binterim\b|\brecurren(?:t|ce)\b|\bno longer\b|\bnew(?:ly)?\b|\bserial\b|\btemporal\b|\bover time\b",
             r"\bimprov(?:ed|ing|ements?|es?)\b|\bworse(?:n|ned|ning|ns)?\b|\bprogress(?:ed|ion|ing|es|ive|ively)?\b",
             r"\bresol(?:ved?|ving|ution|ves)\b|\bcontinu(?:es?|ed|ing)\b(?! (?:follow|into|below|beyond|through))",
-            r"\bpreviously\b|\bformerly\b|\bearlier\b|\b(?:as|than|from) before\b|\bno different\b",
+            r"\bpreviously\b|\bformerly\b|\bearlier\b|\b(?:as|than|from) before\b|\bno different\b|\bongoing\b",
             rf"\b(?:since|from|than|to|with|on|in|of|at) (?:on |in )?(?:the |his |her |any |a )?(?:most )?(?:recent )?"
             rf"(?:prior|previous|preceding|earlier|last|comparison|old|older) (?:\w+ ){{0,3}}?{FILM}\b",
             rf"\b(?:since|from|than|to|with) (?:the )?(?:prior|previous|priors)\b(?! {_HISTORY})",
             rf"\bsince (?:the )?(?:{FILM}|{_REDACTED}|\d)",
-            rf"\b(?:prior|previous) (?:\w+ ){{0,2}}?(?:{_FILMS}|{_SEEN_BEFORE})\b",
+            rf"\b(?:prior|previous) (?:[\w-]+ ){{0,2}}?(?:{_FILMS}|{_SEEN_BEFORE})\b",
             rf"\b{AGAINST}|\bin comparison\b|\bfor comparison\b|\bno comparison\b|\bcompare (?:to|with)\b",
             r"\bcomparison (?:is made|study|film|exam|radiograph)",
             rf"\b{_HAS} (?:\w+ly )?{_CHANGED}\b|\b{_IS} {_COMPARED}{_IN_SIZE}{_CLAUSE_ENDS}",
@@ -134,7 +135,10 @@ _CUES = tuple(
             r"\bchanges? (?:from|since|over time)\b|\b(?:no|without|little) (?:\w+ ){0,3}?(?:change|changes|difference|alteration)\b",
             r"\bsimilar (?:in )?(?:appearance|size|extent|degree|position|configuration|distribution|"
             r"to (?:the )?(?:prior|previous|before|that seen))",
-            rf"\bresidual (?:\w+ ){{0,2}}?{_LEFT_OVER}|\b(?:in|de)creased (?:\w+ ){{0,3}}?{_THERE}\b",
+            rf"\bresidual (?:[\w-]+ ){{0,2}}?{_LEFT_OVER}|\b(?:in|de)creased (?:\w+ ){{0,3}}?{_THERE}\b",
+            rf"\b{_THERE} (?:(?:has|have) )?(?:\w+ly )?(?:in|de)creased\b|\bsimilar to (?:the )?{_REDACTED}|\bthan there (?:was|were)\b",
+            r"^\W*(?:(?:minimal|slight|little|mild|some|marked) )?changes? (?:in|with)\b|\btoday than\b|\bthere is an? (?:in|de)crease\b",
+            r"\b(?:more|less) \w+ on (?:this|today's|the current|the present) (?:\w+ ){0,2}?(?:exam|examination|study|film|radiograph)\b",
             r"\brecent (?:placement|removal|extubation|intubation)|\b(?:in|de)creased in (?:size|extent|number|amount|conspicuity|volume)",
             r"\bslightly (?:increased|decreased|larger|smaller|better|worse)\b(?=\s*(?:[,.;()]|$|(?:since|from|compared|than)\b))",
         ),

@@ -21,7 +21,7 @@ from agent.reading.labels import label, settle
 from agent.reading.statements import statements
 from structured_report.content import Verdict
 
-MOST_VERDICTS = 8  # of one code and effect; the reader learns nothing from the ninth
+MOST_VERDICTS = 20  # of one code and effect; no findings section has so many sentences
 LONGEST_TRACE = 20_000  # characters that are looked at; the trace is kept whole
 _GUARDS: tuple[Guard, ...] = (
     check_findings,

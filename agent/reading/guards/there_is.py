@@ -33,6 +33,12 @@ _REST = (
     (phrase(r"^and (?=in\b|with\b)"), ""),
     (phrase(r"^(?:and|but) (?=(?:most )?(?:likely|probably|may|might|could)\b)"), ", which "),
     (phrase(r"^(?:and|but) (?:is|are) "), ", which is "),
+    (
+        phrase(
+            r"^(?:and|but) (?=(?:terminates?|ends?|projects?|extends?|measures?|appears?|shows?|courses?|overlies)\b)"
+        ),
+        ", which ",
+    ),
 )
 _PLURAL = wordset("lungs opacities effusions volumes tubes lines contours structures they both")
 _UNCOUNTED = wordset(
