@@ -87,7 +87,7 @@ _ASIDES = _rules(
         r",?\s*\b(?:earlier )?(?:today|this morning)\b(?!['’])|\bfrom [_]{2,}|,?\s*\bsince [_]{2,}(?: through [_]{2,})?",
         " ",
     ),
-    (r"\b(?:yesterday|today)'s |,?\s*\bover time\b|\bin comparison\b,?", " "),
+    (r"\byesterday's |,?\s*\bover time\b|\bin comparison\b,?", " "),
     (
         rf",?\s*\b(?:which|that) (?:{_IS}|has|have) {_DONE}(?:{_STATES}|{_CHANGED}){_IN_SIZE}\s*,?"
         r"(?=\s*(?:$|[,.;]|with\b|and\b|in\b|on\b|at\b))",

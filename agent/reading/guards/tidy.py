@@ -23,7 +23,7 @@ _CUT_SHORT = re.compile(
     r"(?:\b(?:is|are|be|measures?|measuring|at|by|approximately|about|in|on|to|than|as|it|which|that|may|might|could|can|will|should|slightly|mildly)|[-(,])\s*$"
     r"|^(?:above|below|from|in|than|as|to|by|which|that)\s*$|^(?:in|as)\s+(?:size|extent|appearance)\b|\b(?:is|are)\s+(?:is|are|from|suggesting|and|but|which)\b"
     r"|\b(?:has|have)\s+(?:this|over|from|in|on|at|and|but|with|the|due|following|as|to(?!\s+be))\b|\b(?:has|have|is|are)\s*,"
-    r"|\b(?:has|have)\s+\w+ly\s*$|\bconsistent\s+(?!with\b)|\b(?:has|have)\s+appearance\b|\b(?:is|are)\s+in\s+(?:size|appearance|extent|volume|degree)\b",
+    r"|\b(?:has|have)\s+(?:all\b\s*)?(?:\w+ly\s*)?$|\bconsistent\s+(?!with\b)|\b(?:has|have)\s+appearance\b|\b(?:is|are)\s+in\s+(?:size|appearance|extent|volume|degree)\b",
     re.IGNORECASE,
 )
 _VERBS = FINITE | {
