@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _BOX = "\\boxed{"
-_FINAL_HEADING = re.compile(r"[\s*#]*final answer\s*:?[\s*#]*(\$+\s*)?$", re.IGNORECASE)
+_HEADING = re.compile(r"final answer", re.IGNORECASE)
+_AFTER_HEADING = re.compile(r"\s*+:?[\s*#]*+(?:\$++\s*+)?")  # possessive: a reply may be nothing but blanks
 _TEXT_MACRO = re.compile(r"\\text\s*\{(.*)\}", re.DOTALL)
 
 
@@ -47,13 +48,24 @@ def parse_reply(text: str, *, finished: bool) -> Reply | Abstention:
     start = text.rfind(_BOX)
     if start < 0:
         return Abstention("no-final-answer", "the model's reply has no final answer", text.strip())
-    reasoning = _FINAL_HEADING.sub("", text[:start]).strip()
+    reasoning = _without_heading(text[:start]).strip()
     answer = _braced(text, start + len(_BOX))
     if answer is None:
         return Abstention("final-answer-unclosed", "the model's final answer has no end", reasoning)
     if not answer.strip():
         return Abstention("final-answer-empty", "the model's final answer is empty", reasoning)
     return Reply(reasoning, answer.strip())
+
+
+def _without_heading(text: str) -> str:
+    """The trace without the heading of the final answer, if it ends with one."""
+    headings = list(_HEADING.finditer(text))
+    if not headings or not _AFTER_HEADING.fullmatch(text, headings[-1].end()):
+        return text
+    end = headings[-1].start()
+    while end and (text[end - 1].isspace() or text[end - 1] in "*#"):
+        end -= 1
+    return text[:end]
 
 
 def _braced(text: str, start: int) -> str | None:
@@ -110,16 +122,25 @@ class SaidBox:
 
 
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
-_BOXES = re.compile(
-    r"(?:<\|ref\|>(?P<name>[^<]*)<\|/ref\|>)?\s*<\|box\|>"
-    rf"\({_NUMBER},{_NUMBER}\)\s*,\s*\({_NUMBER},{_NUMBER}\)<\|/box\|>"
-)
+_BOX_TAG = re.compile(rf"<\|box\|>\({_NUMBER},{_NUMBER}\)\s*,\s*\({_NUMBER},{_NUMBER}\)<\|/box\|>")
+_REF, _REF_END = "<|ref|>", "<|/ref|>"
 
 
 def parse_boxes(text: str) -> tuple[SaidBox, ...]:
     """Every box of a grounding reply, in order; none for ``No ... detected.`` and for anything that is no box."""
     found = []
-    for match in _BOXES.finditer(text):
-        x0, y0, x1, y1 = (float(match.group(n)) for n in range(2, 6))
-        found.append(SaidBox((match.group("name") or "").strip(), x0, y0, x1, y1))
+    end = 0
+    for match in _BOX_TAG.finditer(text):
+        x0, y0, x1, y1 = (float(number) for number in match.groups())
+        found.append(SaidBox(_name_before(text[end : match.start()]), x0, y0, x1, y1))
+        end = match.end()
     return tuple(found)
+
+
+def _name_before(text: str) -> str:
+    """What stands in the reference with which a text ends, or empty."""
+    before = text.rstrip()
+    if not before.endswith(_REF_END):
+        return ""
+    _, opened, name = before.removesuffix(_REF_END).rpartition(_REF)
+    return name.strip() if opened and "<" not in name else ""

@@ -10,7 +10,7 @@ from agent.imaging.render import Rendered
 from agent.model.parsing import Abstention, SaidBox, parse_boxes, parse_reply
 from agent.model.protocol import Answer
 from agent.reading.flag import Flag
-from agent.reading.guards import Draft, Evidence, Guarded, Located, guard
+from agent.reading.guards import Draft, Evidence, Guarded, Located, guard, half_of
 from agent.reading.labels import label
 from agent.reading.pictures import Change, Prepared
 from agent.reading.study_session import BetweenTokens, OpenStudy
@@ -168,6 +168,7 @@ def _concluded(guarded: Guarded, prepared: Prepared, rules: Sequence[Rule], repl
     if guarded.abstained is not None:
         code, words = guarded.abstained
         return replace(read, outcome=Outcome.ABSTAINED, reason=code, explanation=words)
+    # A check takes certainty back and never urgency: what the draft states ranks, even where a check doubts it.
     frontal, key = prepared.pictures[0], prepared.keys[0]
     return replace(
         read,
@@ -176,7 +177,7 @@ def _concluded(guarded: Guarded, prepared: Prepared, rules: Sequence[Rule], repl
         comparison=guarded.draft.comparison,
         findings=guarded.findings,
         regions=tuple((key, _region(frontal, located, guarded.findings)) for located in guarded.regions),
-        ranked=rank_findings(rules, guarded.findings),
+        ranked=rank_findings(rules, (*guarded.findings, *label(guarded.draft.findings))),
     )
 
 
@@ -190,14 +191,3 @@ def _region(frontal: Rendered, located: Located, findings: Sequence[Finding]) ->
     sided = vocabulary()[located.concept].sided
     side = (stated if stated in (Laterality.LEFT, Laterality.RIGHT) else half_of(located)) if sided else None
     return Region(located.concept, "", x0, y0, x1, y1, side)
-
-
-def half_of(located: Located) -> Laterality | None:
-    """The patient's side on which a box lies in an upright frontal picture, the patient's right on the left; None when it
-    reaches far across the middle."""
-    left, right = max(0.0, 0.5 - located.x0), max(0.0, located.x1 - 0.5)
-    width = located.x1 - located.x0
-    inside = min(left, width), min(right, width)
-    if min(inside) > 0.25 * width:
-        return None
-    return Laterality.RIGHT if inside[0] > inside[1] else Laterality.LEFT

@@ -4,7 +4,7 @@ A guard repairs visibly, takes a certainty back, drops what cannot be, or withho
 code and a sentence for the reader. The raw replies are kept elsewhere and are never changed.
 """
 
-from agent.reading.guards.evidence import Draft, Evidence, Guarded, Located
+from agent.reading.guards.evidence import Draft, Evidence, Guarded, Located, half_of
 from agent.reading.guards.run import guard
 
-__all__ = ["Draft", "Evidence", "Guarded", "Located", "guard"]
+__all__ = ["Draft", "Evidence", "Guarded", "Located", "guard", "half_of"]

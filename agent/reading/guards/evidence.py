@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.model.parsing import SaidBox
-from structured_report.content import Finding, Probability, Verdict
+from structured_report.content import Finding, Laterality, Probability, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,14 @@ class Guarded:
     regions: tuple[Located, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     abstained: tuple[str, str] | None = None
+
+
+def half_of(located: Located) -> Laterality | None:
+    """The patient's side on which a box lies in an upright frontal picture, the patient's right on the left; None when it
+    reaches far across the middle."""
+    left, right = max(0.0, 0.5 - located.x0), max(0.0, located.x1 - 0.5)
+    width = located.x1 - located.x0
+    inside = min(left, width), min(right, width)
+    if min(inside) > 0.25 * width:
+        return None
+    return Laterality.RIGHT if inside[0] > inside[1] else Laterality.LEFT
