@@ -157,6 +157,22 @@ class ModelSettings(_Frozen):
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
 
 
+class Gate(_Frozen):
+    """Which images the model may read at all."""
+
+    youngest_years: Annotated[int, Field(ge=0, le=130)] = 18
+    oldest_years: Annotated[int, Field(ge=0, le=130)] = 0
+    unknown_age: Literal["read", "decline"] = "read"
+    pixels: bool = True
+    wrong_view: Literal["remark", "decline"] = "remark"
+
+    @model_validator(mode="after")
+    def _somebody_is_left(self) -> Gate:
+        if 0 < self.oldest_years < self.youngest_years:
+            raise ValueError("oldest_years is less than youngest_years: nobody would be read")
+        return self
+
+
 class Delivery(_Frozen):
     """How long and how often to try."""
 
@@ -194,6 +210,7 @@ class Settings(BaseSettings):
     storage: Storage = Storage()
     database: Database = Database()
     model: ModelSettings = ModelSettings()
+    gate: Gate = Gate()
     delivery: Delivery = Delivery()
     report: Report = Report()
     log: Log = Log()

@@ -46,7 +46,7 @@ class Line:
         self.queue = Queue(ledger, clock, "test")
         build = Build.of(settings.report)
         self.stages: dict[str, Callable[[Job], None]] = {
-            "assemble": Assembly(ledger, self.queue, clock, settings.intake, build),
+            "assemble": Assembly(ledger, self.queue, clock, settings.intake, settings.gate, build),
             "read": Reading(ledger, files, self.queue, clock, model, settings.model, build, self._between_tokens),
             "report": Reporting(ledger, files, self.queue, clock, settings),
             "deliver": Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings)),
