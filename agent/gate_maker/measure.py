@@ -21,8 +21,8 @@ from agent.imaging.gate_net import Seen, Values, load_weights, see_all
 from agent.imaging.quality import judge_seen
 
 Gray = NDArray[np.uint8]
-_VARIED = 400  # variants of the one adult film
-_CHANGES: dict[str, tuple[str, Callable[[Gray], Gray]]] = {
+VARIED = 400  # variants of the one adult film
+CHANGES: dict[str, tuple[str, Callable[[Gray], Gray]]] = {
     "upright": ("", lambda p: p),
     "upside down": ("upside-down", lambda p: p[::-1, ::-1]),
     "on its left side": ("turned", lambda p: p.swapaxes(0, 1)[::-1]),
@@ -60,7 +60,7 @@ def of_chests(pictures: dict[str, list[Gray]], trained: Sequence[Mapping[str, Va
     """Rows: kind, how it lies, number, share judged right, share declined for another reason."""
     for kind, these in pictures.items():
         role = "lateral" if kind in LATERAL_KINDS else "frontal"
-        for name, (wanted, change) in _CHANGES.items():
+        for name, (wanted, change) in CHANGES.items():
             found = verdicts([changed(p, change) for p in these], role, trained)
             accepted = [c in ("", "wrong-view") if wanted == "" else c == wanted for c in found]
             others = ", ".join(f"{c or 'read'} {found.count(c)}" for c in sorted(set(found) - {wanted}))
@@ -75,10 +75,10 @@ def of_others(pictures: dict[str, list[Gray]], trained: Sequence[Mapping[str, Va
         yield kind, str(len(found)), f"{np.mean(refused):.2%}", f"{np.mean([c == 'not-a-chest' for c in found]):.2%}"
 
 
-def _varied(picture: Gray) -> list[Gray]:
+def varied(picture: Gray) -> list[Gray]:
     """Variants of one film as films vary: placed, bent, windowed, collimated, marked and noisy, upright and whole."""
-    many = torch.from_numpy(np.repeat(picture[None], _VARIED, 0))
-    frontal = torch.zeros(_VARIED, dtype=torch.long)
+    many = torch.from_numpy(np.repeat(picture[None], VARIED, 0))
+    frontal = torch.zeros(VARIED, dtype=torch.long)
     return list(batch(many, frontal, np.random.default_rng(5), disturb=False, strength=0.6).small)
 
 
@@ -93,7 +93,7 @@ def measure(gathered: Path, weights: Path, also: tuple[str, ...]) -> None:
     kinds, pictures = stored["kinds"], stored["pictures"]
     used = stored["held_out"] | np.isin(kinds, also)
     by_kind = {str(k): list(pictures[used & (kinds == k)]) for k in np.unique(kinds[used])}
-    by_kind["adult-film"] = _varied(pictures[kinds == "adult-film"][0])
+    by_kind["adult-film"] = varied(pictures[kinds == "adult-film"][0])
     chests = {k: by_kind[k] for k in CHEST_KINDS if k in by_kind}
     others = {k: v for k, v in by_kind.items() if k not in CHEST_KINDS}
     click.echo("| chests | as | number | judged right | else |\n|---|---|---|---|---|")
