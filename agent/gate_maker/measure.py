@@ -18,7 +18,8 @@ from PIL import Image
 from agent.gate_maker.augment import batch
 from agent.gate_maker.collect import CHEST_KINDS, LATERAL_KINDS
 from agent.imaging.gate_net import Seen, Values, load_weights, see_all
-from agent.imaging.quality import judge_seen
+from agent.imaging.quality import judge, judge_seen
+from agent.imaging.views import FRONTAL, LATERAL
 
 Gray = NDArray[np.uint8]
 VARIED = 400  # variants of the one adult film
@@ -57,22 +58,36 @@ def _code(seen: Seen, role: str) -> str:
 
 
 def of_chests(pictures: dict[str, list[Gray]], trained: Sequence[Mapping[str, Values]]) -> Iterator[tuple[str, ...]]:
-    """Rows: kind, how it lies, number, share judged right, share declined for another reason."""
+    """Rows: kind, number, and for each change the share judged right: read when upright and whole; declined with the
+    right code when turned or inverted; declined at all when cut in half."""
     for kind, these in pictures.items():
-        role = "lateral" if kind in LATERAL_KINDS else "frontal"
-        for name, (wanted, change) in CHANGES.items():
+        role = LATERAL if kind in LATERAL_KINDS else FRONTAL
+        right = []
+        for wanted, change in CHANGES.values():
             found = verdicts([changed(p, change) for p in these], role, trained)
-            accepted = [c in ("", "wrong-view") if wanted == "" else c == wanted for c in found]
-            others = ", ".join(f"{c or 'read'} {found.count(c)}" for c in sorted(set(found) - {wanted}))
-            yield kind, name, str(len(found)), f"{np.mean(accepted):.2%}", others
+            read = [c in ("", "wrong-view") for c in found]
+            right.append(
+                1 - np.mean(read)
+                if wanted == "cut-off"
+                else np.mean(read if not wanted else [c == wanted for c in found])
+            )
+        yield kind, str(len(these)), *(f"{share:.2%}" for share in right)
 
 
 def of_others(pictures: dict[str, list[Gray]], trained: Sequence[Mapping[str, Values]]) -> Iterator[tuple[str, ...]]:
-    """Rows: kind, number, share refused for any reason, share refused as no chest."""
+    """Rows: kind, number, share refused for any reason when it is called frontal, and when it is called lateral."""
     for kind, these in sorted(pictures.items()):
-        found = verdicts([changed(p, lambda q: q) for p in these], "frontal", trained)
-        refused = [c not in ("", "wrong-view") for c in found]
-        yield kind, str(len(found)), f"{np.mean(refused):.2%}", f"{np.mean([c == 'not-a-chest' for c in found]):.2%}"
+        small = [changed(p, lambda q: q) for p in these]
+        refused = [[c not in ("", "wrong-view") for c in verdicts(small, role, trained)] for role in (FRONTAL, LATERAL)]
+        yield kind, str(len(small)), *(f"{np.mean(r):.2%}" for r in refused)
+
+
+def exposures(folder: Path) -> str:
+    """How many of the films in a folder, at their full size, are declined for exposure or clipping."""
+    found = [judge(np.asarray(Image.open(path).convert("L")), FRONTAL) for path in sorted(folder.rglob("*.jp*g"))]
+    codes = ["" if q.problem is None else q.problem[0] for q in found]
+    remarked = sum(any("black or white" in remark for remark in q.remarks) for q in found)
+    return f"{len(codes)} films: exposure {codes.count('exposure')}, clipped {codes.count('clipped')}, remarked on {remarked}"
 
 
 def varied(picture: Gray) -> list[Gray]:
@@ -86,7 +101,10 @@ def varied(picture: Gray) -> list[Gray]:
 @click.option("--gathered", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
 @click.option("--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
 @click.option("--also", multiple=True, help="A kind that was left out of training: measured whole.")
-def measure(gathered: Path, weights: Path, also: tuple[str, ...]) -> None:
+@click.option(
+    "--pediatric", type=click.Path(exists=True, file_okay=False, path_type=Path), help="For exposure and clipping."
+)
+def measure(gathered: Path, weights: Path, also: tuple[str, ...], pediatric: Path | None) -> None:
     """Print the tables of docs/gate.md."""
     torch.set_num_threads(1)
     stored, trained = np.load(gathered), load_weights(weights)
@@ -96,12 +114,14 @@ def measure(gathered: Path, weights: Path, also: tuple[str, ...]) -> None:
     by_kind["adult-film"] = varied(pictures[kinds == "adult-film"][0])
     chests = {k: by_kind[k] for k in CHEST_KINDS if k in by_kind}
     others = {k: v for k, v in by_kind.items() if k not in CHEST_KINDS}
-    click.echo("| chests | as | number | judged right | else |\n|---|---|---|---|---|")
+    click.echo(f"| chests | number | {' | '.join(CHANGES)} |\n|{'---|' * (len(CHANGES) + 2)}")
     for row in of_chests(chests, trained):
         click.echo(f"| {' | '.join(row)} |")
-    click.echo("\n| no chests | number | refused | as no chest |\n|---|---|---|---|")
+    click.echo("\n| no chests | number | refused as frontal | refused as lateral |\n|---|---|---|---|")
     for row in of_others(others, trained):
         click.echo(f"| {' | '.join(row)} |")
+    if pediatric is not None:
+        click.echo(f"\n{exposures(pediatric)}")
 
 
 if __name__ == "__main__":

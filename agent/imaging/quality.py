@@ -21,7 +21,7 @@ READ_FROM, SURE_FROM = 0.6, 0.95
 # The network has seen laterals of one person only, so more is needed against one; and a study that loses its lateral is
 # still read.
 LATERAL_READ_FROM = 0.1
-HALVED_DECLINE, HALVED_REMARK = 0.97, 0.6
+HALVED_DECLINE, HALVED_REMARK = 0.95, 0.4
 WRONG_VIEW = 0.97
 
 _BLACK, _WHITE = 2, 253  # at or beyond: nothing can be seen there any more
