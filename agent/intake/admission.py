@@ -21,7 +21,7 @@ from agent.imaging.facts import InstanceFacts
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
-from agent.store import arrivals, overview, studies
+from agent.store import arrivals, overview, results, studies
 from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -238,6 +238,9 @@ class Admission:
             self._files.restore(received.spooled.path, kept.path)
             now = self._clock.now()
             with self._ledger.begin() as tx:
+                newest = studies.newest_revision(tx, kept.study_instance_uid)
+                if newest is not None and results.lacks_documents(tx, newest.id):
+                    revive(tx, "report", str(newest.id), now=now)
                 for kind, key, lane in overview.parked_jobs(tx, kept.study_instance_uid):
                     revive(tx, kind, key, lane=lane, now=now)
                 words = "an image whose file was lost or damaged was sent again and put in its place"

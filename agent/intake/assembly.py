@@ -97,6 +97,9 @@ class Assembly:
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
         if reading is None:
             studies.set_state(tx, uid, "assembled")
+        elif results.lacks_documents(tx, reading.revision_id):
+            # What was missing may be there again. The report stage says anew what it could not make.
+            enqueue(tx, "report", str(reading.revision_id), now=self._clock.now())
         else:
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
         self._release(tx, uid)
