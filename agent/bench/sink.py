@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 
+from agent.work.signals import when_asked_to_stop
 from dicom_nodes.contexts import storage_contexts
 from dicom_nodes.roles import AssociationInfo
 from dicom_nodes.scp import StorageSCP, StoreAnswer, StoreRequest
@@ -48,7 +48,7 @@ class _Sink:
 def main(port: int) -> None:
     """Listen on loopback until SIGTERM."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    when_asked_to_stop(stop.set)
     contexts = storage_contexts(secondary_capture=False)
     scp = StorageSCP(
         _Sink(), host="127.0.0.1", port=port, contexts=contexts, max_associations=16, network_timeout_s=60.0

@@ -140,7 +140,10 @@ class Reporting:
 
     def _oru(self, made: _Made, kind: str, preread: PreRead, destination: DestinationSettings) -> None:
         control_id = control_id_for(preread, destination.name)
-        missing = ("oru-not-made", f"no HL7 message for {destination.name} could be made from the headers of this study")
+        missing = (
+            "oru-not-made",
+            f"no HL7 message for {destination.name} could be made from the headers of this study",
+        )
         content = self._attempt(
             made, missing, preread, lambda: _message(replace(preread, control_id=control_id), destination)
         )
@@ -148,9 +151,7 @@ class Reporting:
             document = self._keep(kind, control_id, f"{control_id}.hl7", content)
             made.documents.append((document, [destination.name]))
 
-    def _sr(
-        self, made: _Made, preread: PreRead, images: Sequence[tuple[StoredImage, Use]], takers: list[str]
-    ) -> None:
+    def _sr(self, made: _Made, preread: PreRead, images: Sequence[tuple[StoredImage, Use]], takers: list[str]) -> None:
         def encode() -> bytes:
             return file_bytes(encode_sr(preread, [self._evidence(image) for image, _ in images]))
 
@@ -164,7 +165,9 @@ class Reporting:
         path = self._files.path(image.path)
         if not path.is_file():
             words = f"the file of image {image.sop_instance_uid} is gone, so no Structured Report was made"
-            raise Permanent(f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost")
+            raise Permanent(
+                f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost"
+            )
         return load_header(path)
 
     def _attempt(

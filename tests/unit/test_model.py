@@ -138,9 +138,7 @@ def test_a_study_without_pictures_is_refused(load: Callable[[str], LocalModel]) 
 
 
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
-def test_a_checkpoint_with_a_hole_is_not_filled_with_noise(
-    tmp_path: Path, checkpoint: Path, quantization: str
-) -> None:
+def test_a_checkpoint_with_a_hole_is_not_filled_with_noise(tmp_path: Path, checkpoint: Path, quantization: str) -> None:
     """The library loads it and draws the missing tensor at random: it reads, and reads nonsense."""
     holed = shutil.copytree(checkpoint, tmp_path / "holed")
     tensors = load_file(holed / "model.safetensors")

@@ -285,7 +285,11 @@ def test_an_accession_number_reaches_the_ris_whatever_is_in_it(number: str) -> N
     fields = [message.segment(s)[n] for s, n in (("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3), ("OBR", 18))]
     assert [unescape(str(f)) for f in fields] == [number] * 5
     for n in (4, 44):
-        assert [unescape(p) for p in str(message.segment("OBR")[n]).split("^")] == ["RÖ&1", "Röntgen & Thorax", "99LOCAL"]
+        assert [unescape(p) for p in str(message.segment("OBR")[n]).split("^")] == [
+            "RÖ&1",
+            "Röntgen & Thorax",
+            "99LOCAL",
+        ]
 
 
 def test_an_offset_is_stated_only_when_the_images_state_one() -> None:
