@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 
 from agent.work.signals import when_asked_to_stop
 from dicom_nodes.contexts import storage_contexts
 from dicom_nodes.roles import AssociationInfo
-from dicom_nodes.scp import StorageSCP, StoreAnswer, StoreRequest
+from dicom_nodes.scp import RefusedContext, StorageSCP, StoreAnswer, StoreRequest
 from dicom_nodes.status import SUCCESS
 
 
@@ -32,8 +33,11 @@ class _Sink:
     def admit(self, association: AssociationInfo) -> None:
         return None
 
-    def refused(self, association: AssociationInfo, reason: str) -> None:
+    def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
         """Nobody is refused."""
+
+    def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
+        """Nothing to note."""
 
     def opened(self, association: AssociationInfo) -> None:
         """Nothing to note."""
