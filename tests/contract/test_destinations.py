@@ -302,14 +302,14 @@ def test_why_the_ris_refused_is_kept_for_the_administrator(documents: dict[str, 
 def test_a_port_that_speaks_something_else_is_recognised(documents: dict[str, OutgoingDocument]) -> None:
     ris = FaultyRis([lambda c, _: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
     destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
-    with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP/1.1 400 Bad"):
+    with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP"):
         destination.send(documents["oru"])
 
 
 def test_a_connection_that_was_closed_between_messages_is_opened_again(documents: dict[str, OutgoingDocument]) -> None:
     def answer_and_close(connection: socket.socket, message: bytes) -> None:
         ack("AA")(connection, message)
-        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     ris = FaultyRis([answer_and_close, ack("AA")])
     destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)
