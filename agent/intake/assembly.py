@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
-from agent.imaging.facts import InstanceFacts
+from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.reading.build import Build
@@ -175,6 +175,8 @@ class Assembly:
         now, uid = self._clock.now(), facts[0].study_instance_uid
         number = 1 if previous is None else previous.number + 1
         about = study_to_json(study_of(first_read_first(facts, uses)))
+        if orders := differing_orders(facts):
+            studies.note(tx, uid, "assemble", "accession-differs", orders, now=now)
         if previous is not None:
             # What was held back may be about the wrong patient and never leaves; nor does what waits under an identity
             # that has been corrected since.

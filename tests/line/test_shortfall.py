@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hl7
 import pytest
 from pydicom import Dataset
 
+from agent.demo.phantom import make_study
 from agent.reporting import stage
 from agent.store import overview, results
 from structured_report.content import PreRead
 from tests.line.test_flag_first import film
 from tests.support.node import encoded
+from tests.support.peers import text_of
 from tests.support.stages import Line
 
 WHOLE = ("assemble", "flag", "read", "report")
@@ -91,3 +94,18 @@ def test_a_lost_image_is_named_and_the_report_follows_when_it_is_sent_again(line
     line.do("report")
     assert line.study().reason == ""
     assert list((line.node.files.root / "documents").glob("*.dcm"))
+
+
+def test_a_study_of_two_orders_says_so_and_is_found_under_both(line: Line, tmp_path: Path) -> None:
+    frontal, lateral = make_study("left-effusion", seed=3, patient_id="P3", accession="ORDER-1")
+    lateral.AccessionNumber = "ORDER-2"
+    line.send(frontal, lateral)
+    uid = str(frontal.StudyInstanceUID)
+    for moment in ((), WHOLE, ("deliver",)):
+        line.do(*moment)
+        with line.node.ledger.read() as view:
+            assert overview.find_study(view, "ORDER-1") == overview.find_study(view, "ORDER-2") == (uid,)
+    with line.node.ledger.read() as view:
+        assert "accession-differs" in [e["code"] for e in overview.history(view, uid)]
+    (message,) = [hl7.parse(p.read_bytes().decode()) for p in (tmp_path / "ris").glob("*.hl7")]
+    assert any("2 accession numbers (ORDER-1, ORDER-2)" in text for text in text_of(message, "121106"))
