@@ -1,0 +1,105 @@
+"""The first lesson: the vision tower alone learns where things are, with heads that are thrown away afterwards.
+
+Every visual token says which findings cover it and where their boxes end; pooled queries say what is there at all.
+Vision passes are cheap, and what a token says here the language model later only has to repeat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from agent.commissioning.corpus import Film
+from agent.commissioning.network import HIDDEN
+from agent.commissioning.scene import KINDS, SIDED, VIEWS
+from agent.commissioning.tower import encode
+
+# One class for every finding and side, so that a side is never an afterthought.
+CLASSES = tuple((k, s) for k in KINDS for s in (("right", "left") if k in SIDED or k == "pulmonary_edema" else ("",)))
+
+
+class Heads(nn.Module):
+    """What is asked of the tower in this lesson only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Linear(HIDDEN, 5 * len(CLASSES))
+        self.queries = nn.Parameter(0.02 * torch.randn(len(CLASSES) + 1, HIDDEN))
+        self.norm = nn.LayerNorm(HIDDEN)
+        self.attention = nn.MultiheadAttention(HIDDEN, 8, batch_first=True)
+        self.body = nn.Sequential(nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, 2 * HIDDEN), nn.GELU(), nn.Linear(2 * HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN))
+        self.of_class = nn.Linear(HIDDEN, 6)  # present, box, size
+        self.of_film = nn.Linear(HIDDEN, len(VIEWS) + 2)  # view, unlike, pneumonia
+
+    def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(cells: (batch, cells, classes, 5), classes: (batch, classes, 6), film: (batch, 5))."""
+        cells = self.cell(tokens).unflatten(-1, (len(CLASSES), 5))
+        keys = self.norm(tokens)
+        queries = self.queries.expand(len(tokens), -1, -1)
+        pooled = self.attention(queries, keys, keys, need_weights=False)[0]
+        pooled = self.body(pooled + queries)
+        return cells, self.of_class(pooled[:, :-1]), self.of_film(pooled[:, -1])
+
+
+def targets(films: list[Film], size: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """What is known of the films: cover (batch, cells, classes), there, box, size (batch, classes ...), and of the
+    whole film; -1 where nothing is known."""
+    high, wide = size[0] // 28, size[1] // 28
+    count = len(films)
+    cover = np.zeros((count, high, wide, len(CLASSES)), np.float32)
+    there = np.zeros((count, len(CLASSES)), np.float32)
+    box = np.zeros((count, len(CLASSES), 4), np.float32)
+    extent = np.zeros((count, len(CLASSES)), np.float32)
+    view = np.full(count, -1)
+    unlike, pneumonia = np.zeros(count, np.float32), np.full(count, -1.0, np.float32)
+    known = np.array([f.source != "pediatric" and (f.scene is None or f.scene.view != "LL") for f in films])
+    for n, film in enumerate(films):
+        unlike[n] = film.source == "unlike"
+        if film.source == "pediatric":
+            pneumonia[n] = film.pneumonia
+        if film.scene:
+            view[n] = VIEWS.index(film.scene.view)
+        for b in film.boxes:
+            k = CLASSES.index((b.kind, b.side))
+            plant = film.scene.plant(b.kind) if film.scene else None
+            there[n, k], box[n, k], extent[n, k] = 1, (b.x0, b.y0, b.x1, b.y1), plant.size if plant else 0
+            across = np.clip(np.minimum(b.x1 * wide, np.arange(1, wide + 1)) - np.maximum(b.x0 * wide, np.arange(wide)), 0, 1)
+            down = np.clip(np.minimum(b.y1 * high, np.arange(1, high + 1)) - np.maximum(b.y0 * high, np.arange(high)), 0, 1)
+            cover[n, :, :, k] = down[:, None] * across[None, :]
+    return {
+        "cover": torch.from_numpy(cover.reshape(count, high * wide, -1)), "there": torch.from_numpy(there), "box": torch.from_numpy(box),
+        "extent": torch.from_numpy(extent), "view": torch.from_numpy(view), "unlike": torch.from_numpy(unlike),
+        "pneumonia": torch.from_numpy(pneumonia), "known": torch.from_numpy(known),
+    }  # fmt: skip
+
+
+def losses(tower: Any, heads: Heads, pictures: torch.Tensor, t: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The losses of a batch by name; their sum is what is trained."""
+    with torch.autocast("cpu", torch.bfloat16):
+        cells, classes, film = heads(encode(tower, pictures))
+    cells, classes, film = cells.float(), classes.float(), film.float()
+    known = t["known"]
+    there = t["there"] > 0
+    weight = 1 + 2 * t["there"]
+    present = functional.binary_cross_entropy_with_logits(classes[..., 0], t["there"], reduction="none") * weight
+    mask = functional.binary_cross_entropy_with_logits(cells[..., 0], t["cover"], reduction="none")
+    covered = (t["cover"] > 0.3).float()
+    edges = functional.smooth_l1_loss(cells[..., 1:].sigmoid(), t["box"][:, None].expand(-1, cells.shape[1], -1, -1), reduction="none", beta=0.02).mean(-1)
+    box = functional.smooth_l1_loss(classes[..., 1:5].sigmoid(), t["box"], reduction="none", beta=0.02).mean(-1)
+    extent = functional.smooth_l1_loss(classes[..., 5].sigmoid(), t["extent"], reduction="none", beta=0.1)
+    children = t["pneumonia"] >= 0
+    out = {
+        "present": present[known].mean() * 4,
+        "mask": mask[known].mean() * 4,
+        "edges": (edges * covered).sum() / covered.sum().clamp(min=1) * 4,
+        "box": box[there].mean() * 8 if there.any() else box.sum() * 0,
+        "extent": extent[there].mean() * 2 if there.any() else extent.sum() * 0,
+        "view": functional.cross_entropy(film[:, : len(VIEWS)], t["view"], ignore_index=-1) * 0.5 if (t["view"] >= 0).any() else film.sum() * 0,
+        "unlike": functional.binary_cross_entropy_with_logits(film[:, -2], t["unlike"]),
+        "pneumonia": functional.binary_cross_entropy_with_logits(film[children, -1], t["pneumonia"][children]) if children.any() else film.sum() * 0,
+    }
+    return out
