@@ -77,10 +77,17 @@ def targets(films: list[Film], size: tuple[int, int]) -> dict[str, torch.Tensor]
     }  # fmt: skip
 
 
-def losses(tower: Any, heads: Heads, pictures: torch.Tensor, t: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The losses of a batch by name; their sum is what is trained."""
+def film_losses(tower: Any, heads: Heads, films: list[Film], pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a batch of films of one size costs, by name; the sum is what is trained."""
     with torch.autocast("cpu", torch.bfloat16):
-        cells, classes, film = heads(encode(tower, pictures))
+        tokens = encode(tower, pictures)
+    return losses(tokens, heads, targets(films, (pictures.shape[1], pictures.shape[2])))
+
+
+def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the answers of the heads to visual tokens cost, by name."""
+    with torch.autocast("cpu", torch.bfloat16):
+        cells, classes, film = heads(tokens)
     cells, classes, film = cells.float(), classes.float(), film.float()
     known = t["known"]
     there = t["there"] > 0
@@ -93,8 +100,8 @@ def losses(tower: Any, heads: Heads, pictures: torch.Tensor, t: dict[str, torch.
     extent = functional.smooth_l1_loss(classes[..., 5].sigmoid(), t["extent"], reduction="none", beta=0.1)
     children = t["pneumonia"] >= 0
     out = {
-        "present": present[known].mean() * 4,
-        "mask": mask[known].mean() * 4,
+        "present": (present[known].mean() if known.any() else present.sum() * 0) * 4,
+        "mask": (mask[known].mean() if known.any() else mask.sum() * 0) * 4,
         "edges": (edges * covered).sum() / covered.sum().clamp(min=1) * 4,
         "box": box[there].mean() * 8 if there.any() else box.sum() * 0,
         "extent": extent[there].mean() * 2 if there.any() else extent.sum() * 0,
