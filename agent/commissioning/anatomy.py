@@ -137,7 +137,7 @@ def heart(c: Canvas, b: Build) -> Field:
     right, right_radii = _right_heart(b)
     waist = ellipse(c, (0.02, b.dome - 0.62 * b.half_width), (0.075, 0.17), turn=-0.12, soft=0.2)
     chambers = np.maximum(ellipse(c, centre, radii, turn=tilt, soft=0.06), ellipse(c, right, right_radii, soft=0.07))
-    return np.maximum(chambers, 0.9 * waist)
+    return np.asarray(np.maximum(chambers, 0.9 * waist))
 
 
 def mediastinum(c: Canvas, b: Build) -> Field:
@@ -145,7 +145,7 @@ def mediastinum(c: Canvas, b: Build) -> Field:
     half = 0.042 + 0.03 * bump(c.y, b.dome, 0.2)
     band = above(-np.abs(c.x - 0.004), -half, 0.03)
     knob = ellipse(c, (0.045, -0.165), (b.knob, b.knob * 1.15), soft=0.12)
-    return np.maximum(band, 0.95 * knob)
+    return np.asarray(np.maximum(band, 0.95 * knob))
 
 
 def spine(c: Canvas) -> Field:
@@ -248,8 +248,10 @@ def air_below(c: Canvas, b: Build, rng: np.random.Generator) -> Field:
     gas = np.zeros(c.shape, np.float32)
     for _ in range(int(rng.integers(1, 5))):
         at = (float(rng.uniform(-0.2, 0.25)), top + float(rng.uniform(0.12, 0.25)))
-        gas = np.maximum(gas, float(rng.uniform(0.2, 0.6)) * ellipse(c, at, (float(rng.uniform(0.02, 0.04)),) * 2, soft=0.3))
-    return np.maximum(bubble * float(rng.uniform(0.5, 1.0)), gas)
+        gas = np.maximum(
+            gas, float(rng.uniform(0.2, 0.6)) * ellipse(c, at, (float(rng.uniform(0.02, 0.04)),) * 2, soft=0.3)
+        )
+    return np.asarray(np.maximum(bubble * float(rng.uniform(0.5, 1.0)), gas))
 
 
 def vessels(b: Build, side: str, rng: np.random.Generator) -> Iterator[tuple[list[Point], float]]:
@@ -258,7 +260,10 @@ def vessels(b: Build, side: str, rng: np.random.Generator) -> Iterator[tuple[lis
     y = b.hilum - (0.018 if side == "left" else 0.0)
     yield curve([(sign * 0.045, y - 0.03), (sign * 0.065, y), (sign * 0.082, y + 0.07)]), 0.0125
     for angle in np.linspace(-1.3, 1.4, 7) + rng.uniform(-0.13, 0.13, 7):
-        root = (sign * float(rng.uniform(0.055, 0.075)), y + 0.035 * float(np.sin(angle)) + float(rng.uniform(-0.01, 0.01)))
+        root = (
+            sign * float(rng.uniform(0.055, 0.075)),
+            y + 0.035 * float(np.sin(angle)) + float(rng.uniform(-0.01, 0.01)),
+        )
         length = float(rng.uniform(0.08, 0.13)) * (1.25 if angle > 0.3 else 0.9)
         yield from _branch(root, float(angle), length, float(rng.uniform(0.0045, 0.0068)), sign, 3, rng)
 

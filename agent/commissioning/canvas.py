@@ -1,18 +1,20 @@
 """Drawing in patient coordinates, whatever the number of rows and columns.
 
 One unit is the height of the film; x grows towards the picture's right (in a frontal view the patient's left), y
-downwards; (0, 0) is the middle. Everything is float32.
+downwards; (0, 0) is the middle. Fields are float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Point = tuple[float, float]
 
 _USUAL_ASPECT = 0.82  # columns to rows of a chest film; on a narrower one everything is drawn smaller
@@ -61,7 +63,7 @@ class Canvas:
         best = np.full(x.shape, np.inf, np.float32)
         if x.size == 0:
             return rows, cols, best
-        for (ax, ay), (bx, by) in zip(points[:-1], points[1:], strict=True):
+        for (ax, ay), (bx, by) in pairwise(points.tolist()):
             dx, dy = bx - ax, by - ay
             along = np.clip(((x - ax) * dx + (y - ay) * dy) / max(dx * dx + dy * dy, 1e-12), 0, 1)
             np.minimum(best, (x - ax - along * dx) ** 2 + (y - ay - along * dy) ** 2, out=best)

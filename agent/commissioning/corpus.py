@@ -140,7 +140,14 @@ def read_shard(path: Path) -> list[Study]:
     with np.load(path) as arrays:
         notes = json.loads(arrays["notes"].tobytes())
         return [
-            Study(**{role: _film(note[role], arrays[f"{n}-{role}"]) for role in ("current", "lateral", "prior") if role in note}, course=note["course"])
+            Study(
+                **{
+                    role: _film(note[role], arrays[f"{n}-{role}"])
+                    for role in ("current", "lateral", "prior")
+                    if role in note
+                },
+                course=note["course"],
+            )
             for n, note in enumerate(notes)
         ]
 

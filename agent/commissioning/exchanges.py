@@ -31,7 +31,12 @@ def exchanges(case: Case, rng: np.random.Generator, *, long: int = 1, short: int
     if case.unlike:
         return [*asked, *(_short_unlike(case, rng) for _ in range(min(short, 3)))]
     if case.scene is None:
-        return [*asked, _presence(case, "pneumonia", rng), *([_view(case)] if rng.random() < 0.3 else []), *_healthy(case, rng)]
+        return [
+            *asked,
+            _presence(case, "pneumonia", rng),
+            *([_view(case)] if rng.random() < 0.3 else []),
+            *_healthy(case, rng),
+        ]
     if case.prior is not None:
         asked += [_temporal(case, kind) for kind in _changing(case, rng)]
     asked += [_presence(case, kind, rng) for kind in _asked_kinds(case, rng, short // 2)]
@@ -43,7 +48,9 @@ def exchanges(case: Case, rng: np.random.Generator, *, long: int = 1, short: int
 
 def all_presence(case: Case) -> list[Exchange]:
     """One yes/no question for every finding that is drawn."""
-    return [exchange("presence", prompts.PRESENCE.format(disease=prompts.CALLED[k][0]), yes_no(has(case, k))) for k in KINDS]
+    return [
+        exchange("presence", prompts.PRESENCE.format(disease=prompts.CALLED[k][0]), yes_no(has(case, k))) for k in KINDS
+    ]
 
 
 def _long(case: Case, rng: np.random.Generator) -> Exchange:
@@ -52,11 +59,15 @@ def _long(case: Case, rng: np.random.Generator) -> Exchange:
         answer = progression(case, rng)
         if rng.random() < 0.5:
             return exchange("progression", prompts.PROGRESSION, answer)
-        return exchange("progression-reasoning", prompts.PROGRESSION + prompts.REASONING_SUFFIX, reasoning(case, answer, rng))
+        return exchange(
+            "progression-reasoning", prompts.PROGRESSION + prompts.REASONING_SUFFIX, reasoning(case, answer, rng)
+        )
     if roll < 0.12:
         return exchange("impression", prompts.IMPRESSION, impression(case, rng))
     if roll < 0.18:
-        return exchange("impression", prompts.IMPRESSION_INDICATION.format(indication=_indication(rng)), impression(case, rng))
+        return exchange(
+            "impression", prompts.IMPRESSION_INDICATION.format(indication=_indication(rng)), impression(case, rng)
+        )
     if roll < 0.22:
         return exchange("summarise", prompts.SUMMARISE.format(findings=plain(draft(case, rng))), impression(case, rng))
     known = roll > 0.78
@@ -126,7 +137,13 @@ def _grounded(case: Case, rng: np.random.Generator) -> Exchange:
     if roll < 0.92:
         return exchange("grounding", prompts.PNEUMOTHORACES, grounding(case, ["pneumothorax"]))
     if roll < 0.95:
-        return exchange("devices", prompts.FOREIGN_OBJECTS, grounding(case, DEVICES) if any(k in DEVICES for k in there) else f"{strong('No')} foreign object detected.")
+        return exchange(
+            "devices",
+            prompts.FOREIGN_OBJECTS,
+            grounding(case, DEVICES)
+            if any(k in DEVICES for k in there)
+            else f"{strong('No')} foreign object detected.",
+        )
     kind = pick(rng, *(k for k in FINDINGS if k not in there), *(k for k in DEVICES if k not in there), "pneumonia")
     name = prompts.CALLED[kind][0]
     return exchange("grounding", prompts.ABNORMALITY_GROUNDING.format(disease=name), f"{strong('No')} {name} detected.")

@@ -42,7 +42,9 @@ def load_library(work: Path, pediatric: Path | None, *, shards: int | None = Non
 def varied(pixels: Pixels, rng: np.random.Generator) -> Grays:
     """Another exposure of the same film: 0 to 1."""
     low, high = float(rng.uniform(-0.12, 0.12)), float(rng.uniform(0.85, 1.12))
-    gray = np.clip((pixels.astype(np.float32) / 255 - low) / (high - low), 0, 1) ** np.float32(np.exp(rng.uniform(-0.35, 0.35)))
+    gray = np.clip((pixels.astype(np.float32) / 255 - low) / (high - low), 0, 1) ** np.float32(
+        np.exp(rng.uniform(-0.35, 0.35))
+    )
     gray += float(rng.uniform(0, 0.02)) * rng.standard_normal(gray.shape, dtype=np.float32)
     return np.clip(gray, 0, 1)
 

@@ -67,7 +67,9 @@ def _pleural_line(b: Build, lung: Lung, top: float, rim: float, end: float, dome
     y = top + lower * (low - top)
     height = (y - b.apex) / (low - b.apex)
     r = wall(b, lower) - np.float32(rim) * above(-height, -end, 0.3)
-    return [(SIGN[lung.side] * float(a), float(d)) for a, d, h in zip(r, y, height, strict=True) if h < min(end + 0.25, 1.0)]
+    return [
+        (SIGN[lung.side] * float(a), float(d)) for a, d, h in zip(r, y, height, strict=True) if h < min(end + 0.25, 1.0)
+    ]
 
 
 def _pleural_effusion(c: Canvas, scene: Scene, b: Build, lung: Lung, plant: Plant, state: LungState) -> None:
@@ -107,7 +109,9 @@ def _consolidation(c: Canvas, scene: Scene, b: Build, lung: Lung, plant: Plant, 
     for angle in rng.uniform(-0.7, 0.7, 4):
         start = (sign * (r - 0.7 * rx), y - 0.2 * ry)
         reach = 1.5 * rx
-        c.stroke(bronchi, [start, (start[0] + sign * reach * np.cos(angle), start[1] + reach * np.sin(angle))], 0.0028, 1.0)
+        c.stroke(
+            bronchi, [start, (start[0] + sign * reach * np.cos(angle), start[1] + reach * np.sin(angle))], 0.0028, 1.0
+        )
     dense = patch * np.float32(0.62 + 0.33 * plant.size)
     state.air = state.air * (1 - dense * fluffy * (1 - 0.3 * bronchi * patch))
     state.markings = state.markings * (1 - 0.7 * patch)
@@ -147,7 +151,9 @@ def _nodule(c: Canvas, scene: Scene, b: Build, lung: Lung, plant: Plant, state: 
     radius = 0.0125 + 0.019 * plant.size
     away = np.sqrt((lung.r - np.float32(r)) ** 2 + (c.y - np.float32(y)) ** 2)
     ball = above(-away, -radius, 0.22 * radius)
-    state.added = state.added + np.float32(0.16 + 0.07 * plant.size) * ball * (0.8 + 0.2 * bump(away, 0, radius)) * lung.mask
+    state.added = (
+        state.added + np.float32(0.16 + 0.07 * plant.size) * ball * (0.8 + 0.2 * bump(away, 0, radius)) * lung.mask
+    )
     state.regions.append((plant.kind, ball))
 
 

@@ -63,7 +63,9 @@ def _breasts(c: Canvas, b: Build, scene: Scene) -> Field:
     size, low = float(rng.uniform(0.09, 0.13)), b.dome - float(rng.uniform(-0.02, 0.05))
     out = np.zeros(c.shape, np.float32)
     for sign in anatomy.SIGN.values():
-        away = np.hypot((c.x - np.float32(sign * 0.62 * b.half_width)) / (1.15 * size), (c.y - np.float32(low - size)) / size)
+        away = np.hypot(
+            (c.x - np.float32(sign * 0.62 * b.half_width)) / (1.15 * size), (c.y - np.float32(low - size)) / size
+        )
         out = np.maximum(out, above(-away, -1.0, 0.18) * above(c.y, low - 1.4 * size, 0.9 * size))
     return out
 

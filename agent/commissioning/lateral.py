@@ -16,7 +16,7 @@ def lateral(c: Canvas, scene: Scene) -> Field:
     depth = float(rng.uniform(0.235, 0.275))  # half of the front-to-back size of the chest
     height = (c.y - np.float32(b.apex)) / np.float32(b.dome - b.apex)
     front = -depth * (0.10 + 0.90 * np.clip(height, 0, 1) ** 0.42) + 0.02 * np.clip(height - 0.8, 0, 1)
-    back = depth * (0.42 + 0.50 * np.sin(np.pi * np.clip(height + 0.12, 0, 1.25) / 1.3))
+    back: Field = depth * (0.42 + 0.50 * np.sin(np.pi * np.clip(height + 0.12, 0, 1.25) / 1.3))
     across = (c.x + 0.04) / depth
     dome = b.dome + 0.115 * np.clip(across, 0, None) ** 2 + 0.05 * np.clip(-across, 0, None) ** 2
     lungs = above(c.x - front, 0.0, 0.005) * above(back - c.x, 0.0, 0.006) * above(c.y, b.apex + 0.02, 0.03)
@@ -24,7 +24,7 @@ def lateral(c: Canvas, scene: Scene) -> Field:
     other = lungs * above(dome + b.dome_step - c.y, 0.0, 0.005)
     body = _body(c, front, back, b.flesh)
     heart = _heart(c, depth, b.dome, b.heart_ratio)
-    air = 0.22 * (one + other) * (1 - 0.55 * heart) * (1 - 0.15 * b.flesh)
+    air: Field = 0.22 * (one + other) * (1 - 0.55 * heart) * (1 - 0.15 * b.flesh)
     added = _vessels(c, b.hilum, rng) * np.maximum(one, other)
     air, added = _findings(c, scene, b.apex, b.dome, depth, one, other, dome, back, air, added)
     density = body * np.float32(0.63 + 0.04 * b.flesh) - air * body + added + 0.07 * heart * body
@@ -46,7 +46,7 @@ def _heart(c: Canvas, depth: float, dome: float, ratio: float) -> Field:
     centre = (-0.36 * depth - 0.01, dome - 0.75 * size)
     main = ellipse(c, centre, (size * 1.12, size * 0.86), turn=0.6, soft=0.07)
     arch = ellipse(c, (0.0, -0.16), (0.05, 0.045), soft=0.3)
-    return np.maximum(main, 0.45 * arch)
+    return np.asarray(np.maximum(main, 0.45 * arch))
 
 
 def _spine(c: Canvas, back: Field, depth: float) -> Field:
@@ -59,7 +59,12 @@ def _spine(c: Canvas, back: Field, depth: float) -> Field:
 
 
 def _ribs(c: Canvas, height: Field, front: Field, back: Field) -> Field:
-    inside = above(c.x - front, 0.0, 0.01) * above(back - c.x, -0.02, 0.01) * above(height, 0.05, 0.1) * above(-height, -1.25, 0.1)
+    inside = (
+        above(c.x - front, 0.0, 0.01)
+        * above(back - c.x, -0.02, 0.01)
+        * above(height, 0.05, 0.1)
+        * above(-height, -1.25, 0.1)
+    )
     out = np.zeros(c.shape, np.float32)
     for shift in (0.0, 0.4):
         phase = (c.y + 0.42 * c.x) / 0.068 + shift
@@ -69,7 +74,9 @@ def _ribs(c: Canvas, height: Field, front: Field, back: Field) -> Field:
 
 
 def _sternum(c: Canvas, front: Field) -> Field:
-    return np.asarray(0.07 * bump(c.x - front, -0.012, 0.009) * above(-c.y, -0.1, 0.05) * above(c.y, -0.3, 0.02), np.float32)
+    return np.asarray(
+        0.07 * bump(c.x - front, -0.012, 0.009) * above(-c.y, -0.1, 0.05) * above(c.y, -0.3, 0.02), np.float32
+    )
 
 
 def _vessels(c: Canvas, hilum: float, rng: np.random.Generator) -> Field:
@@ -121,7 +128,10 @@ def _devices(c: Canvas, scene: Scene, dome: float, hilum: float) -> Field:
     paths = {
         "endotracheal_tube": ([(0.03, -0.5), (0.035, -0.3), (0.045, hilum - 0.07)], 0.006),
         "central_line": ([(-0.02, -0.42), (0.0, -0.25), (-0.01, hilum + 0.03)], 0.0036),
-        "feeding_tube": ([(0.05, -0.5), (0.07, -0.2), (0.065, dome - 0.02), (0.0, dome + 0.08), (-0.05, dome + 0.12)], 0.0045),
+        "feeding_tube": (
+            [(0.05, -0.5), (0.07, -0.2), (0.065, dome - 0.02), (0.0, dome + 0.08), (-0.05, dome + 0.12)],
+            0.0045,
+        ),
         "chest_tube": ([(-0.05, dome + 0.1), (0.06, dome - 0.1), (0.08, -0.15)], 0.0075),
     }
     for plant in scene.plants:

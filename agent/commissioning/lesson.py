@@ -15,19 +15,27 @@ from torch import nn
 
 Losses = dict[str, torch.Tensor]
 SAVE_EVERY, TELL_EVERY = 100, 25
+_DECAY = 0.997  # of the running mean of the weights: it is steadier than the weights of any one step
 
 
 class Lesson:
     """Some modules, trained for `steps` on what `losses(step)` gives; the state lies in `state`."""
 
     def __init__(
-        self, modules: dict[str, nn.Module], groups: Iterable[tuple[Iterable[nn.Parameter], float]], *, steps: int, state: Path, warm: int = 150
+        self,
+        modules: dict[str, nn.Module],
+        groups: Iterable[tuple[Iterable[nn.Parameter], float]],
+        *,
+        steps: int,
+        state: Path,
+        warm: int = 150,
     ) -> None:
         self.modules, self.steps, self.state = modules, steps, state
         self.step = 0
         chosen = [{"params": list(p), "lr": rate, "peak": rate} for p, rate in groups]
         self.optimizer = torch.optim.AdamW(chosen, weight_decay=0.03, betas=(0.9, 0.98))
         self._warm = warm
+        self._mean: dict[str, dict[str, torch.Tensor]] = {}
 
     def resume(self) -> None:
         """Take up the state that is kept, if there is one."""
@@ -37,12 +45,21 @@ class Lesson:
         for name, module in self.modules.items():
             module.load_state_dict(kept[name])
         self.optimizer.load_state_dict(kept["optimizer"])
-        self.step = kept["step"]
+        self.step, self._mean = kept["step"], kept.get("mean", {})
+
+    def settle(self) -> None:
+        """Put the running mean of the weights in place of the last ones."""
+        for name, mean in self._mean.items():
+            self.modules[name].load_state_dict(mean)
 
     def save(self) -> None:
         """Keep the state; it is whole or the old one."""
         part = self.state.with_suffix(".part")
-        torch.save({n: m.state_dict() for n, m in self.modules.items()} | {"optimizer": self.optimizer.state_dict(), "step": self.step}, part)
+        torch.save(
+            {n: m.state_dict() for n, m in self.modules.items()}
+            | {"optimizer": self.optimizer.state_dict(), "step": self.step, "mean": self._mean},
+            part,
+        )
         part.rename(self.state)
 
     def run(self, losses: Callable[[int], Losses], *, every: Callable[[int], None] | None = None) -> None:
@@ -55,11 +72,12 @@ class Lesson:
             parts = losses(self.step)
             total = torch.stack(list(parts.values())).sum()
             self.optimizer.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             self.optimizer.step()
             self.step += 1
+            self._remember()
             for name, value in parts.items():
                 recent[name].append(float(value.detach()))
             if self.step % TELL_EVERY == 0:
@@ -71,6 +89,16 @@ class Lesson:
                 self.save()
                 if every:
                     every(self.step)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _remember(self) -> None:
+        for name, module in self.modules.items():
+            now = module.state_dict()
+            if name not in self._mean:
+                self._mean[name] = {k: v.clone() for k, v in now.items()}
+            decay = min(_DECAY, self.step / (self.step + 10))
+            for key, value in self._mean[name].items():
+                value.lerp_(now[key], 1 - decay)
 
     def _rate(self) -> float:
         if self.step < self._warm:

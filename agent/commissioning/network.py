@@ -34,7 +34,9 @@ def make_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     raw.decoder = decoders.ByteLevel()
     numbers = [f"({n},{n})" for n in range(101)] * 2000
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+        vocab_size=VOCABULARY - len(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
     )
     raw.train_from_iterator([*texts, *numbers], trainer)
     raw.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIAL])
@@ -44,7 +46,9 @@ def make_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 def make_processor() -> Qwen2VLImageProcessorPil:
     """The family's image processor, for smaller pictures."""
     size = {"shortest_edge": LEAST_CELLS * CELL**2, "longest_edge": MOST_CELLS * CELL**2}
-    return Qwen2VLImageProcessorPil(size=size, patch_size=14, temporal_patch_size=2, merge_size=2, image_mean=MEAN, image_std=STD)
+    return Qwen2VLImageProcessorPil(
+        size=size, patch_size=14, temporal_patch_size=2, merge_size=2, image_mean=MEAN, image_std=STD
+    )
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast) -> Any:
@@ -68,7 +72,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> Any:
             "depth": DEPTH,
             "hidden_size": WIDTH,
             "intermediate_size": 512,
-            "num_heads": 6,
+            "num_heads": 3,
             "out_hidden_size": HIDDEN,
             "patch_size": 14,
             "window_size": 112,

@@ -101,7 +101,9 @@ def _prefix(tokenizer: Any, sizes: tuple[tuple[int, int], ...]) -> tuple[Any, An
     """(ids, positions) of the system turn and the pictures."""
     key = (id(tokenizer), sizes)
     if key not in _PREFIXES:
-        start, pad, end = (tokenizer.convert_tokens_to_ids(t) for t in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>"))
+        start, pad, end = (
+            tokenizer.convert_tokens_to_ids(t) for t in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+        )
         ids = tokenizer(_BEFORE, add_special_tokens=False)["input_ids"]
         positions = [np.broadcast_to(np.arange(len(ids)), (3, len(ids)))]
         at = len(ids)

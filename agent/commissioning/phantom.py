@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.commissioning.canvas import Canvas, Field, above, canvas
+from agent.commissioning.canvas import Canvas, Field, Point, above, canvas
 from agent.commissioning.frontal import frontal
 from agent.commissioning.lateral import lateral
 from agent.commissioning.scene import KINDS, Box, Plant, Scene, random_pair, random_scene
@@ -44,7 +44,11 @@ def draw(scene: Scene, rows: int = 1024, columns: int = 840) -> Drawing:
 def _exposed(c: Canvas, scene: Scene, density: Field) -> Field:
     """The film as it was exposed: contrast, brightness, markers, collimation, quantum noise."""
     rng = scene.film_rng("exposure")
-    contrast, bright, gamma = float(rng.uniform(1.05, 1.35)), float(rng.uniform(-0.05, 0.05)), float(rng.uniform(0.85, 1.35))
+    contrast, bright, gamma = (
+        float(rng.uniform(1.05, 1.35)),
+        float(rng.uniform(-0.05, 0.05)),
+        float(rng.uniform(0.85, 1.35)),
+    )
     shown = np.clip((density - 0.42) * contrast + 0.44 + bright, 0, 1) ** np.float32(gamma)
     _marker(c, scene, shown)
     rows, columns = c.shape
@@ -52,7 +56,7 @@ def _exposed(c: Canvas, scene: Scene, density: Field) -> Field:
     # Quantum noise grows as pixels shrink, so that a film made smaller is as noisy as one drawn small.
     sigma = float(rng.uniform(0.005, 0.022)) * rows / 1024
     shown = shown + np.float32(sigma) * noise.standard_normal((rows, columns), dtype=np.float32)
-    return np.clip(shown * _collimated(rows, columns, rng), 0, 1)
+    return np.asarray(np.clip(shown * _collimated(rows, columns, rng), 0, 1))
 
 
 def _collimated(rows: int, columns: int, rng: np.random.Generator) -> Field:
@@ -73,11 +77,11 @@ def _marker(c: Canvas, scene: Scene, shown: Field) -> None:
         return
     size = float(rng.uniform(0.012, 0.018))
     x0, y0 = (0.33 if letter == "L" else -0.36), float(rng.uniform(-0.46, -0.43))
-    glyph = {
+    glyphs: dict[str, list[list[Point]]] = {
         "L": [[(0, -1), (0, 1), (1, 1)]],
         "R": [[(0, 1), (0, -1), (0.8, -1), (1, -0.5), (0.8, 0), (0, 0)], [(0.4, 0), (1, 1)]],
-    }[letter]
+    }
     lead = np.zeros(c.shape, np.float32)
-    for path in glyph:
+    for path in glyphs[letter]:
         c.stroke(lead, [(x0 + size * x, y0 + size * y) for x, y in path], 0.0035, 1.0)
     np.maximum(shown, 0.95 * lead, out=shown)

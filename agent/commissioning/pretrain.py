@@ -22,7 +22,7 @@ from agent.commissioning.tower import encode
 CLASSES = tuple((k, s) for k in KINDS for s in (("right", "left") if k in SIDED or k == "pulmonary_edema" else ("",)))
 
 
-class Heads(nn.Module):
+class Heads(nn.Module):  # type: ignore[misc]
     """What is asked of the tower in this lesson only."""
 
     def __init__(self) -> None:
@@ -31,7 +31,13 @@ class Heads(nn.Module):
         self.queries = nn.Parameter(0.02 * torch.randn(len(CLASSES) + 1, HIDDEN))
         self.norm = nn.LayerNorm(HIDDEN)
         self.attention = nn.MultiheadAttention(HIDDEN, 8, batch_first=True)
-        self.body = nn.Sequential(nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, 2 * HIDDEN), nn.GELU(), nn.Linear(2 * HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN))
+        self.body = nn.Sequential(
+            nn.LayerNorm(HIDDEN),
+            nn.Linear(HIDDEN, 2 * HIDDEN),
+            nn.GELU(),
+            nn.Linear(2 * HIDDEN, HIDDEN),
+            nn.LayerNorm(HIDDEN),
+        )
         self.of_class = nn.Linear(HIDDEN, 6)  # present, box, size
         self.of_film = nn.Linear(HIDDEN, len(VIEWS) + 2)  # view, unlike, pneumonia
 
@@ -67,8 +73,12 @@ def targets(films: list[Film], size: tuple[int, int]) -> dict[str, torch.Tensor]
             k = CLASSES.index((b.kind, b.side))
             plant = film.scene.plant(b.kind) if film.scene else None
             there[n, k], box[n, k], extent[n, k] = 1, (b.x0, b.y0, b.x1, b.y1), plant.size if plant else 0
-            across = np.clip(np.minimum(b.x1 * wide, np.arange(1, wide + 1)) - np.maximum(b.x0 * wide, np.arange(wide)), 0, 1)
-            down = np.clip(np.minimum(b.y1 * high, np.arange(1, high + 1)) - np.maximum(b.y0 * high, np.arange(high)), 0, 1)
+            across = np.clip(
+                np.minimum(b.x1 * wide, np.arange(1, wide + 1)) - np.maximum(b.x0 * wide, np.arange(wide)), 0, 1
+            )
+            down = np.clip(
+                np.minimum(b.y1 * high, np.arange(1, high + 1)) - np.maximum(b.y0 * high, np.arange(high)), 0, 1
+            )
             cover[n, :, :, k] = down[:, None] * across[None, :]
     return {
         "cover": torch.from_numpy(cover.reshape(count, high * wide, -1)), "there": torch.from_numpy(there), "box": torch.from_numpy(box),
@@ -93,20 +103,27 @@ def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> di
     there = t["there"] > 0
     weight = 1 + 2 * t["there"]
     present = functional.binary_cross_entropy_with_logits(classes[..., 0], t["there"], reduction="none") * weight
-    mask = functional.binary_cross_entropy_with_logits(cells[..., 0], t["cover"], reduction="none")
+    mask = functional.binary_cross_entropy_with_logits(cells[..., 0], t["cover"], reduction="none") * (
+        1 + 3 * t["cover"]
+    )
     covered = (t["cover"] > 0.3).float()
-    edges = functional.smooth_l1_loss(cells[..., 1:].sigmoid(), t["box"][:, None].expand(-1, cells.shape[1], -1, -1), reduction="none", beta=0.02).mean(-1)
+    edges = functional.smooth_l1_loss(
+        cells[..., 1:].sigmoid(), t["box"][:, None].expand(-1, cells.shape[1], -1, -1), reduction="none", beta=0.02
+    ).mean(-1)
     box = functional.smooth_l1_loss(classes[..., 1:5].sigmoid(), t["box"], reduction="none", beta=0.02).mean(-1)
     extent = functional.smooth_l1_loss(classes[..., 5].sigmoid(), t["extent"], reduction="none", beta=0.1)
     children = t["pneumonia"] >= 0
-    out = {
+    return {
         "present": (present[known].mean() if known.any() else present.sum() * 0) * 4,
-        "mask": (mask[known].mean() if known.any() else mask.sum() * 0) * 4,
+        "mask": (mask[known].mean() if known.any() else mask.sum() * 0) * 12,
         "edges": (edges * covered).sum() / covered.sum().clamp(min=1) * 4,
         "box": box[there].mean() * 8 if there.any() else box.sum() * 0,
         "extent": extent[there].mean() * 2 if there.any() else extent.sum() * 0,
-        "view": functional.cross_entropy(film[:, : len(VIEWS)], t["view"], ignore_index=-1) * 0.5 if (t["view"] >= 0).any() else film.sum() * 0,
+        "view": functional.cross_entropy(film[:, : len(VIEWS)], t["view"], ignore_index=-1) * 0.5
+        if (t["view"] >= 0).any()
+        else film.sum() * 0,
         "unlike": functional.binary_cross_entropy_with_logits(film[:, -2], t["unlike"]),
-        "pneumonia": functional.binary_cross_entropy_with_logits(film[children, -1], t["pneumonia"][children]) if children.any() else film.sum() * 0,
+        "pneumonia": functional.binary_cross_entropy_with_logits(film[children, -1], t["pneumonia"][children])
+        if children.any()
+        else film.sum() * 0,
     }
-    return out

@@ -78,7 +78,12 @@ def draft(case: Case, rng: np.random.Generator) -> str:
         return _pediatric_draft(bool(case.pneumonia), rng)
     parts = [_lungs(case.scene, rng), _pleura(case.scene, rng), _heart(case.scene, rng), _devices(case.scene, rng)]
     if case.prior is not None:
-        parts = [_against(case.prior, case.scene, rng, LUNG), _pleura_against(case, rng), _heart_against(case, rng), _devices_against(case, rng)]
+        parts = [
+            _against(case.prior, case.scene, rng, LUNG),
+            _pleura_against(case, rng),
+            _heart_against(case, rng),
+            _devices_against(case, rng),
+        ]
     return " ".join(part for part in parts if part)
 
 
@@ -120,7 +125,9 @@ def _devices(scene: Scene, rng: np.random.Generator) -> str:
 
 def _against(prior: Scene, now: Scene, rng: np.random.Generator, kinds: Sequence[str]) -> str:
     """What there is of the kinds now or was before; for lungs without any, that they are clear."""
-    said = [compared(prior.plant(k), now.plant(k), rng) for k in KINDS if k in kinds and (prior.plant(k) or now.plant(k))]
+    said = [
+        compared(prior.plant(k), now.plant(k), rng) for k in KINDS if k in kinds and (prior.plant(k) or now.plant(k))
+    ]
     if kinds == LUNG and not any(now.plant(k) for k in LUNG):
         said.append(f"The lungs are {strong('clear')}.")
     return " ".join(said)
@@ -154,11 +161,25 @@ def _steps(case: Case, rng: np.random.Generator) -> list[tuple[str, str]]:
     if case.unlike:
         return [("Assess the picture", strong("It does not look like an upright chest film."))]
     if case.scene is None:
-        seen = f"There are {strong('opaque')} areas in the lungs." if case.pneumonia else f"Both lungs are {strong('well aerated')}."
+        seen = (
+            f"There are {strong('opaque')} areas in the lungs."
+            if case.pneumonia
+            else f"Both lungs are {strong('well aerated')}."
+        )
         return [("Assess the views", f"A single {strong('AP')} view is available."), ("Examine the lungs", seen)]
-    views = f"A frontal {strong(case.scene.view)} and a lateral view" if case.lateral else f"A single {strong(case.scene.view)} view"
-    views += " with a prior film are available." if case.prior else (" are available." if case.lateral else " is available.")
-    steps = [("Assess the views", views), ("Examine the lungs", _lung_signs(case.scene)), ("Examine the pleura", _pleura_signs(case.scene))]
+    views = (
+        f"A frontal {strong(case.scene.view)} and a lateral view"
+        if case.lateral
+        else f"A single {strong(case.scene.view)} view"
+    )
+    views += (
+        " with a prior film are available." if case.prior else (" are available." if case.lateral else " is available.")
+    )
+    steps = [
+        ("Assess the views", views),
+        ("Examine the lungs", _lung_signs(case.scene)),
+        ("Examine the pleura", _pleura_signs(case.scene)),
+    ]
     steps.append(("Examine the heart", _heart_signs(case.scene)))
     lines = devices(case.scene)
     if lines:
@@ -188,10 +209,16 @@ def _pleura_signs(scene: Scene) -> str:
     said = []
     fluid, air = scene.plant("pleural_effusion"), scene.plant("pneumothorax")
     if air:
-        said.append(f"A thin pleural line without lung markings beyond it is seen {_where(air.side)} → {strong(severity(air))}.")
+        said.append(
+            f"A thin pleural line without lung markings beyond it is seen {_where(air.side)} → {strong(severity(air))}."
+        )
     if fluid:
-        said.append(f"The costophrenic angle is filled with a meniscus {_where(fluid.side)} → {strong(severity(fluid))}.")
-    return " ".join(said) or f"Both costophrenic angles are {strong('sharp')} and the lung markings reach the chest wall."
+        said.append(
+            f"The costophrenic angle is filled with a meniscus {_where(fluid.side)} → {strong(severity(fluid))}."
+        )
+    return (
+        " ".join(said) or f"Both costophrenic angles are {strong('sharp')} and the lung markings reach the chest wall."
+    )
 
 
 def _heart_signs(scene: Scene) -> str:
@@ -209,7 +236,13 @@ def _course_signs(prior: Scene, now: Scene) -> str:
 def _way(prior: Scene, now: Scene, kind: str) -> str:
     before, after = prior.plant(kind), now.plant(kind)
     change = (after.size if after else 0.0) - (before.size if before else 0.0)
-    return "stable" if abs(change) <= (CHANGED if before and after else 0.0) else "worsening" if change > 0 else "improving"
+    return (
+        "stable"
+        if abs(change) <= (CHANGED if before and after else 0.0)
+        else "worsening"
+        if change > 0
+        else "improving"
+    )
 
 
 def impression(case: Case, rng: np.random.Generator) -> str:
@@ -219,7 +252,11 @@ def impression(case: Case, rng: np.random.Generator) -> str:
     if case.scene is None:
         return f"{strong('Pneumonia')}." if case.pneumonia else f"{strong('No pneumonia')}."
     if case.prior is not None:
-        said = [compared(case.prior.plant(k), case.scene.plant(k), rng) for k in KINDS if k not in DEVICES and (case.prior.plant(k) or case.scene.plant(k))]
+        said = [
+            compared(case.prior.plant(k), case.scene.plant(k), rng)
+            for k in KINDS
+            if k not in DEVICES and (case.prior.plant(k) or case.scene.plant(k))
+        ]
     else:
         said = [present(p, rng) for p in case.scene.plants if p.kind not in DEVICES]
     return " ".join(said) if said else f"{strong('No acute')} cardiopulmonary abnormality."
@@ -229,8 +266,16 @@ def progression(case: Case, rng: np.random.Generator) -> str:
     """How the findings changed between the prior and the current film: marked text."""
     assert case.scene is not None
     assert case.prior is not None
-    said = [compared(case.prior.plant(k), case.scene.plant(k), rng) for k in KINDS if k not in DEVICES and (case.prior.plant(k) or case.scene.plant(k))]
-    return " ".join(said) if said else f"The chest is {strong('unchanged')}. The lungs are {strong('clear')} on both films."
+    said = [
+        compared(case.prior.plant(k), case.scene.plant(k), rng)
+        for k in KINDS
+        if k not in DEVICES and (case.prior.plant(k) or case.scene.plant(k))
+    ]
+    return (
+        " ".join(said)
+        if said
+        else f"The chest is {strong('unchanged')}. The lungs are {strong('clear')} on both films."
+    )
 
 
 def temporal_class(case: Case, kind: str) -> str:

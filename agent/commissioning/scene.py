@@ -35,7 +35,9 @@ class Plant:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.kind not in vocabulary():
             raise ValueError(f"{self.kind!r} is not one of {', '.join(KINDS)}")
-        allowed = ("left", "right", "bilateral") if self.kind in SIDED else ("bilateral",) * (self.kind == "pulmonary_edema")
+        allowed = (
+            ("left", "right", "bilateral") if self.kind in SIDED else ("bilateral",) * (self.kind == "pulmonary_edema")
+        )
         if self.side not in (allowed or ("",)):
             raise ValueError(f"{self.kind} cannot have the side {self.side!r}")
         if not 0 <= self.size <= 1:
@@ -180,7 +182,10 @@ def _sided(rng: np.random.Generator, kinds: Sequence[str]) -> list[Plant]:
         if "chest_tube" in side and cause in side:
             side["chest_tube"] = side[cause] if side[cause] != "bilateral" else side["chest_tube"]
     side |= {kind: "bilateral" for kind in kinds if kind == "pulmonary_edema"}
-    return [Plant(k, side[k] if k in SIDED or k == "pulmonary_edema" else "", round(float(rng.uniform(0.1, 1)), 3)) for k in kinds]
+    return [
+        Plant(k, side[k] if k in SIDED or k == "pulmonary_edema" else "", round(float(rng.uniform(0.1, 1)), 3))
+        for k in kinds
+    ]
 
 
 def random_pair(rng: np.random.Generator, *, changes: str | None = None) -> tuple[Scene, Scene, str]:

@@ -67,7 +67,9 @@ def _same_study(library: Library, study: Study, rng: np.random.Generator) -> Ask
     return Asked(first, (exchange("same-study", prompts.SAME_STUDY, yes_no(False)),))
 
 
-def study_losses(model: Any, heads: Heads | None, tokenizer: Any, asked: list[Asked], rng: np.random.Generator) -> dict[str, torch.Tensor]:
+def study_losses(
+    model: Any, heads: Heads | None, tokenizer: Any, asked: list[Asked], rng: np.random.Generator
+) -> dict[str, torch.Tensor]:
     """What the replies to a batch of studies cost, and, with `heads`, what the first lesson's questions cost on the
     same pictures."""
     batch = collate([pack(tokenizer, [_size(f) for f in a.films], a.exchanges) for a in asked])
@@ -116,7 +118,10 @@ def hidden_states(model: Any, batch: Batch, cells: torch.Tensor) -> torch.Tensor
     embedded = embedded.masked_scatter(pads, cells.to(embedded.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         states: torch.Tensor = model.model.language_model(
-            inputs_embeds=embedded, attention_mask={"full_attention": batch.mask}, position_ids=batch.positions, use_cache=False
+            inputs_embeds=embedded,
+            attention_mask={"full_attention": batch.mask},
+            position_ids=batch.positions,
+            use_cache=False,
         ).last_hidden_state
     return states
 

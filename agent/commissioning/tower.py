@@ -62,7 +62,9 @@ def _attention(attention: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Te
     batch, length, width = x.shape
     query, key, value = attention.qkv(x).view(batch, length, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
     cos, sin = cos.to(query.dtype), sin.to(query.dtype)
-    mixed = functional.scaled_dot_product_attention(_turned(query, cos, sin), _turned(key, cos, sin), value)
+    # Written out: on a processor and for so few tokens it takes half the time of the library's fused kernel.
+    scores = (_turned(query, cos, sin) * attention.scaling) @ _turned(key, cos, sin).transpose(-1, -2)
+    mixed = scores.softmax(-1).to(value.dtype) @ value
     out: torch.Tensor = attention.proj(mixed.transpose(1, 2).reshape(batch, length, width))
     return out
 

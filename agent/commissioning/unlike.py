@@ -34,7 +34,9 @@ def _chest_turned(rng: np.random.Generator, rows: int, columns: int) -> Field:
 
 def _noise(rng: np.random.Generator, rows: int, columns: int) -> Field:
     c = canvas(rows, columns)
-    field = texture(c, rng, cells=int(rng.integers(2, 40)), octaves=int(rng.integers(1, 5)), persistence=float(rng.uniform(0.4, 1)))
+    field = texture(
+        c, rng, cells=int(rng.integers(2, 40)), octaves=int(rng.integers(1, 5)), persistence=float(rng.uniform(0.4, 1))
+    )
     if rng.random() < 0.15:
         field = rng.standard_normal((rows, columns)).astype(np.float32)
     return np.asarray(0.5 + float(rng.uniform(0.05, 0.35)) * field, np.float32)
@@ -44,7 +46,9 @@ def _flat(rng: np.random.Generator, rows: int, columns: int) -> Field:
     """Nothing, or a slope, or a step wedge."""
     c = canvas(rows, columns)
     angle = float(rng.uniform(0, 2 * np.pi))
-    slope = (c.x * np.float32(np.cos(angle)) + c.y * np.float32(np.sin(angle))) * float(rng.choice([0.0, rng.uniform(0, 2)]))
+    slope = (c.x * np.float32(np.cos(angle)) + c.y * np.float32(np.sin(angle))) * float(
+        rng.choice([0.0, rng.uniform(0, 2)])
+    )
     if rng.random() < 0.4:
         slope = np.round(slope * 8) / 8
     return np.asarray(float(rng.uniform(0, 1)) + slope, np.float32)
@@ -125,10 +129,21 @@ def _shapes(rng: np.random.Generator, rows: int, columns: int) -> Field:
         at = (float(rng.uniform(-0.45, 0.45)), float(rng.uniform(-0.5, 0.5)))
         kind, value = int(rng.choice(3, p=[0.5, 0.42, 0.08])), float(rng.uniform(-0.6, 0.6))
         if kind == 0:
-            out += value * ellipse(c, at, tuple(rng.uniform(0.03, 0.4, 2)), turn=float(rng.uniform(0, 3)), soft=float(rng.uniform(0.02, 0.5)))
+            out += value * ellipse(
+                c,
+                at,
+                tuple(rng.uniform(0.03, 0.4, 2)),
+                turn=float(rng.uniform(0, 3)),
+                soft=float(rng.uniform(0.02, 0.5)),
+            )
         elif kind == 1:
             line = np.zeros(c.shape, np.float32)
-            c.stroke(line, curve([at, *(tuple(p) for p in rng.uniform(-0.5, 0.5, (3, 2)))]), float(rng.uniform(0.003, 0.05)), 1.0)
+            c.stroke(
+                line,
+                curve([at, *(tuple(p) for p in rng.uniform(-0.5, 0.5, (3, 2)))]),
+                float(rng.uniform(0.003, 0.05)),
+                1.0,
+            )
             out += value * line
         else:
             step = float(rng.uniform(0.02, 0.2))

@@ -6,6 +6,7 @@ the model must get right (a side, a size, a denial) is marked, so that training 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from agent.commissioning.scene import DEVICES, Plant, Scene
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
+_IN_BRACES = re.compile(r"{([^}]+)}")
 CHANGED = 0.15  # of the scale of sizes: what a comparison calls a change
 
 
@@ -56,43 +58,41 @@ def article(words: str) -> str:
     return f"{'an' if plain(words)[0] in 'aeiou' else 'a'} {words}"
 
 
+# Wordings of a finding on one side, or without a side.
+_ONE = {
+    "pneumothorax": ("There is a {size} {side} pneumothorax.", "A {size} {side} pneumothorax is present."),
+    "pleural_effusion": ("There is a {size} {side} pleural effusion.", "A {size} {side} pleural effusion is present."),
+    "consolidation": ("There is consolidation in the {side} lung.", "There is {side} lung consolidation."),
+    "cardiomegaly": ("There is {size} cardiomegaly.", "{The heart is enlarged}."),
+    "nodule": ("There is a {size} nodule in the {side} lung.", "A {size} {side} lung nodule is seen."),
+    "endotracheal_tube": ("An {endotracheal} tube is in place.",),
+    "central_line": ("A {side} {central} venous catheter is in place.",),
+    "chest_tube": ("A {side} {chest} tube is in place.",),
+    "feeding_tube": ("A {feeding} tube is in place.",),
+}
+_BOTH = {
+    "pneumothorax": ("There are {size} {bilateral} pneumothoraces.", "{Size} {bilateral} pneumothoraces are present."),
+    "pleural_effusion": (
+        "There are {size} {bilateral} pleural effusions.",
+        "{Size} {bilateral} pleural effusions are present.",
+    ),
+    "consolidation": ("There is consolidation in {both lungs}.", "There is {bilateral} lung consolidation."),
+    "pulmonary_edema": (
+        "There is {size} bilateral pulmonary edema.",
+        "{Size} bilateral pulmonary edema is present.",
+    ),
+    "nodule": ("There are nodules in {both lungs}.", "{Bilateral} lung nodules are seen."),
+    "central_line": ("{Bilateral} central venous catheters are in place.",),
+    "chest_tube": ("{Bilateral} chest tubes are in place.",),
+}
+
+
 def present(plant: Plant, rng: np.random.Generator) -> str:
-    """One sentence that says that the finding is there, on its side."""
-    side, size, both = plant.side, severity(plant), plant.side == "bilateral"
-    say = {
-        "pneumothorax": lambda: _sided(rng, "pneumothorax", "pneumothoraces", side, size),
-        "pleural_effusion": lambda: _sided(rng, "pleural effusion", "pleural effusions", side, size),
-        "consolidation": lambda: pick(
-            rng,
-            f"There is consolidation in {strong('both lungs' if both else f'the {side} lung')}.",
-            f"There is {strong(side)} lung consolidation.",
-        ),
-        "pulmonary_edema": lambda: pick(rng, f"There is {strong(size)} bilateral pulmonary edema.", f"{strong(size.capitalize())} bilateral pulmonary edema is present."),
-        "cardiomegaly": lambda: pick(rng, f"There is {strong(size)} cardiomegaly.", f"{strong('The heart is enlarged')}."),
-        "nodule": lambda: pick(
-            rng,
-            f"There are nodules in {strong('both lungs')}." if both else f"There is a {strong(size)} nodule in the {strong(side)} lung.",
-            f"Bilateral lung nodules are {strong('seen')}." if both else f"A {strong(size)} {strong(side)} lung nodule is seen.",
-        ),
-        "endotracheal_tube": lambda: f"An {strong('endotracheal')} tube is in place.",
-        "central_line": lambda: f"A {strong(f'{side} central')} venous catheter is in place.",
-        "chest_tube": lambda: f"A {strong(f'{side} chest')} tube is in place.",
-        "feeding_tube": lambda: f"A {strong('feeding')} tube is in place.",
-    }  # fmt: skip
-    if both and plant.kind in ("central_line", "chest_tube"):
-        noun = {"central_line": "central venous catheters", "chest_tube": "chest tubes"}[plant.kind]
-        return f"{strong('Bilateral')} {noun} are in place."
-    return say[plant.kind]()
-
-
-def _sided(rng: np.random.Generator, one: str, many: str, side: str, size: str) -> str:
-    if side == "bilateral":
-        return pick(rng, f"There are {strong(size)} {strong(side)} {many}.", f"{strong(size.capitalize())} {strong(side)} {many} are present.")
-    return pick(
-        rng,
-        f"There is a {strong(size)} {strong(side)} {one}.",
-        f"A {strong(size)} {strong(side)} {one} is present.",
-    )
+    """One sentence that says that the finding is there, on its side: marked text."""
+    wordings = (_BOTH if plant.side == "bilateral" else _ONE)[plant.kind]
+    size = severity(plant)
+    words = {"side": plant.side, "size": size, "Size": size.capitalize()}
+    return _IN_BRACES.sub(lambda m: strong(words.get(m.group(1), m.group(1))), pick(rng, *wordings))
 
 
 NAMES = {
@@ -124,7 +124,11 @@ def compared(before: Plant | None, now: Plant | None, rng: np.random.Generator) 
     if now is None:
         return f"The {name} {has} {strong('resolved')}."
     if before is None:
-        return f"There {be} {strong('new')} {name}." if many or now.kind in _UNCOUNTED else f"There is a {strong('new')} {name}."
+        return (
+            f"There {be} {strong('new')} {name}."
+            if many or now.kind in _UNCOUNTED
+            else f"There is a {strong('new')} {name}."
+        )
     change = now.size - before.size
     if abs(change) <= CHANGED:
         return f"The {name} {be} {strong(pick(rng, 'unchanged', 'stable'))}."
