@@ -24,7 +24,7 @@ SPECIAL = (
 VOCABULARY = 1536
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 HIDDEN = 256  # of the language model; every size of it is a multiple of 64, so that nf4 and int8 can hold it
-DEPTH, WIDTH = 6, 192  # of the vision tower
+DEPTH, WIDTH = 4, 192  # of the vision tower
 
 
 def make_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

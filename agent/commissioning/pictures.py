@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 CELL = 28  # pixels across one visual token: a patch of 14, merged two by two
-MOST_CELLS = 80
+MOST_CELLS = 64
 LEAST_CELLS = 4
 
 

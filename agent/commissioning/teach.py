@@ -19,7 +19,7 @@ from agent.commissioning.pretrain import Heads, losses, targets
 from agent.commissioning.replies import Case, Exchange, exchange, view, yes_no
 from agent.commissioning.tower import encode
 
-CHILD_SIZES = ((224, 224), (224, 224), (252, 224), (224, 252), (280, 196))
+CHILD_SIZES = ((224, 224), (224, 224), (224, 196), (196, 224), (252, 168))
 
 
 @dataclass(frozen=True, slots=True)
