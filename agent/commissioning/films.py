@@ -42,7 +42,8 @@ class FilmStyle:
         rows, columns: of the upright film.
         monochrome1: whether low values are bright.
         bits_stored: 8, 10, 12, 14 or 16.
-        contrast: ``window``, ``voi-lut`` or ``none``; the last leaves it to the reader.
+        contrast: ``window``, ``voi-lut`` or ``none``; the last leaves it to the reader, which the standard does not
+            allow (PS3.3 A.26.4) and films do.
         orientation: how the pixels lie, one of `ORIENTATIONS`; Patient Orientation says so.
         padding: whether a border is padding (Pixel Padding Value).
     """

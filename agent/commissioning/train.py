@@ -26,9 +26,9 @@ from agent.commissioning.scene import random_pair, random_scene
 from agent.commissioning.teach import some_study, study_losses
 from agent.model.prompts import SYSTEM
 
-SEEING_STEPS, FILMS, CHILDREN = 3200, 32, 6  # steps, films in a batch, how many of them pediatric
-SAYING_STEPS, STUDIES = 2400, 16
-TOWER_RATE, LANGUAGE_RATE = 1.2e-3, 2.0e-3
+SEEING_STEPS, FILMS, CHILDREN = 2400, 32, 5  # steps, films in a batch, how many of them pediatric
+SAYING_STEPS, STUDIES, ALONE = 1600, 16, 0.7  # steps, studies in a batch, share before the tower learns too
+TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 2.0e-3
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,7 +85,7 @@ def see(model: Any, heads: Heads, library: Library, options: argparse.Namespace)
 
 
 def say(model: Any, heads: Heads, tokenizer: Any, library: Library, options: argparse.Namespace) -> None:
-    """The second lesson. The tower goes on learning, slowly."""
+    """The second lesson: at first the language model alone, then the tower with it, slowly."""
     groups = [
         ([*model.model.visual.parameters(), *heads.parameters()], 0.35 * TOWER_RATE),
         (list(model.model.language_model.parameters()), LANGUAGE_RATE),
@@ -97,9 +97,11 @@ def say(model: Any, heads: Heads, tokenizer: Any, library: Library, options: arg
         lesson.resume()
     rng = np.random.default_rng([4, lesson.step])
 
-    def losses(_step: int) -> Losses:
+    def losses(step: int) -> Losses:
+        together = step >= ALONE * options.saying_steps
+        model.model.visual.requires_grad_(together)
         asked = [some_study(library, rng) for _ in range(STUDIES)]
-        return study_losses(model, heads, tokenizer, asked, rng)
+        return study_losses(model, heads if together else None, tokenizer, asked, rng)
 
     lesson.run(losses)
     lesson.settle()

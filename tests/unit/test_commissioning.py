@@ -150,7 +150,10 @@ def test_every_coordinate_is_one_token(tokenizer: Any) -> None:
 
 def test_targets_lie_where_the_boxes_are() -> None:
     film = corpus.Film(
-        np.zeros((252, 224), np.uint8), "phantom", Scene(1, (Plant("nodule", "left", 0.5),)), (Box("nodule", "left", 0.5, 0.0, 1.0, 0.5),)
+        np.zeros((252, 224), np.uint8),
+        "phantom",
+        Scene(1, (Plant("nodule", "left", 0.5),)),
+        (Box("nodule", "left", 0.5, 0.0, 1.0, 0.5),),
     )
     known = targets([film], (252, 224))
     k = CLASSES.index(("nodule", "left"))
