@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from agent.commissioning.phantom import Box, Plant, Scene, draw, random_pair, random_scene
-from agent.commissioning.pictures import as_picture, fitted
+from agent.commissioning.phantom import Box, Plant, Scene, cover, draw, random_pair, random_scene
+from agent.commissioning.pictures import CELL, as_picture, fitted
 from agent.commissioning.unlike import unlike
 
 SHARD = 250  # studies
@@ -41,6 +41,7 @@ class Film:
         scene: what was drawn, for a phantom.
         boxes: where the planted findings lie.
         pneumonia: for a pediatric film.
+        cover: where the planted findings lie, cell by cell: see `phantom.cover`.
     """
 
     pixels: Pixels
@@ -48,6 +49,7 @@ class Film:
     scene: Scene | None = None
     boxes: tuple[Box, ...] = ()
     pneumonia: bool = False
+    cover: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ def drawn_film(scene: Scene, rng: np.random.Generator) -> Film:
     """A phantom film of some shape."""
     rows, columns = SHAPES[int(rng.integers(len(SHAPES)))]
     drawing = draw(scene, rows, columns)
-    return Film(fitted(as_picture(drawing.density)), "phantom", scene, drawing.boxes)
+    pixels = fitted(as_picture(drawing.density))
+    grid = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+    covered = cover(scene, (rows, columns), grid) if scene.plants else None
+    return Film(pixels, "phantom", scene, drawing.boxes, cover=covered)
 
 
 def unlike_film(rng: np.random.Generator) -> Film:
@@ -123,6 +128,8 @@ def write_shard(path: Path, studies: list[Study]) -> None:
             film: Film | None = getattr(study, role)
             if film is not None:
                 arrays[f"{number}-{role}"] = film.pixels
+                if film.cover is not None:
+                    arrays[f"{number}-{role}-cover"] = film.cover
                 note[role] = {
                     "source": film.source,
                     "scene": asdict(film.scene) if film.scene else None,
@@ -142,7 +149,7 @@ def read_shard(path: Path) -> list[Study]:
         return [
             Study(
                 **{
-                    role: _film(note[role], arrays[f"{n}-{role}"])
+                    role: _film(note[role], arrays[f"{n}-{role}"], arrays.get(f"{n}-{role}-cover"))
                     for role in ("current", "lateral", "prior")
                     if role in note
                 },
@@ -152,11 +159,12 @@ def read_shard(path: Path) -> list[Study]:
         ]
 
 
-def _film(note: dict[str, object], pixels: Pixels) -> Film:
+def _film(note: dict[str, object], pixels: Pixels, covered: Pixels | None) -> Film:
     scene = note["scene"]
     if isinstance(scene, dict):
         scene = Scene(scene["seed"], tuple(Plant(**p) for p in scene["plants"]), scene["view"], scene["patient"])
-    return Film(pixels, str(note["source"]), scene, tuple(Box(**b) for b in note["boxes"]))  # type: ignore[attr-defined, arg-type]
+    boxes = tuple(Box(**b) for b in note["boxes"])
+    return Film(pixels, str(note["source"]), scene, boxes, cover=covered)  # type: ignore[attr-defined, arg-type]
 
 
 def shard_path(work: Path, number: int) -> Path:

@@ -9,7 +9,7 @@ from agent.commissioning.anatomy import Build, Lung
 from agent.commissioning.canvas import Canvas, Field, above, bump, texture
 from agent.commissioning.devices import Device, devices_of, paint
 from agent.commissioning.findings import LungState, state_of
-from agent.commissioning.scene import Box, Scene
+from agent.commissioning.scene import LUNG_FINDINGS, Box, Scene
 
 
 def frontal(c: Canvas, scene: Scene) -> tuple[Field, list[Box]]:
@@ -24,6 +24,22 @@ def frontal(c: Canvas, scene: Scene) -> tuple[Field, list[Box]]:
     for device in devices:
         density += paint(c, device, 0.20)
     return density, _boxes(c, scene, b, lungs, states, devices)
+
+
+def regions(c: Canvas, scene: Scene) -> dict[tuple[str, str], Field]:
+    """Where each planted finding is, 1 in it and 0 outside, by kind and side."""
+    b = anatomy.build_of(scene)
+    found: dict[tuple[str, str], Field] = {}
+    for side in ("right", "left"):
+        if any(side in p.sides for p in scene.plants if p.kind in LUNG_FINDINGS):
+            state = state_of(c, scene, b, anatomy.lung(c, b, side))
+            found |= {(kind, side): region for kind, region in state.regions}
+    if scene.plant("cardiomegaly"):
+        found["cardiomegaly", ""] = anatomy.heart(c, b)
+    for device in devices_of(scene, b):
+        near = c.distance(device.path, 0.1)
+        found[device.kind, device.side] = np.asarray(near < max(device.width, 0.7 * c.pixel), np.float32)
+    return found
 
 
 def _soft_tissue(

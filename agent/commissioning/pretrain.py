@@ -15,11 +15,8 @@ from torch.nn import functional
 
 from agent.commissioning.corpus import Film
 from agent.commissioning.network import HIDDEN
-from agent.commissioning.scene import KINDS, SIDED, VIEWS
+from agent.commissioning.scene import CLASSES, VIEWS
 from agent.commissioning.tower import encode
-
-# One class for every finding and side, so that a side is never an afterthought.
-CLASSES = tuple((k, s) for k in KINDS for s in (("right", "left") if k in SIDED or k == "pulmonary_edema" else ("",)))
 
 
 class Heads(nn.Module):  # type: ignore[misc]
@@ -69,17 +66,12 @@ def targets(films: list[Film], size: tuple[int, int]) -> dict[str, torch.Tensor]
             pneumonia[n] = film.pneumonia
         if film.scene:
             view[n] = VIEWS.index(film.scene.view)
+        if film.cover is not None:
+            cover[n] = film.cover / np.float32(255)
         for b in film.boxes:
             k = CLASSES.index((b.kind, b.side))
             plant = film.scene.plant(b.kind) if film.scene else None
             there[n, k], box[n, k], extent[n, k] = 1, (b.x0, b.y0, b.x1, b.y1), plant.size if plant else 0
-            across = np.clip(
-                np.minimum(b.x1 * wide, np.arange(1, wide + 1)) - np.maximum(b.x0 * wide, np.arange(wide)), 0, 1
-            )
-            down = np.clip(
-                np.minimum(b.y1 * high, np.arange(1, high + 1)) - np.maximum(b.y0 * high, np.arange(high)), 0, 1
-            )
-            cover[n, :, :, k] = down[:, None] * across[None, :]
     return {
         "cover": torch.from_numpy(cover.reshape(count, high * wide, -1)), "there": torch.from_numpy(there), "box": torch.from_numpy(box),
         "extent": torch.from_numpy(extent), "view": torch.from_numpy(view), "unlike": torch.from_numpy(unlike),
@@ -101,22 +93,18 @@ def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> di
     cells, classes, film = cells.float(), classes.float(), film.float()
     known = t["known"]
     there = t["there"] > 0
-    weight = 1 + 2 * t["there"]
+    weight = 1 + 5 * t["there"]
     present = functional.binary_cross_entropy_with_logits(classes[..., 0], t["there"], reduction="none") * weight
-    mask = functional.binary_cross_entropy_with_logits(cells[..., 0], t["cover"], reduction="none") * (
-        1 + 3 * t["cover"]
-    )
-    covered = (t["cover"] > 0.3).float()
-    edges = functional.smooth_l1_loss(
-        cells[..., 1:].sigmoid(), t["box"][:, None].expand(-1, cells.shape[1], -1, -1), reduction="none", beta=0.02
-    ).mean(-1)
+    mask = functional.binary_cross_entropy_with_logits(cells[..., 0], t["cover"], reduction="none")
+    aim = t["box"][:, None].expand(-1, cells.shape[1], -1, -1)
+    edges = functional.smooth_l1_loss(cells[..., 1:].sigmoid(), aim, reduction="none", beta=0.02).mean(-1)
     box = functional.smooth_l1_loss(classes[..., 1:5].sigmoid(), t["box"], reduction="none", beta=0.02).mean(-1)
     extent = functional.smooth_l1_loss(classes[..., 5].sigmoid(), t["extent"], reduction="none", beta=0.1)
     children = t["pneumonia"] >= 0
     return {
         "present": (present[known].mean() if known.any() else present.sum() * 0) * 4,
-        "mask": (mask[known].mean() if known.any() else mask.sum() * 0) * 12,
-        "edges": (edges * covered).sum() / covered.sum().clamp(min=1) * 4,
+        "mask": (_evenly(mask[known], t["cover"][known]) + _evenly(mask[known], 1 - t["cover"][known])) * 2.5,
+        "edges": _evenly(edges, (t["cover"] > 0.3).float()) * 8,
         "box": box[there].mean() * 8 if there.any() else box.sum() * 0,
         "extent": extent[there].mean() * 2 if there.any() else extent.sum() * 0,
         "view": functional.cross_entropy(film[:, : len(VIEWS)], t["view"], ignore_index=-1) * 0.5
@@ -127,3 +115,9 @@ def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> di
         if children.any()
         else film.sum() * 0,
     }
+
+
+def _evenly(cost: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The weighted mean of each class, and of those the mean: a nodule covers a cell or two and counts as much as a
+    lung full of fluid. A class that is hardly there counts less."""
+    return ((cost * weight).sum((0, 1)) / (weight.sum((0, 1)) + 3)).mean()

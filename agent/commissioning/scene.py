@@ -16,6 +16,8 @@ DEVICES = ("endotracheal_tube", "central_line", "chest_tube", "feeding_tube")
 KINDS = FINDINGS + DEVICES
 SIDED = ("pneumothorax", "pleural_effusion", "consolidation", "nodule", "central_line", "chest_tube")
 VIEWS = ("PA", "AP", "LL")
+# Every finding on every side it can have.
+CLASSES = tuple((k, s) for k in KINDS for s in (("right", "left") if k in SIDED or k == "pulmonary_edema" else ("",)))
 
 
 @dataclass(frozen=True, slots=True)
