@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,12 +160,12 @@ def read_shard(path: Path) -> list[Study]:
         ]
 
 
-def _film(note: dict[str, object], pixels: Pixels, covered: Pixels | None) -> Film:
+def _film(note: dict[str, Any], pixels: Pixels, covered: Pixels | None) -> Film:
     scene = note["scene"]
     if isinstance(scene, dict):
         scene = Scene(scene["seed"], tuple(Plant(**p) for p in scene["plants"]), scene["view"], scene["patient"])
     boxes = tuple(Box(**b) for b in note["boxes"])
-    return Film(pixels, str(note["source"]), scene, boxes, cover=covered)  # type: ignore[attr-defined, arg-type]
+    return Film(pixels, str(note["source"]), scene, boxes, cover=covered)
 
 
 def shard_path(work: Path, number: int) -> Path:

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from agent.commissioning.corpus import Film
-from agent.commissioning.network import HIDDEN
+from agent.commissioning.network import HIDDEN, STD
 from agent.commissioning.scene import CLASSES, VIEWS
-from agent.commissioning.tower import encode
+from agent.commissioning.tower import encode, patches
 
 
 class Heads(nn.Module):  # type: ignore[misc]
@@ -46,6 +46,29 @@ class Heads(nn.Module):  # type: ignore[misc]
         pooled = self.attention(queries, keys, keys, need_weights=False)[0]
         pooled = self.body(pooled + queries)
         return cells, self.of_class(pooled[:, :-1]), self.of_film(pooled[:, -1])
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def whiten(tower: Any, pictures: torch.Tensor) -> None:
+    """Start the patch embedding so that every kind of detail in a patch is equally strong in its token.
+
+    Brightness and slope make up nearly all of a patch's variance: from a random start a thin line is a thousandth of
+    the token, and the tower needs thousands of films to notice it.
+
+    Args:
+        pictures: some films, shape (batch, rows, columns), 0 to 1.
+    """
+    gray = patches(pictures).flatten(0, 1)
+    gray = gray - gray.mean(0)
+    variance, component = torch.linalg.eigh(gray.T @ gray / len(gray))
+    weight = tower.patch_embed.proj.weight
+    chosen = component[:, -weight.shape[0] :] / (variance[-weight.shape[0] :] + NOISE).sqrt()
+    turned = torch.linalg.qr(torch.randn(weight.shape[0], weight.shape[0]))[0] @ chosen.T
+    std = torch.tensor(STD).view(1, 3, 1, 1, 1)
+    weight.copy_(turned.view(-1, 1, 1, 14, 14) * std / 6)
+
+
+NOISE = 1.5e-4  # variance of a pixel that is nothing but noise
 
 
 def targets(films: list[Film], size: tuple[int, int]) -> dict[str, torch.Tensor]:

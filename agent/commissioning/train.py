@@ -20,7 +20,7 @@ from agent.commissioning.feed import Library, film_batch, load_library
 from agent.commissioning.lesson import Lesson, Losses
 from agent.commissioning.network import make_model, make_processor, make_tokenizer
 from agent.commissioning.phantom import draw
-from agent.commissioning.pretrain import Heads, film_losses
+from agent.commissioning.pretrain import Heads, film_losses, whiten
 from agent.commissioning.replies import Case
 from agent.commissioning.scene import random_pair, random_scene
 from agent.commissioning.teach import some_study, study_losses
@@ -75,6 +75,9 @@ def see(model: Any, heads: Heads, library: Library, options: argparse.Namespace)
     if options.resume:
         lesson.resume()
     rng = np.random.default_rng([3, lesson.step])
+    if lesson.step == 0:
+        for_start, _ = film_batch(library, 8 * FILMS, 0, rng)
+        whiten(tower, torch.from_numpy(for_start))
 
     def losses(_step: int) -> Losses:
         pictures, films = film_batch(library, FILMS, CHILDREN, rng)
