@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
+from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
 from agent.reporting.compose import compose, compose_flag, control_id_for
 from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
@@ -24,6 +25,8 @@ from structured_report.content import Outcome, PreRead
 from structured_report.oru import encode_oru
 from structured_report.sr import encode_sr, file_bytes
 
+_KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
+
 
 class Reporting:
     """Writes the documents of the revision whose id is the job's key."""
@@ -31,7 +34,7 @@ class Reporting:
     def __init__(self, ledger: Ledger, files: FileStore, queue: Queue, clock: Clock, settings: Settings) -> None:
         self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
         self._destinations = settings.destinations
-        self._send_not_analysed = settings.report.send_not_analysed
+        self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
 
     def __call__(self, job: Job) -> None:
@@ -44,7 +47,8 @@ class Reporting:
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag)
-        documents = self._make(preread, images)
+        kept_here = not self._send_qc and _is_of_constancy_test(images)
+        documents = [(d, [] if kept_here else takers) for d, takers in self._make(preread, images)]
         without_sr = all(d.kind != "sr" for d, _ in documents)
         now = self._clock.now()
         uid = revision.study_instance_uid
@@ -56,6 +60,8 @@ class Reporting:
                 studies.note(tx, uid, "report", "superseded", words, now=now)
             else:
                 self._write(tx, revision, documents)
+                if kept_here:
+                    studies.note(tx, uid, "report", "qc-not-sent", _KEPT_HERE, now=now)
                 if without_sr:
                     words = (
                         "no Structured Report could be made from the headers of this study; see the log of the office"
@@ -103,6 +109,8 @@ class Reporting:
             for d in self._destinations
             if isinstance(d, Hl7DestinationSettings) and d.send_flag
         ]
+        if not self._send_qc and _is_of_constancy_test(images):
+            made = [(document, []) for document, _ in made]
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
@@ -146,6 +154,11 @@ class Reporting:
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)
         return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
+
+
+def _is_of_constancy_test(images: Sequence[tuple[StoredImage, Use]]) -> bool:
+    """Whether every image of the study is one; results of anything else are sent."""
+    return bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
 
 
 def _message(preread: PreRead, destination: DestinationSettings) -> bytes:
