@@ -88,8 +88,8 @@ def _of_film(sent: Sent, seen: Seen, found: Mapping[str, Sequence[Finding]], lim
         yield _kind(film, found[film.name])
         yield from _sides(film, found[film.name])
         yield from _boxes(sent, seen, limits)
-        if film.same_as in found:
-            yield _same(film, found[film.name], found[film.same_as])
+    if film.same_as in found:
+        yield _same(film, found.get(film.name), found[film.same_as])
     yield _documents(film, seen, limits)
 
 
@@ -181,8 +181,10 @@ def _overlap(box: StoredBox, region: Region) -> float:
     return overlap((box.x0, box.y0, box.x1, box.y1), (region.x0, region.y0, region.x1, region.y1))
 
 
-def _same(film: Film, present: Sequence[Finding], usual: Sequence[Finding]) -> Check:
+def _same(film: Film, present: Sequence[Finding] | None, usual: Sequence[Finding]) -> Check:
     what = "polarity" if film.style.monochrome1 != CATALOGUE[film.same_as].style.monochrome1 else "storage"
+    if present is None:
+        return Check(film.name, what, False, f"not read, and {film.same_as} was")
     here, there = ({(f.concept, str(f.laterality or "")) for f in found} for found in (present, usual))
     if here == there:
         return Check(film.name, what, True, f"as {film.same_as}")
