@@ -3,6 +3,7 @@ ones, the model one that looks at the picture."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,7 +35,7 @@ from agent.work.worker import Running, Worker
 from tests.support.films import small_image
 from tests.support.looking import LookingModel
 from tests.support.node import Node
-from tests.support.site import until
+from tests.support.site import Site, until
 from tests.support.stages import Line
 
 pytestmark = [pytest.mark.xdist_group("constancy"), pytest.mark.timeout(300)]
@@ -336,3 +337,24 @@ def test_the_hour_of_the_schedule_is_that_of_the_people_who_set_it(tmp_path: Pat
         assert (due.hour, due.minute) == (3, 30)
     finally:
         line.node.stop()
+
+
+@pytest.mark.model
+def test_the_processes_of_a_site_carry_the_test_out(site: Site, checkpoint: Path, tmp_path: Path) -> None:
+    """The little model knows other phantoms; that its answers are compared at all is what is shown here."""
+    site.set("model", weights=str(checkpoint), quantization="none").set("qc", longest_flag_s=120.0)
+    site.destination(name="copies", type="folder", path=str(tmp_path / "copies"))
+    site.serve()
+    done = site.run("qc", "--film", NORMAL, "--film", AIR, "--json", timeout=200)
+    shown = json.loads(done.stdout)
+    assert done.returncode == (0 if shown["passed"] else 1)
+    made = {(c["film"], c["what"]): c["passed"] for c in shown["checks"]}
+    for film in (NORMAL, AIR):
+        assert made[film, "received"]
+        assert made[film, "flag"]
+        assert made[film, "documents"]
+    assert shown["build"]["weights_digest"]
+    assert not list((tmp_path / "copies").glob("*"))
+    if not shown["passed"]:
+        assert '"event": "constancy test failed"' in done.stderr
+        assert site.json("studies")["constancy_test"]["state"] == "bad"

@@ -25,7 +25,6 @@ from agent.store import processes, qc
 from agent.store.engine import Ledger
 from agent.store.qc import QcRun
 from dicom_nodes import scu
-from structured_report.content import Outcome
 from structured_report.plain import provenance_to_json
 
 # After the last film was sent, and nothing came: a line that is this far behind has failed, too.
@@ -109,7 +108,8 @@ class ConstancyTest:
 
     def _finish(self, run: QcRun, seen: list[Seen]) -> QcRun:
         sent = [_sent(film) for film in run.films]
-        build = next((s.reading.provenance for s in seen if s.reading and s.reading.outcome == Outcome.READ), run.build)
+        builds = [s.flag.provenance for s in seen if s.flag] + [s.reading.provenance for s in seen if s.reading]
+        build = next((b for b in builds if b["weights_digest"]), run.build)
         return self._conclude(run, list(judge(sent, seen, self._limits())), build)
 
     def _conclude(self, run: QcRun, checks: list[Check], build: dict[str, Any]) -> QcRun:
