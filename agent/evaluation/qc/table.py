@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.table import Table
 
 from agent.evaluation.qc.checks import CHECKS
@@ -31,12 +30,8 @@ def as_table(run: QcRun) -> Table:
     title = f"constancy test {run.id}, by {run.started_by}: {verdict}"
     made_by = run.build
     model = f"{made_by['model_name']}, {made_by['quantization'] or 'no model'}"
-    table = Table(
-        title=title,
-        caption=f"{model}, {made_by['algorithm_name']} {made_by['algorithm_version']}",
-        box=SIMPLE,
-        pad_edge=False,
-    )
+    caption = f"{model}, {made_by['algorithm_name']} {made_by['algorithm_version']}"
+    table = Table(title=title, caption=caption, box=None, padding=(0, 1, 0, 0))
     table.add_column("film", no_wrap=True)
     for heading in _COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
