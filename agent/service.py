@@ -127,7 +127,7 @@ def _office(parts: Parts) -> None:
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
     destinations = build_destinations(s)
-    assemble = Assembly(ledger, queue, clock, s.intake, Build.of(s.report))
+    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report))
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]

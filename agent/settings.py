@@ -232,6 +232,22 @@ class Triage(_Frozen):
         return value
 
 
+class Gate(_Frozen):
+    """Which images the model may read at all."""
+
+    youngest_years: Annotated[int, Field(ge=0, le=130)] = 18
+    oldest_years: Annotated[int, Field(ge=0, le=130)] = 0
+    unknown_age: Literal["read", "decline"] = "read"
+    pixels: bool = True
+    wrong_view: Literal["remark", "decline"] = "remark"
+
+    @model_validator(mode="after")
+    def _somebody_is_left(self) -> Gate:
+        if 0 < self.oldest_years < self.youngest_years:
+            raise ValueError("oldest_years is less than youngest_years: nobody would be read")
+        return self
+
+
 class Delivery(_Frozen):
     """How long and how often to try."""
 
@@ -294,6 +310,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     model: ModelSettings = ModelSettings()
     triage: Triage = Triage()
+    gate: Gate = Gate()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()

@@ -30,7 +30,7 @@ STORESCU, STORESCP = Path("/usr/bin/storescu"), Path("/usr/bin/storescp")
 ORTHANC = next(
     (p for p in (Path("/usr/sbin/Orthanc"), Path("/usr/bin/Orthanc")) if p.exists()), Path("/usr/sbin/Orthanc")
 )
-AGENT = "preread"
+AGENT, CEILING = "preread", "ceiling"
 IMAGES_PER_STUDY = 2
 PEAK_AIM_MB = 200.0
 _CALLING, _CALLED = "BENCH", "PREREAD"
@@ -71,6 +71,8 @@ class Measurement:
     @property
     def verdict(self) -> str:
         """Whether the aim is met: of the ratio for a peer, of the resident set for us."""
+        if self.receiver == CEILING:
+            return "keeps nothing: what sender and machine allow"
         if self.receiver == AGENT:
             return "met" if self.peak_mb < PEAK_AIM_MB else f"missed (aim: under {PEAK_AIM_MB:.0f} MB)"
         return "met" if self.ratio >= self.aim else f"missed (aim: {self.aim:.0f} x)"
@@ -78,11 +80,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A receiver that runs: where it listens, its process, and how many images it holds."""
+    """A receiver that runs: where it listens, its process, and how many images it holds; None when it keeps none."""
 
     port: int
     pid: int
-    held: Callable[[], int]
+    held: Callable[[], int] | None
 
 
 def loads(scale: float) -> list[Load]:
@@ -104,7 +106,7 @@ def run(work: Path, *, rounds: int, scale: float, say: Callable[[str], None]) ->
     for name, path in (("storescu", STORESCU), ("storescp", STORESCP), ("Orthanc", ORTHANC)):
         if not path.exists():
             raise Permanent(f"the measurement needs {name}: apt-get install dcmtk orthanc", code="peer-missing")
-    receivers = {AGENT: _preread, "Orthanc": _orthanc, "storescp": _storescp}
+    receivers = {AGENT: _preread, "Orthanc": _orthanc, "storescp": _storescp, CEILING: _sink}
     seconds: dict[tuple[Load, str], list[float]] = {}
     peaks: dict[tuple[Load, str], list[float]] = {}
     for load in loads(scale):
@@ -135,9 +137,9 @@ def _measure(
         with start(folder) as running:
             _until(lambda: _listens(running.port), "the receiver listens")
             took = _send(running.port, films)
-            _until(
-                lambda: running.held() >= load.images, f"the receiver holds {load.images} images, not {running.held()}"
-            )
+            if running.held is not None:
+                held = running.held
+                _until(lambda: held() >= load.images, f"the receiver holds {load.images} images, not {held()}")
             return took, _peak_mb(running.pid)
     finally:
         shutil.rmtree(folder)
@@ -240,6 +242,14 @@ def _storescp(folder: Path) -> Iterator[Running]:
     store.mkdir()
     with _process([str(STORESCP), "--fork", "-pdu", "131072", "-od", str(store), str(port)], folder) as process:
         yield Running(port, process.pid, lambda: sum(1 for _ in store.iterdir()))
+
+
+@contextmanager
+def _sink(folder: Path) -> Iterator[Running]:
+    """The same wire, and nothing behind it."""
+    port = free_port()
+    with _process([sys.executable, "-m", "agent.bench.sink", str(port)], folder) as process:
+        yield Running(port, process.pid, None)
 
 
 @contextmanager

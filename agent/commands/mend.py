@@ -55,5 +55,6 @@ def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledge
     reading = None if newest is None else results.reading_of(tx, newest.id)
     if reading is None or reading.outcome == Outcome.READ:
         return False
-    assembly = Assembly(ledger, Queue(ledger, clock, "retry"), clock, settings.intake, Build.of(settings.report))
+    queue, build = Queue(ledger, clock, "retry"), Build.of(settings.report)
+    assembly = Assembly(ledger, queue, clock, settings.intake, settings.gate, build)
     return assembly.read_again(tx, uid)

@@ -63,6 +63,7 @@ class InstanceFacts:
     issuer_of_patient_id: str = ""
     patient_name: str = ""
     patient_birth_date: str = ""
+    patient_age: str = ""
     patient_sex: str = ""
     accession_number: str = ""
     placer_order_number: str = ""
@@ -119,7 +120,7 @@ KEYWORDS = (
     "SeriesDescription", "ProtocolName", "PerformedProcedureStepDescription", "AcquisitionDateTime",
     "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime", "QualityControlImage",
     "BurnedInAnnotation", "LossyImageCompression",
-    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientAge", "PatientSex", "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
     "ReasonForTheRequestedProcedure", "RequestAttributesSequence", "ProcedureCodeSequence",
     "StudyID", "StudyDate", "StudyTime", "TimezoneOffsetFromUTC",
@@ -166,6 +167,7 @@ def facts_of(header: Dataset) -> InstanceFacts:
         issuer_of_patient_id=_text(header, "IssuerOfPatientID"),
         patient_name=_text(header, "PatientName"),
         patient_birth_date=_text(header, "PatientBirthDate"),
+        patient_age=_text(header, "PatientAge").upper(),
         patient_sex=_text(header, "PatientSex"),
         accession_number=_text(header, "AccessionNumber"),
         placer_order_number=_text(header, "PlacerOrderNumberImagingServiceRequest"),

@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.imaging.claims import judge_claims
 from agent.imaging.facts import InstanceFacts
+from agent.settings import Gate
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION, SECONDARY_CAPTURE
 
 FRONTAL, LATERAL = "frontal", "lateral"
@@ -62,10 +64,10 @@ class Selection:
     explanation: str
 
 
-def select_images(images: Sequence[InstanceFacts]) -> tuple[Selection, ...]:
+def select_images(images: Sequence[InstanceFacts], gate: Gate) -> tuple[Selection, ...]:
     """For each image of a study, in the order given, whether it is read and why. At most one frontal and one lateral
-    are used, the newest of each."""
-    judged = [_judge(image) for image in images]
+    are used, the newest of each. `gate`: whom the model is for."""
+    judged = [_judge(image, gate) for image in images]
     for role in (FRONTAL, LATERAL):
         candidates = [n for n, s in enumerate(judged) if s.used and s.role == role]
         if len(candidates) > 1:
@@ -87,13 +89,18 @@ def spare_role(reason: str) -> str:
     return next((role for role in (FRONTAL, LATERAL) if reason == f"newer-{role}-used"), "")
 
 
-def _judge(image: InstanceFacts) -> Selection:
-    declined = _kind(image) or pixel_problem(image) or _chest(image)
+def _judge(image: InstanceFacts, gate: Gate) -> Selection:
+    if image.sop_class_uid not in _READABLE:
+        return _declined("sop-class-not-read", "the SOP class is not one that is read")
+    claims = judge_claims(image, gate)
+    if claims.problem is not None:
+        return _declined(*claims.problem)
+    declined = pixel_problem(image) or _chest(image)
     if declined is not None:
         return declined
     role, evidence = _view(image)
     if role in (FRONTAL, LATERAL):
-        return Selection(True, role, f"used-{role}", f"{role} by {evidence}")
+        return Selection(True, role, f"used-{role}", "; ".join((f"{role} by {evidence}", *claims.remarks)))
     if role:
         return _declined("view-not-read", f"the view is neither frontal nor an upright lateral, by {evidence}")
     return _declined("view-unknown", "no attribute says whether the image is frontal or lateral")
@@ -101,18 +108,6 @@ def _judge(image: InstanceFacts) -> Selection:
 
 def _declined(reason: str, explanation: str) -> Selection:
     return Selection(False, "", reason, explanation)
-
-
-def _kind(image: InstanceFacts) -> Selection | None:
-    if image.sop_class_uid not in _READABLE:
-        return _declined("sop-class-not-read", "the SOP class is not one that is read")
-    if image.presentation_intent_type == "FOR PROCESSING":
-        return _declined("for-processing", "the image is for processing: its pixels are raw detector values")
-    if image.quality_control_image == "YES":
-        return _declined("quality-control", "the image is a quality control image")
-    if image.image_type[:2] == ("DERIVED", "SECONDARY"):
-        return _declined("derived-image", "the image is derived from another, for example with bones suppressed")
-    return None
 
 
 def pixel_problem(image: InstanceFacts) -> Selection | None:

@@ -20,7 +20,7 @@ from agent.imaging.facts import InstanceFacts
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.reading.build import Build
-from agent.settings import Intake
+from agent.settings import Gate, Intake
 from agent.store import results, studies
 from agent.store.engine import Ledger
 from agent.store.results import StoredReading
@@ -35,8 +35,9 @@ _LOOK_AGAIN = timedelta(seconds=1)
 class Assembly:
     """Turns what has arrived for one study into a study revision."""
 
-    def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, intake: Intake, build: Build) -> None:
+    def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, intake: Intake, gate: Gate, build: Build) -> None:
         self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
+        self._gate = gate
         self._quiet = timedelta(seconds=intake.quiet_time_s)
         self._longest = timedelta(seconds=max(intake.longest_wait_s, intake.quiet_time_s))
         self._log = structlog.get_logger()
@@ -68,7 +69,7 @@ class Assembly:
         images = studies.images_of(tx, uid)
         previous = studies.newest_revision(tx, uid)
         facts = [InstanceFacts.from_json(i.facts) for i in images]
-        if previous is None or disagreement(facts) or not any(s.used for s in select_images(facts)):
+        if previous is None or disagreement(facts) or not any(s.used for s in select_images(facts, self._gate)):
             return False
         self._new_revision(tx, uid, previous, images, facts)
         return True
@@ -142,7 +143,7 @@ class Assembly:
         facts: Sequence[InstanceFacts],
     ) -> None:
         now = self._clock.now()
-        selections = select_images(facts)
+        selections = select_images(facts, self._gate)
         uses = [use_of(i, s) for i, s in zip(images, selections, strict=True)]
         revision_id = self._write(tx, previous, images, facts, uses)
         number = 1 if previous is None else previous.number + 1

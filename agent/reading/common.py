@@ -14,6 +14,7 @@ from agent.reading.calibration import Calibration
 from agent.reading.opened import OpenStudies
 from agent.reading.pictures import Prepared, candidate, prepare
 from agent.reading.triage import Rule
+from agent.settings import Gate
 from agent.store.files import FileStore
 from agent.store.studies import StoredImage, Use
 from agent.work.queue import Job
@@ -38,6 +39,7 @@ class Desk:
     build: Build
     studies: OpenStudies
     files: FileStore
+    gate: Gate
     attempts: int
     commissioning_on_patients: bool
 
@@ -63,7 +65,7 @@ class Desk:
             if one is not None:
                 self.files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
                 wanted.append(one)
-        return prepare(wanted)
+        return prepare(wanted, self.gate)
 
     def given_up(self, job: Job) -> tuple[str, str] | None:
         """(code, words) when this job has failed too often to be tried again."""

@@ -47,6 +47,7 @@ def make_desk(settings: Settings, files: FileStore, model: Model) -> Desk:
         build=Build.of(settings.report),
         studies=OpenStudies(lambda prepared: open_study(model, prepared, protocol, limits)),
         files=files,
+        gate=settings.gate,
         attempts=limits.attempts,
         commissioning_on_patients=limits.commissioning_on_patients,
     )

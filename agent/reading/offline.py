@@ -52,7 +52,7 @@ def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
         raise Permanent("the files are of more than one study; read one study at a time", code="several-studies")
     if (differing := disagreement(facts)) != "":
         raise Permanent(f"the files differ in {differing}; they may be of different patients", code="patient-differs")
-    uses = [use_of(i, s) for i, s in zip(images, select_images(facts), strict=True)]
+    uses = [use_of(i, s) for i, s in zip(images, select_images(facts, settings.gate), strict=True)]
     reading, flag, uses = _read(images, uses, settings, clock)
     about = study_to_json(study_of(first_read_first(facts, uses)))
     revision = Revision(0, facts[0].study_instance_uid, 1, "", about)

@@ -1,15 +1,17 @@
-"""From the images that assembly chose to the pictures the model sees: what cannot be rendered is left out, with its
-reason, and the next best image of the same view takes its place."""
+"""From the images that assembly chose to the pictures the model sees: what cannot be rendered, or turns out to be no
+chest film to read, is left out with its reason, and the next best image of the same view takes its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import Permanent
+from agent.imaging.quality import judge
 from agent.imaging.render import Rendered, render_file
 from agent.imaging.views import FRONTAL, LATERAL, spare_role
+from agent.settings import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ def candidate(key: int, path: Path, *, used: bool, role: str, reason: str) -> Ca
     return Candidate(key, path, other, spare=True) if other else None
 
 
-def prepare(candidates: Sequence[Candidate]) -> Prepared:
-    """Render one picture of each role.
+def prepare(candidates: Sequence[Candidate], gate: Gate) -> Prepared:
+    """Render one picture of each role that passes the gate.
 
     Raises:
         Transient: the decoder cannot be started at the moment.
@@ -79,7 +81,7 @@ def prepare(candidates: Sequence[Candidate]) -> Prepared:
     problem: tuple[str, str] | None = None
     for role in (FRONTAL, LATERAL):
         ranked = sorted((c for c in candidates if c.role == role), key=lambda c: c.spare)
-        found, failed = _first_that_renders(ranked)
+        found, failed = _first_to_read(ranked, gate)
         changes += failed
         if found is not None:
             taken, picture = found
@@ -103,13 +105,28 @@ def prepare(candidates: Sequence[Candidate]) -> Prepared:
     return Prepared(tuple(pictures), tuple(keys), tuple(changes), tuple(notes), problem)
 
 
-def _first_that_renders(ranked: Sequence[Candidate]) -> tuple[tuple[Candidate, Rendered] | None, list[Change]]:
-    """The first candidate that can be rendered, and what is wrong with those before it."""
+def _first_to_read(ranked: Sequence[Candidate], gate: Gate) -> tuple[tuple[Candidate, Rendered] | None, list[Change]]:
+    """The first candidate that can be rendered and read, and what is wrong with those before it."""
     failed: list[Change] = []
     for one in ranked:
         try:
-            return (one, render_file(one.path)), failed
+            return (one, _passed(render_file(one.path), one.role, gate)), failed
         except Permanent as error:
             words = f"the {one.role} image cannot be read: {error}"
             failed.append(Change(one.key, False, "", error.code, words))
     return None, failed
+
+
+def _passed(rendered: Rendered, role: str, gate: Gate) -> Rendered:
+    """The picture with the gate's remarks among its notes. Raises `Permanent` for one that must not be read."""
+    if not gate.pixels:
+        return rendered
+    quality = judge(rendered.picture, role)
+    problem, remarks = quality.problem, quality.remarks
+    if quality.wrong_view is not None:
+        if gate.wrong_view == "decline":
+            problem = problem or quality.wrong_view
+        remarks = (*remarks, quality.wrong_view[1])
+    if problem is not None:
+        raise Permanent(problem[1], code=problem[0])
+    return replace(rendered, notes=(*rendered.notes, *remarks))

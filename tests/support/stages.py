@@ -54,7 +54,7 @@ class Line:
         report = Reporting(ledger, files, self.queue, clock, settings)
         outbox = Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings))
         self.stages: dict[str, Callable[[Job], None]] = {
-            "assemble": Assembly(ledger, self.queue, clock, settings.intake, Build.of(settings.report)),
+            "assemble": Assembly(ledger, self.queue, clock, settings.intake, settings.gate, Build.of(settings.report)),
             "flag": Flagging(ledger, self.queue, clock, desk, settings.triage.findings, announce=send_flag),
             "read": Reading(ledger, self.queue, clock, desk, self._between_tokens),
             "announce": report.announce,

@@ -20,6 +20,7 @@ from agent.imaging.facts import InstanceFacts, facts_of
 from agent.imaging.geometry import apply_turn, transform_of, upright
 from agent.imaging.render import Rendered, render, render_file
 from agent.imaging.views import select_images
+from agent.settings import Gate
 from dicom_nodes.contexts import TRANSFER_SYNTAXES
 from tests.support.films import rg1, save, small_image
 
@@ -213,11 +214,27 @@ def test_a_decoder_is_bounded_in_time_and_memory() -> None:
         ({"PresentationIntentType": "FOR PROCESSING"}, "for-processing"),
         ({"QualityControlImage": "YES"}, "quality-control"),
         ({"ImageType": ["DERIVED", "SECONDARY"]}, "derived-image"),
+        ({"ImageType": ["DERIVED", "PRIMARY"]}, "used-frontal"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "BONE_SUPPRESSED"]}, "processed-image"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "", "TOMO"]}, "processed-image"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "", "REJECTED"]}, "rejected-image"),
+        ({"QualityControlImage": "BOTH"}, "used-frontal"),
+        ({"Modality": "MG"}, "modality-not-read"),
+        ({"Modality": "DX"}, "used-frontal"),
+        ({"Modality": ""}, "used-frontal"),
+        ({"PatientAge": "017Y"}, "too-young"),
+        ({"PatientAge": "018Y"}, "used-frontal"),
+        ({"PatientAge": "003D"}, "too-young"),
+        ({"PatientAge": "215M"}, "too-young"),
+        ({"PatientAge": "216M"}, "used-frontal"),
+        ({"PatientBirthDate": "20080104"}, "too-young"),  # the study is of 2026-01-03, one day before the birthday
+        ({"PatientBirthDate": "20080103"}, "used-frontal"),
+        ({"PatientAge": "045Y", "PatientBirthDate": "20200101"}, "used-frontal"),  # the stated age goes first
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "sop-class-not-read"),
     ],
 )
 def test_each_image_is_used_or_declined_with_a_reason(changes: dict[str, object], reason: str) -> None:
-    (selection,) = select_images([facts_of(small_image(**changes))])
+    (selection,) = select_images([facts_of(small_image(**changes))], Gate())
     assert selection.reason == reason
     assert selection.explanation
     assert selection.used == reason.startswith("used-")
@@ -225,7 +242,11 @@ def test_each_image_is_used_or_declined_with_a_reason(changes: dict[str, object]
 
 def test_the_newest_frontal_is_read_and_the_other_one_is_told_so() -> None:
     images = [facts_of(small_image(AcquisitionDateTime=f"2026010310{minute:02}00")) for minute in (5, 20, 10)]
-    assert [s.reason for s in select_images(images)] == ["newer-frontal-used", "used-frontal", "newer-frontal-used"]
+    assert [s.reason for s in select_images(images, Gate())] == [
+        "newer-frontal-used",
+        "used-frontal",
+        "newer-frontal-used",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +260,7 @@ def test_the_view_is_what_the_standard_calls_it(value: str, role: str) -> None:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", "view"
     facts = facts_of(small_image(ViewCodeSequence=[item], ViewPosition="PA"))
-    (selection,) = select_images([facts])
+    (selection,) = select_images([facts], Gate())
     expected = {"frontal": "used-frontal", "lateral": "lateral-only", "other": "view-not-read"}
     assert selection.reason == expected[role]
 

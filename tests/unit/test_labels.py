@@ -183,8 +183,8 @@ def test_a_finding_written_before_there_were_degrees_and_places_still_loads() ->
         "certainty_percent": None,
         "evidence": "x",
     }
-    assert finding_from_json(old) == Finding("pneumothorax", Presence.PRESENT, Laterality.LEFT, None, "x")
-    new = Finding("pneumothorax", Presence.PRESENT, Laterality.LEFT, None, "x", Severity.SEVERE, "apical")
+    assert finding_from_json(old) == Finding("pneumothorax", Presence.PRESENT, Laterality.LEFT, "x")
+    new = Finding("pneumothorax", Presence.PRESENT, Laterality.LEFT, "x", Severity.SEVERE, "apical")
     assert finding_from_json(finding_to_json(new)) == new
 
 
