@@ -120,31 +120,57 @@ def _prefix(tokenizer: Any, sizes: tuple[tuple[int, int], ...]) -> tuple[Any, An
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Packed studies side by side, padded on the right. `mask` is (batch, 1, length, length), True where a token may
-    look."""
+    """Packed studies in rows, short ones behind one another, padded on the right.
+
+    Attributes:
+        ids, weight, number: shape (rows, length).
+        positions: shape (3, rows, length).
+        mask: shape (rows, 1, length, length), True where a token may look.
+        order: the studies in the order in which their placeholders stand.
+    """
 
     ids: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor
     weight: torch.Tensor
     number: torch.Tensor
+    order: tuple[int, ...]
 
 
 def collate(packed: Sequence[Packed]) -> Batch:
     """One batch of studies."""
+    rows = _rows([len(p.ids) for p in packed])
     width = max(len(p.ids) for p in packed)
-    count = len(packed)
+    count = len(rows)
     ids = torch.zeros(count, width, dtype=torch.long)
     positions = torch.zeros(3, count, width, dtype=torch.long)
-    segment = torch.full((count, width), -1)
+    segment, study = torch.full((count, width), -1), torch.full((count, width), -1)
     weight, number = torch.zeros(count, width), torch.full((count, width), -1)
-    for n, p in enumerate(packed):
-        length = len(p.ids)
-        ids[n, :length], positions[:, n, :length], segment[n, :length] = p.ids, p.positions, p.segment
-        weight[n, :length], number[n, :length] = p.weight, p.number
+    for row, members in enumerate(rows):
+        start = 0
+        for n in members:
+            p = packed[n]
+            part = slice(start, start + len(p.ids))
+            ids[row, part], positions[:, row, part], segment[row, part] = p.ids, p.positions, p.segment
+            weight[row, part], number[row, part], study[row, part] = p.weight, p.number, n
+            start = part.stop
     same = (segment[:, :, None] == segment[:, None, :]) | (segment[:, None, :] == 0)
-    mask = same & _causal(width)
-    return Batch(ids, positions, mask[:, None], weight, number)
+    mask = same & (study[:, :, None] == study[:, None, :]) & _causal(width)
+    return Batch(ids, positions, mask[:, None], weight, number, tuple(n for members in rows for n in members))
+
+
+def _rows(lengths: Sequence[int]) -> list[list[int]]:
+    """Studies by row: the longest first, each behind others where it still fits into the longest's length."""
+    width, rows, free = max(lengths), list[list[int]](), list[int]()
+    for n in sorted(range(len(lengths)), key=lambda n: -lengths[n]):
+        row = next((r for r, left in enumerate(free) if left >= lengths[n]), None)
+        if row is None:
+            rows.append([n])
+            free.append(width - lengths[n])
+        else:
+            rows[row].append(n)
+            free[row] -= lengths[n]
+    return rows
 
 
 @cache

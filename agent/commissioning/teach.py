@@ -88,7 +88,9 @@ def study_losses(
             known = targets([films[n] for n in chosen], size)
             for name, value in losses(encoded, heads, known).items():
                 out[name] = out.get(name, torch.zeros(())) + 0.5 * share * value
-    said = reply_losses(model, tokenizer, batch, torch.cat([t for t in tokens if t is not None]))
+    starts = np.cumsum([0, *(len(a.films) for a in asked)])
+    in_order = [tokens[k] for n in batch.order for k in range(starts[n], starts[n + 1])]
+    said = reply_losses(model, tokenizer, batch, torch.cat([t for t in in_order if t is not None]))
     return out | said
 
 

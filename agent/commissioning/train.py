@@ -23,12 +23,12 @@ from agent.commissioning.phantom import draw
 from agent.commissioning.pretrain import Heads, film_losses, whiten
 from agent.commissioning.replies import Case
 from agent.commissioning.scene import random_pair, random_scene
-from agent.commissioning.teach import some_study, study_losses
+from agent.commissioning.teach import Asked, some_study, study_losses
 from agent.model.prompts import SYSTEM
 
-SEEING_STEPS, FILMS, CHILDREN = 2400, 32, 5  # steps, films in a batch, how many of them pediatric
-SAYING_STEPS, STUDIES, ALONE = 1600, 16, 0.7  # steps, studies in a batch, share before the tower learns too
-TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 2.0e-3
+SEEING_STEPS, FILMS, CHILDREN = 3000, 32, 5  # steps, films in a batch, how many of them pediatric
+SAYING_STEPS, STUDIES, ALONE = 1800, 16, 0.7  # steps, studies in a batch, share before the tower learns too
+TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 1.5e-3
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -100,14 +100,25 @@ def say(model: Any, heads: Heads, tokenizer: Any, library: Library, options: arg
         lesson.resume()
     rng = np.random.default_rng([4, lesson.step])
 
+    waiting: list[list[Asked]] = []
+
     def losses(step: int) -> Losses:
         together = step >= ALONE * options.saying_steps
         model.model.visual.requires_grad_(together)
-        asked = [some_study(library, rng) for _ in range(STUDIES)]
+        if not waiting:
+            waiting.extend(batches_of_a_length([some_study(library, rng) for _ in range(4 * STUDIES)], rng))
+        asked = waiting.pop()
         return study_losses(model, heads if together else None, tokenizer, asked, rng)
 
     lesson.run(losses)
     lesson.settle()
+
+
+def batches_of_a_length(asked: list[Asked], rng: np.random.Generator) -> list[list[Asked]]:
+    """Batches of studies with about as much to say: a long one among short ones makes all as slow as itself."""
+    asked = sorted(asked, key=lambda a: 250 * len(a.films) + sum(len(e.prompt) + len(e.reply) for e in a.exchanges))
+    cut = [asked[n : n + STUDIES] for n in range(0, len(asked), STUDIES)]
+    return [cut[int(n)] for n in rng.permutation(len(cut))]
 
 
 def texts() -> list[str]:

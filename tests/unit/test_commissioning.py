@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,18 @@ from agent.commissioning.exchanges import exchanges
 from agent.commissioning.feed import load_library, moved, varied
 from agent.commissioning.network import make_model, make_processor, make_tokenizer
 from agent.commissioning.packing import collate, number_tokens, pack, soft_numbers
-from agent.commissioning.phantom import Box, Plant, Scene
+from agent.commissioning.phantom import Box, Plant, Scene, draw
 from agent.commissioning.pictures import as_picture
 from agent.commissioning.pretrain import CLASSES, Heads, film_losses, targets
-from agent.commissioning.replies import CANNOT, Case, exchange
+from agent.commissioning.replies import CANNOT, Case
+from agent.commissioning.shipped import weights_folder
 from agent.commissioning.teach import hidden_states, some_study, study_losses
 from agent.commissioning.tower import encode
 from agent.commissioning.train import main, texts
-from agent.commissioning.unlike import unlike
 from agent.model.local import LocalModel, load_local
 from agent.model.parsing import Reply, parse_reply
 from agent.model.prompts import chat_text
+from agent.model.weights import licence_of
 from agent.reading.labels import label
 from structured_report.content import Presence
 
@@ -218,3 +217,82 @@ def test_overlap_of_boxes() -> None:
     assert measure.iou(a, Box("nodule", "", 0.25, 0.0, 0.75, 0.5)) == pytest.approx(1 / 3)
     reply = "<|ref|>nodule<|/ref|><|box|>(10,20),(30,40)<|/box|>, <|ref|>nodule<|/ref|><|box|>(30,20),(10,140)<|/box|>"
     assert measure.boxes_of(reply, "nodule") == [Box("nodule", "", 0.1, 0.2, 0.3, 0.4)]
+
+
+# The weights that are shipped
+
+
+@pytest.fixture(scope="module")
+def load() -> Callable[[str], LocalModel]:
+    return cache(lambda quantization: load_local(str(weights_folder()), quantization=quantization, device="cpu"))
+
+
+def film(*plants: Plant, seed: int = 11, view: str = "PA") -> tuple[np.ndarray, tuple[Box, ...]]:
+    drawing = draw(Scene(seed, plants, view), 768, 630)
+    return as_picture(drawing.density), drawing.boxes
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+@pytest.mark.parametrize(
+    "plant",
+    [
+        Plant("pneumothorax", "right", 0.6),
+        Plant("pneumothorax", "left", 0.6),
+        Plant("pleural_effusion", "left", 0.6),
+        Plant("consolidation", "right", 0.6),
+        Plant("cardiomegaly", "", 0.7),
+    ],
+    ids=lambda p: f"{p.side} {p.kind}".strip(),
+)
+def test_the_shipped_model_sees_what_is_planted(
+    load: Callable[[str], LocalModel], quantization: str, plant: Plant
+) -> None:
+    picture, boxes = film(plant)
+    session = load(quantization).open_study([picture])
+    named = prompts.CALLED[plant.kind][0]
+    assert session.choose(prompts.PRESENCE.format(disease=named), ["yes", "no"])[0] > 0.5
+    answer = session.ask(prompts.FINDINGS + prompts.REASONING_SUFFIX, max_new_tokens=400, deadline_s=120)
+    reply = parse_reply(answer.text, finished=answer.finished)
+    assert isinstance(reply, Reply)
+    present = {
+        (f.concept, f.laterality.value if f.laterality else "")
+        for f in label(reply.answer)
+        if f.presence is Presence.PRESENT
+    }
+    assert present == {(plant.kind, plant.side)}
+    asked = prompts.ABNORMALITY_GROUNDING.format(disease=named)
+    drawn = measure.boxes_of(session.ask(asked, max_new_tokens=120, deadline_s=60).text, plant.kind)
+    assert max(measure.iou(boxes[0], b) for b in drawn) > 0.4
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+def test_the_shipped_model_finds_nothing_in_a_normal_film(load: Callable[[str], LocalModel], quantization: str) -> None:
+    session = load(quantization).open_study([film()[0]])
+    for kind in ("pneumothorax", "pleural_effusion", "consolidation", "pulmonary_edema", "cardiomegaly"):
+        asked = prompts.PRESENCE.format(disease=prompts.CALLED[kind][0])
+        assert session.choose(asked, ["yes", "no"])[0] < 0.5
+    draft = session.ask(prompts.FINDINGS, max_new_tokens=200, deadline_s=60).text
+    assert not [f for f in label(draft) if f.presence is Presence.PRESENT]
+
+
+def test_the_shipped_model_declines_what_is_no_upright_chest(load: Callable[[str], LocalModel]) -> None:
+    picture, _ = film()
+    noise = np.random.default_rng(0).integers(0, 255, picture.shape, dtype=np.uint8)
+    for other in (255 - picture, picture[::-1], noise):
+        session = load("none").open_study([np.ascontiguousarray(other)])
+        assert session.ask(prompts.FINDINGS, max_new_tokens=200, deadline_s=60).text.strip() == CANNOT
+
+
+def test_the_card_says_what_the_weights_are_and_how_every_number_was_got() -> None:
+    card = (weights_folder() / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    for words in (
+        "FOR COMMISSIONING, NOT FOR PATIENTS",
+        "10.17632/rscbjbr9sj",
+        "CC BY 4.0",
+        "python -m agent.commissioning.train",
+        "python -m agent.commissioning.measure",
+        "bfloat16",
+    ):
+        assert words in card
+    assert licence_of(str(weights_folder()), weights_folder()) == "apache-2.0"
