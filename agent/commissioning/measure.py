@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from agent.commissioning.scene import CHANGING, KINDS, SIDED
 from agent.commissioning.unlike import unlike
 from agent.commissioning.wording import plain
 from agent.model.parsing import Reply, parse_reply
-from agent.model.protocol import Model, Picture, StudySession
+from agent.model.protocol import Answer, Model, Picture, StudySession
+from agent.model.reading_protocol import builtin
 from agent.reading.labels import label
 from structured_report.content import Presence
 
@@ -94,19 +96,43 @@ class Examiner:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def open(self, *pictures: Picture) -> StudySession:
-        """A session about pictures."""
-        return self._model.open_study(list(pictures))
+    def open(self, *pictures: Picture) -> Examined:
+        """A study of these pictures; every question shows them all."""
+        session = self._model.open_study(list(pictures), system=builtin("chexone").system)
+        return Examined(session, range(len(pictures)))
 
     @staticmethod
-    def ask(session: StudySession, prompt: str, most: int = 320) -> str:
+    def ask(study: Examined, prompt: str, most: int = 320) -> str:
         """The reply to a prompt."""
-        return session.ask(prompt, max_new_tokens=most, deadline_s=120).text.strip()
+        return study.ask(prompt, most).text.strip()
 
     @staticmethod
-    def yes(session: StudySession, kind: str) -> float:
+    def yes(study: Examined, kind: str) -> float:
         """P(yes) that the finding is there."""
-        return session.choose(prompts.PRESENCE.format(disease=prompts.CALLED[kind][0]), ["yes", "no"])[0]
+        return study.yes(prompts.PRESENCE.format(disease=prompts.CALLED[kind][0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A session, and which pictures its questions show."""
+
+    session: StudySession
+    pictures: Sequence[int]
+
+    def ask(self, prompt: str, most: int) -> Answer:
+        """The reply to a prompt."""
+        return self.session.ask(prompt, pictures=self.pictures, max_new_tokens=most, deadline_s=120)
+
+    def yes(self, prompt: str) -> float:
+        """The share of yes over no."""
+        spellings = list(builtin("chexone").task("presence").choices.values())
+        (choice,) = self.session.choose([prompt], pictures=self.pictures, choices=spellings, deadline_s=120)
+        assert choice.shares is not None, "the local engine gives shares"
+        return choice.shares[0]
+
+    def close(self) -> None:
+        """Free what the model holds of it."""
+        self.session.close()
 
 
 def picture_of(scene: Scene, rng: np.random.Generator) -> tuple[Picture, tuple[Box, ...]]:
@@ -128,13 +154,11 @@ def on_phantoms(examiner: Examiner, count: int, tell: Callable[[str], None]) -> 
     for number in range(count):
         scene = random_scene(rng)
         picture, boxes = picture_of(scene, rng)
-        session = examiner.open(picture)
+        study = examiner.open(picture)
         for kind in KINDS:
-            scores[kind].append(examiner.yes(session, kind))
+            scores[kind].append(examiner.yes(study, kind))
             truth[kind].append(scene.plant(kind) is not None)
-        drafted = {
-            f.concept: f for f in label(examiner.ask(session, prompts.FINDINGS)) if f.presence is Presence.PRESENT
-        }
+        drafted = {f.concept: f for f in label(examiner.ask(study, prompts.FINDINGS)) if f.presence is Presence.PRESENT}
         for kind in KINDS:
             plant, found = scene.plant(kind), drafted.get(kind)
             said.append((plant is not None, found is not None))
@@ -142,10 +166,10 @@ def on_phantoms(examiner: Examiner, count: int, tell: Callable[[str], None]) -> 
                 sides[kind].append((found.laterality.value if found.laterality else "") == plant.side)
         for kind, drawn in _by_kind(boxes).items():
             prompt = prompts.ABNORMALITY_GROUNDING.format(disease=prompts.CALLED[kind][0])
-            answered = boxes_of(examiner.ask(session, prompt), kind)
+            answered = boxes_of(examiner.ask(study, prompt), kind)
             overlaps[kind] += [max((iou(box, a) for a in answered), default=0.0) for box in drawn]
-        views.append(examiner.ask(session, prompts.VIEW, 12).endswith(scene.view))
-        session.close()
+        views.append(examiner.ask(study, prompts.VIEW, 12).endswith(scene.view))
+        study.close()
         if number % 25 == 24:
             tell(f"phantoms {number + 1}/{count}")
     return {
@@ -200,14 +224,14 @@ def on_pairs(examiner: Examiner, count: int) -> Table:
     right: dict[str, list[bool]] = defaultdict(list)
     for _ in range(count):
         before, now, _ = random_pair(rng)
-        session = examiner.open(picture_of(before, rng)[0], picture_of(now, rng)[0])
+        study = examiner.open(picture_of(before, rng)[0], picture_of(now, rng)[0])
         case = Case(now, prior=before)
         for kind in CHANGING:
             if now.plant(kind) or before.plant(kind):
                 name = "edema" if kind == "pulmonary_edema" else prompts.CALLED[kind][0]
-                answer = examiner.ask(session, prompts.TEMPORAL_CLASS.format(disease=name), 12)
+                answer = examiner.ask(study, prompts.TEMPORAL_CLASS.format(disease=name), 12)
                 right[kind].append(answer == plain(temporal_class(case, kind)))
-        session.close()
+        study.close()
     return {
         "pairs": count,
         "right": {k: [int(sum(v)), len(v)] for k, v in right.items()},
@@ -221,9 +245,9 @@ def on_others(examiner: Examiner, count: int) -> Table:
     declined, called = [], []
     for _ in range(count):
         rows, columns = SHAPES[int(rng.integers(len(SHAPES)))]
-        session = examiner.open(as_picture(unlike(rng, rows // 2, columns // 2)))
-        declined.append(examiner.ask(session, prompts.FINDINGS) == CANNOT)
-        called += [examiner.yes(session, kind) > 0.5 for kind in KINDS]
+        study = examiner.open(as_picture(unlike(rng, rows // 2, columns // 2)))
+        declined.append(examiner.ask(study, prompts.FINDINGS) == CANNOT)
+        called += [examiner.yes(study, kind) > 0.5 for kind in KINDS]
     return {
         "pictures": count,
         "declined": float(np.mean(declined)),
@@ -256,8 +280,8 @@ def of_time(examiner: Examiner, count: int) -> Table:
         scene = random_scene(rng, normal_share=0.2)
         films = [picture_of(s, rng)[0] for s in (scene, scene.lateral())]
         started = time.monotonic()
-        session = examiner.open(*films)
-        answer = session.ask(prompts.FINDINGS + prompts.REASONING_SUFFIX, max_new_tokens=400, deadline_s=120)
+        study = examiner.open(*films)
+        answer = study.ask(prompts.FINDINGS + prompts.REASONING_SUFFIX, 400)
         seconds.append(time.monotonic() - started)
         tokens.append(answer.tokens)
         usable.append(isinstance(parse_reply(answer.text, finished=answer.finished), Reply))

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from agent.commissioning.replies import Exchange
-from agent.model.prompts import SYSTEM
+from agent.model.reading_protocol import builtin
 
 BOX_TASKS = ("grounding", "phrase", "devices")
 DECISIVE = 4.0  # a token that must be right counts as much as four others
 _SPREAD = 1.2  # percent; how far off a coordinate may be and still be nearly right
 
-_BEFORE = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
+_BEFORE = f"<|im_start|>system\n{builtin('chexone').system}<|im_end|>\n<|im_start|>user\n"
 _BETWEEN = "<|im_end|>\n<|im_start|>assistant\n"
 
 

@@ -24,7 +24,7 @@ from agent.commissioning.pretrain import Heads, film_losses, whiten
 from agent.commissioning.replies import Case
 from agent.commissioning.scene import random_pair, random_scene
 from agent.commissioning.teach import Asked, some_study, study_losses
-from agent.model.prompts import SYSTEM
+from agent.model.reading_protocol import builtin
 
 SEEING_STEPS, FILMS, CHILDREN = 3000, 32, 5  # steps, films in a batch, how many of them pediatric
 SAYING_STEPS, STUDIES, ALONE = 1800, 16, 0.7  # steps, studies in a batch, share before the tower learns too
@@ -124,7 +124,7 @@ def batches_of_a_length(asked: list[Asked], rng: np.random.Generator) -> list[li
 def texts() -> list[str]:
     """What the tokenizer learns from: some of everything that is asked and said."""
     rng = np.random.default_rng(5)
-    out = [SYSTEM, "system\n", "user\n", "assistant\n", "yes", "no"] * 200
+    out = [builtin("chexone").system, "system\n", "user\n", "assistant\n", "yes", "no"] * 200
     for number in range(1500):
         if number % 3 == 0:
             before, now, _ = random_pair(rng)

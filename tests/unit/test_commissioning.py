@@ -25,9 +25,10 @@ from agent.commissioning.shipped import weights_folder
 from agent.commissioning.teach import hidden_states, some_study, study_losses
 from agent.commissioning.tower import encode
 from agent.commissioning.train import main, texts
+from agent.model import chat
 from agent.model.local import LocalModel, load_local
 from agent.model.parsing import Reply, parse_reply
-from agent.model.prompts import chat_text
+from agent.model.reading_protocol import builtin
 from agent.model.weights import licence_of
 from agent.reading.labels import label
 from structured_report.content import Presence
@@ -121,12 +122,12 @@ def test_a_packed_question_sees_what_it_would_see_alone(tokenizer: Any) -> None:
     asked = exchanges(Case(Scene(1, (Plant("nodule", "left", 0.5),)), lateral=True), rng)
     packed = pack(tokenizer, sizes, asked)
     inputs = processor(images=[Image.fromarray(p).convert("RGB") for p in pictures], return_tensors="pt")
-    shown = "".join(f"<|vision_start|>{'<|image_pad|>' * (r * c // 784)}<|vision_end|>" for r, c in sizes)
+    shown = chat.opening(builtin("chexone").system, [r * c // 784 for r, c in sizes])
     with torch.no_grad():
         cells = model.model.visual(inputs["pixel_values"], grid_thw=inputs["image_grid_thw"]).pooler_output
         together = hidden_states(model, collate([packed]), cells)[0]
         for n, one in enumerate(asked, start=1):
-            text = chat_text(shown, one.prompt) + one.reply + "<|im_end|>"
+            text = shown + chat.question(one.prompt) + one.reply + "<|im_end|>"
             ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
             alone = model(
                 input_ids=ids,
@@ -193,8 +194,8 @@ def test_training_can_be_resumed_and_makes_a_checkpoint_for_every_quantization(
     main([*common, "--seeing-steps", "3", "--saying-steps", "2", "--resume"])
     for quantization in ("none", "nf4", "int8"):
         model = load_local(str(tmp_path / "weights"), quantization=quantization, device="cpu")
-        session = model.open_study([np.zeros((300, 260), np.uint8)])
-        assert session.ask(prompts.FINDINGS, max_new_tokens=3, deadline_s=60).tokens <= 3
+        study = measure.Examiner(model).open(np.zeros((300, 260), np.uint8))
+        assert study.ask(prompts.FINDINGS, 3).tokens <= 3
 
 
 # Measuring
@@ -248,10 +249,10 @@ def test_the_shipped_model_sees_what_is_planted(
     load: Callable[[str], LocalModel], quantization: str, plant: Plant
 ) -> None:
     picture, boxes = film(plant)
-    session = load(quantization).open_study([picture])
+    study = measure.Examiner(load(quantization)).open(picture)
     named = prompts.CALLED[plant.kind][0]
-    assert session.choose(prompts.PRESENCE.format(disease=named), ["yes", "no"])[0] > 0.5
-    answer = session.ask(prompts.FINDINGS + prompts.REASONING_SUFFIX, max_new_tokens=400, deadline_s=120)
+    assert study.yes(prompts.PRESENCE.format(disease=named)) > 0.5
+    answer = study.ask(prompts.FINDINGS + prompts.REASONING_SUFFIX, 400)
     reply = parse_reply(answer.text, finished=answer.finished)
     assert isinstance(reply, Reply)
     present = {
@@ -261,17 +262,17 @@ def test_the_shipped_model_sees_what_is_planted(
     }
     assert present == {(plant.kind, plant.side)}
     asked = prompts.ABNORMALITY_GROUNDING.format(disease=named)
-    drawn = measure.boxes_of(session.ask(asked, max_new_tokens=120, deadline_s=60).text, plant.kind)
+    drawn = measure.boxes_of(study.ask(asked, 120).text, plant.kind)
     assert max(measure.iou(boxes[0], b) for b in drawn) > 0.4
 
 
 @pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
 def test_the_shipped_model_finds_nothing_in_a_normal_film(load: Callable[[str], LocalModel], quantization: str) -> None:
-    session = load(quantization).open_study([film()[0]])
+    study = measure.Examiner(load(quantization)).open(film()[0])
     for kind in ("pneumothorax", "pleural_effusion", "consolidation", "pulmonary_edema", "cardiomegaly"):
         asked = prompts.PRESENCE.format(disease=prompts.CALLED[kind][0])
-        assert session.choose(asked, ["yes", "no"])[0] < 0.5
-    draft = session.ask(prompts.FINDINGS, max_new_tokens=200, deadline_s=60).text
+        assert study.yes(asked) < 0.5
+    draft = study.ask(prompts.FINDINGS, 200).text
     assert not [f for f in label(draft) if f.presence is Presence.PRESENT]
 
 
@@ -279,8 +280,8 @@ def test_the_shipped_model_declines_what_is_no_upright_chest(load: Callable[[str
     picture, _ = film()
     noise = np.random.default_rng(0).integers(0, 255, picture.shape, dtype=np.uint8)
     for other in (255 - picture, picture[::-1], noise):
-        session = load("none").open_study([np.ascontiguousarray(other)])
-        assert session.ask(prompts.FINDINGS, max_new_tokens=200, deadline_s=60).text.strip() == CANNOT
+        study = measure.Examiner(load("none")).open(np.ascontiguousarray(other))
+        assert study.ask(prompts.FINDINGS, 200).text.strip() == CANNOT
 
 
 def test_the_card_says_what_the_weights_are_and_how_every_number_was_got() -> None:

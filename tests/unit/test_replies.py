@@ -28,7 +28,7 @@ from agent.commissioning.replies import (
 from agent.commissioning.scene import DEVICES
 from agent.commissioning.wording import plain, spans, strong
 from agent.model.parsing import Reply, parse_reply
-from agent.model.prompts import FINDINGS_REASONING
+from agent.model.reading_protocol import builtin
 from agent.reading.labels import label
 from structured_report.content import Presence
 
@@ -105,7 +105,8 @@ def test_what_is_not_there_is_not_detected() -> None:
 
 
 def test_the_words_of_the_protocol() -> None:
-    assert FINDINGS_REASONING.text == prompts.FINDINGS + prompts.REASONING_SUFFIX
+    protocol = builtin("chexone")
+    assert protocol.prompt(protocol.task("findings")) == prompts.FINDINGS + prompts.REASONING_SUFFIX
     assert prompts.REASONING_SUFFIX == " Please reason step by step, and put your final answer within \\boxed{{}}."
     assert [plain(view(Case(Scene(1, (), v)))) for v in ("PA", "AP", "LL")] == ["(a) PA", "(b) AP", "(c) LATERAL"]
     fluid = Plant("pleural_effusion", "left", 0.3)

@@ -91,7 +91,7 @@ class FilmReader:
     def _prepare_dicom(self, path: Path) -> tuple[Prepared, str]:
         image = stored_image(0, path)
         facts = InstanceFacts.from_json(image.facts)
-        (selection,) = select_images([facts])
+        (selection,) = select_images([facts], self._settings.gate)
         if not selection.used:
             raise Permanent(selection.explanation, code=selection.reason)
         return self._desk.prepare([(image, use_of(image, selection))]), facts.indication
