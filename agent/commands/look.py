@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -11,13 +12,14 @@ from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
-from agent.store import flags, overview, processes, results
+from agent.store import flags, overview, processes, qc, results
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from structured_report.content import BANNER
 
 SILENT_AFTER_S = 30.0
+_RUN_LASTS = timedelta(days=1)  # the films of a constancy test come after it has begun
 
 
 @click.command()
@@ -33,6 +35,8 @@ def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
         roles = processes.all_processes(view)
         backlog = overview.backlog(view)
         state, words = standing(view, settings.qc, SystemClock().now())
+        oldest = min((line.first_received_at for line in lines), default=SystemClock().now())
+        drawn = qc.films_since(view, oldest - _RUN_LASTS)
     if as_json:
         everything = {
             "studies": [asdict(s) for s in lines],
@@ -47,6 +51,8 @@ def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
         click.echo("no studies yet")
     for line in lines:
         _print_line(line)
+        if line.study_instance_uid in drawn:
+            click.echo("    a drawn film of the constancy test: nobody waits for it")
 
 
 def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:

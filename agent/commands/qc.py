@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from datetime import datetime, timedelta
 
 import click
 from rich.console import Console
@@ -16,6 +17,7 @@ from agent.errors import Permanent
 from agent.evaluation.qc.door import find_door
 from agent.evaluation.qc.films import CATALOGUE
 from agent.evaluation.qc.run import ConstancyTest
+from agent.evaluation.qc.state import not_running
 from agent.evaluation.qc.table import as_table, failures
 from agent.settings import Settings
 from agent.store import qc as runs
@@ -24,6 +26,7 @@ from agent.store.qc import QcRun
 from dicom_nodes.scu import NodeError
 
 _STEP_S = 0.25
+_AWAY = timedelta(seconds=30)  # a process that is started again
 
 
 @click.command()
@@ -68,13 +71,26 @@ def _last(ledger: Ledger) -> QcRun:
     return run
 
 
+def _words_of_absence(ledger: Ledger, now: datetime) -> str:
+    with ledger.read() as view:
+        words = not_running(view, now)
+    return f"the line is not running: {words}; start it with: preread serve" if words else ""
+
+
 def _made(settings: Settings, ledger: Ledger, ae_title: str | None, films: tuple[str, ...], timeout_s: float) -> QcRun:
     logs.configure(settings.log.level, "qc")  # a failed check is an error in the log, whoever ran the test
     clock, door = SystemClock(), find_door(settings, ae_title)
+    if absence := _words_of_absence(ledger, clock.now()):
+        raise Permanent(absence, code="line-not-running")
     test = ConstancyTest(ledger, clock, settings, lambda: door, patience_s=timeout_s)
     run = test.begin(runs.new_id(clock.now()), "hand", films)
+    alive = clock.now()
     with Console(stderr=True).status("") as status:
         while run.finished_at is None:
+            absence = _words_of_absence(ledger, now := clock.now())
+            alive = alive if absence else now
+            if now - alive > _AWAY:
+                return test.fail(run, absence)
             try:
                 run = test.advance(run)
             except NodeError as error:

@@ -65,6 +65,12 @@ def newest(view: Connection, *, finished: bool = False) -> QcRun | None:
     return _run(view.execute(query).first())
 
 
+def films_since(view: Connection, moment: datetime) -> frozenset[str]:
+    """Study Instance UIDs of the films that runs which began since then have sent."""
+    rows = view.execute(select(qc_run.c.films).where(qc_run.c.started_at >= moment)).scalars()
+    return frozenset(film["study_instance_uid"] for films in rows for film in films if "study_instance_uid" in film)
+
+
 def first_arrival(view: Connection) -> datetime | None:
     """When the first study of this line came: so long it could have been tested."""
     moment = view.execute(select(func.min(study.c.first_received_at))).scalar()

@@ -67,12 +67,14 @@ class Schedule:
 
     def raise_what_waits(self) -> int:
         """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving
-        everything else."""
+        everything else. Nobody waits for the films of the constancy test."""
         now = self._clock.now()
         words = f"it arrived more than {self._longest.total_seconds() / 60:.0f} minutes ago"
         try:
             with self._ledger.begin() as tx:
-                late = flags.routine_since(tx, now - self._longest, now - self._longest - _LOOKED_BACK)
+                since = now - self._longest - _LOOKED_BACK
+                drawn = qc.films_since(tx, since)
+                late = [u for u in flags.routine_since(tx, now - self._longest, since) if u not in drawn]
                 for uid in late:
                     flags.raise_urgency(tx, uid, Priority.URGENT, [words], now=now)
                     studies.note(tx, uid, "flag", "waited-long", words, now=now)

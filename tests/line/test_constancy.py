@@ -4,6 +4,7 @@ ones, the model one that looks at the picture."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import time_machine
 from click.testing import CliRunner
 from PIL import Image
 from pydicom import Dataset
@@ -28,14 +30,15 @@ from agent.evaluation.qc.state import standing
 from agent.imaging import geometry, render
 from agent.imaging.geometry import Transform, Turn
 from agent.reading.triage import ROUTINE
-from agent.store import overview, qc
+from agent.store import flags, overview, processes, qc
 from agent.store.qc import QcRun
 from agent.work.schedule import Schedule
 from agent.work.worker import Running, Worker
+from structured_report.content import Priority
 from tests.support.films import small_image
 from tests.support.looking import LookingModel
 from tests.support.node import Node
-from tests.support.site import Site, until
+from tests.support.site import ROLES, Site, until
 from tests.support.stages import Line
 
 pytestmark = [pytest.mark.xdist_group("constancy"), pytest.mark.timeout(300)]
@@ -56,6 +59,9 @@ def a_line(folder: Path, ris: DemoRis, settings: dict[str, Any]) -> Iterator[Lin
     line = Line(Node(folder / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc=settings)
     desk, stop = line.desk()
     running = Running()
+    with line.node.ledger.begin() as tx:
+        for role in ROLES:  # alive for the next hour
+            processes.announce(tx, role, 1, "ready", "", now=SystemClock().now() + timedelta(hours=1))
     common = {"ledger": line.node.ledger, "queue": line.queue, "clock": SystemClock(), "running": running, "stop": stop}
     workers = [Worker(kind=kind, stage=line.stages[kind], **common) for kind in ("assemble", "report")]
     workers.append(Worker(kind="deliver", lane="to-ris", stage=line.stages["deliver"], **common))
@@ -270,6 +276,72 @@ def test_nobody_who_may_send_is_said_with_what_to_add(sound: Line, tmp_path: Pat
     done = command(settings_file(sound, tmp_path), "qc", "--as", "NOBODY")
     assert done.exit_code == 1
     assert 'no peer "NOBODY" may send from this host' in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ((), "the read process has never run here"),
+        (("ready", 40.0), "the read process has given no sign of life for 4"),
+        (("stopped", 0.0), "the read process: stopped"),
+        (("failed", 0.0), "the read process: failed"),
+    ],
+)
+def test_a_line_without_its_readers_is_said_at_once_and_nothing_is_sent(
+    tmp_path: Path, ris: DemoRis, said: tuple[Any, ...], words: str
+) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        with line.node.ledger.begin() as tx:
+            for role in ("receive", "office", *(["read"] if said else [])):
+                state, silent = said if said and role == "read" else ("ready", 0.0)
+                processes.announce(tx, role, 1, state, "", now=SystemClock().now() - timedelta(seconds=silent))
+        started = time.monotonic()
+        done = command(settings_file(line, tmp_path), "qc")
+        assert time.monotonic() - started < 10
+        with line.node.ledger.read() as view:
+            assert qc.newest(view) is None
+            assert overview.studies(view) == ()
+    finally:
+        line.node.stop()
+    assert done.exit_code == 1
+    assert words in str(done.exception)
+
+
+def test_a_line_whose_processes_die_during_the_test_does_not_keep_a_person_waiting(
+    tmp_path: Path, ris: DemoRis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.commands.qc._AWAY", timedelta(seconds=1))
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        with line.node.ledger.begin() as tx:
+            for role in ROLES:  # silent three seconds from now
+                processes.announce(tx, role, 1, "ready", "", now=SystemClock().now() - timedelta(seconds=27))
+        done = command(settings_file(line, tmp_path), "qc", "--film", NORMAL)
+    finally:
+        line.node.stop()
+    assert done.exit_code == 1
+    assert "the line is not running: the receive process has given no sign of life" in done.output
+
+
+def test_nobody_is_hurried_to_a_film_of_the_test(sound: Line, tmp_path: Path) -> None:
+    done = run(sound, NORMAL)
+    assert done.passed
+    sound.send(small_image(AccessionNumber="REAL"))
+    until(lambda: len(list((tmp_path / "ris").glob("*.hl7"))) > 0, seconds=60, what="the patient's report is out")
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=2)):
+        schedule = Schedule(sound.node.ledger, sound.node.files, SystemClock(), longest_wait_min=60.0)
+        assert schedule.raise_what_waits() == 1
+        assert schedule.reconcile() == 0
+    with sound.node.ledger.read() as view:
+        for line in overview.studies(view):
+            rank = flags.urgency_of(view, line.study_instance_uid)
+            is_drawn = line.study_instance_uid == done.films[0]["study_instance_uid"]
+            assert (rank is not None and rank.priority is Priority.URGENT) is not is_drawn
+            assert line.error == ""
+    shown = command(settings_file(sound, tmp_path), "studies").output
+    assert shown.count("a drawn film of the constancy test") == 1
+    assert "trouble" not in shown
 
 
 def test_the_schedule_runs_the_test_whatever_is_killed_between_two_steps(sound: Line) -> None:

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from agent.settings import Qc
-from agent.store import qc
+from agent.store import processes, qc
+from agent.store.processes import ProcessState
 
 STALE_AFTER = timedelta(days=2)
+_ROLES = ("receive", "read", "office")
+_SILENT_AFTER_S = 30.0  # processes beat every few seconds
 _SHOWN = 3  # checks that are named; the others are counted
 
 
@@ -30,6 +33,21 @@ def standing(view: Connection, settings: Qc, now: datetime) -> tuple[str, str]:
         when = f"it runs daily at {settings.daily_at}" if settings.daily_at else "run it with: preread qc"
         return "note", f"has never run here; {when}"
     return "ok", f"passed, {len(run.checks)} checks, {run.finished_at:%Y-%m-%d %H:%M} UTC"
+
+
+def not_running(view: Connection, now: datetime) -> str:
+    """What keeps a film from coming through the line, in words; empty when every process is there."""
+    known = {p.role: p for p in processes.all_processes(view)}
+    return "; ".join(words for role in _ROLES if (words := _gone(role, known.get(role), now)))
+
+
+def _gone(role: str, process: ProcessState | None, now: datetime) -> str:
+    if process is None:
+        return f"the {role} process has never run here"
+    if process.state in ("stopped", "failed"):
+        return f"the {role} process: {process.state} {process.words}".strip()
+    silent = (now - process.beat_at).total_seconds()
+    return f"the {role} process has given no sign of life for {silent:.0f} s" if silent > _SILENT_AFTER_S else ""
 
 
 def failure(run: qc.QcRun) -> str:
