@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from agent.errors import Permanent
 from agent.imaging.geometry import Turn, transform_of
 from agent.imaging.render import Rendered
-from agent.imaging.views import LEAST_MATRIX, MOST_PIXELS
-from agent.reading.pictures import Prepared
+from agent.imaging.views import FRONTAL, LEAST_MATRIX, MOST_PIXELS
+from agent.reading.pictures import Prepared, passed
+from agent.settings import Gate
 
 NO_HEADER = "no header: that it is a frontal chest film, its polarity and its sides are taken on trust"
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -24,11 +25,11 @@ def is_picture(path: Path) -> bool:
         return file.read(8).startswith(_MAGIC)
 
 
-def prepare_picture(path: Path) -> Prepared:
-    """The file as the only, frontal picture of a study.
+def prepare_picture(path: Path, gate: Gate) -> Prepared:
+    """The file as the only, frontal picture of a study. Of the gate only what looks at pixels applies.
 
     Raises:
-        Permanent: it cannot be decoded, is too small or too large, or shows nothing.
+        Permanent: it cannot be decoded, is too small or too large, shows nothing, or does not pass the gate.
     """
     gray, notes = _decoded(path)
     rows, columns = gray.shape
@@ -37,7 +38,8 @@ def prepare_picture(path: Path) -> Prepared:
     if gray.max() == gray.min():
         raise Permanent("all pixels have the same value", code="constant-image")
     transform = transform_of(Turn(), stored_size=(columns, rows), squared_size=(columns, rows))
-    return Prepared((Rendered(gray, transform, notes),), (0,), (), (NO_HEADER, *notes), None)
+    rendered = passed(Rendered(gray, transform, notes), FRONTAL, gate)
+    return Prepared((rendered,), (0,), (), (NO_HEADER, *rendered.notes), None)
 
 
 def _decoded(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

@@ -79,7 +79,7 @@ class FilmReader:
             picture = is_picture(path)
         except OSError as error:
             raise Permanent(f"the file cannot be read ({error.strerror})", code="file-unreadable") from error
-        prepared, indication = (prepare_picture(path), "") if picture else self._prepare_dicom(path)
+        prepared, indication = (prepare_picture(path, self._desk.gate), "") if picture else self._prepare_dicom(path)
         if prepared.problem is not None:
             return Result(file, FAILED, *prepared.problem, sha256=sha256)
         study = open_study(self._desk.model, prepared, self._desk.protocol, self._settings.model)
