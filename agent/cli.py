@@ -21,6 +21,8 @@ COMMANDS = {
     "retry": ("mend", "Try a study again: parked deliveries, parked stages, assembly."),
     "echo": ("network", "C-ECHO a peer."),
     "send": ("network", "Send DICOM files or folders to this node, or to a peer."),
+    "qc": ("qc", "Send drawn films through the running line and check what comes out."),
+    "evaluate": ("evaluate", "Read a folder of labelled films and measure what was found."),
     "read": ("offline", "Read DICOM files here and now, without the line."),
     "doctor": ("doctor", "Check versions, model, disk, database, peers and licences."),
     "settings": ("settings", "Check the settings."),

@@ -117,6 +117,9 @@ def _receive(parts: Parts) -> None:
 def _office(parts: Parts) -> None:
     from agent.delivery.build import build_destinations
     from agent.delivery.outbox import Outbox
+    from agent.evaluation.qc.door import find_door
+    from agent.evaluation.qc.run import ConstancyTest
+    from agent.evaluation.qc.stage import ConstancyStage
     from agent.intake.assembly import Assembly
     from agent.reading.build import Build
     from agent.reporting.stage import Reporting
@@ -130,8 +133,16 @@ def _office(parts: Parts) -> None:
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers.append(_worker(parts, "announce", report.announce))
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
-    wait = s.triage.longest_wait_min
-    with Schedule(ledger, files, clock, destinations=tuple(destinations), longest_wait_min=wait) as schedule:
+    test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
+    workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
+    with Schedule(
+        ledger,
+        files,
+        clock,
+        destinations=tuple(destinations),
+        longest_wait_min=s.triage.longest_wait_min,
+        qc_daily_at=s.qc.daily_at,
+    ) as schedule:
         schedule.reconcile()
         _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
 

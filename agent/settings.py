@@ -11,7 +11,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -265,6 +265,30 @@ class Report(_Frozen):
     send_not_analysed: bool = True
 
 
+QcFilm = Literal[
+    "normal", "normal-two-views", "right-pneumothorax", "left-pneumothorax", "left-effusion", "right-consolidation",
+    "cardiomegaly", "stored-monochrome1", "stored-voi-lut", "stored-10-bit", "stored-16-bit", "stored-mirrored",
+    "stored-upside-down", "stored-quarter-turn",
+]  # fmt: skip
+
+
+class Qc(_Frozen):
+    """The constancy test: drawn films that go through the whole line."""
+
+    daily_at: Annotated[str, Field(pattern=r"^(|([01]\d|2[0-3]):[0-5]\d)$")] = ""
+    films: Annotated[tuple[QcFilm, ...], Field(min_length=1)] = get_args(QcFilm)
+    least_overlap: Annotated[float, Field(gt=0, le=1)] = 0.4
+    longest_flag_s: Annotated[float, Field(gt=0, le=86400)] = 30.0
+    send: bool = False
+
+    @field_validator("films")
+    @classmethod
+    def _each_once(cls, value: tuple[QcFilm, ...]) -> tuple[QcFilm, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a film is named twice")
+        return value
+
+
 class Log(_Frozen):
     """What is written to standard error."""
 
@@ -289,6 +313,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     delivery: Delivery = Delivery()
     report: Report = Report()
+    qc: Qc = Qc()
     log: Log = Log()
 
     @classmethod

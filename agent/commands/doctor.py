@@ -44,7 +44,14 @@ class Check:
 def doctor(ctx: click.Context, as_json: bool, no_network: bool) -> None:
     """Check versions, model, disk, database, peers and licences. Exit status 1 when something is bad."""
     settings = settings_of(ctx)
-    checks = [*_versions(), *_decoders(), *_storage(settings), *_processes(settings), *_model(settings)]
+    checks = [
+        *_versions(),
+        *_decoders(),
+        *_storage(settings),
+        *_processes(settings),
+        *_model(settings),
+        *_constancy(settings),
+    ]
     if not no_network:
         checks += [*_node(settings), *_peers(settings), *_destinations(settings), *_model_servers(settings)]
     if as_json:
@@ -109,6 +116,23 @@ def _ledger(settings: Settings) -> list[Check]:
     refused = files.quarantined_bytes() / 1e9
     if refused > 0:
         found.append(Check("quarantine", "note", f"{refused:.2f} GB of refused images; see: preread refusals"))
+    return found
+
+
+def _constancy(settings: Settings) -> list[Check]:
+    from agent.clock import SystemClock
+    from agent.evaluation.qc.door import find_door
+    from agent.evaluation.qc.state import standing
+
+    found = []
+    try:
+        ledger, _ = existing_store(settings)
+        with ledger.read() as view:
+            found.append(Check("constancy test", *standing(view, settings.qc, SystemClock().now())))
+    except PrereadError:
+        pass  # said under storage
+    if settings.qc.daily_at:
+        found.append(_tried("sender of the constancy test", lambda: f"as {find_door(settings).ae_title}", ""))
     return found
 
 

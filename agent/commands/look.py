@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -10,13 +11,15 @@ import click
 from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
-from agent.store import flags, overview, processes, results
+from agent.evaluation.qc.state import standing
+from agent.store import flags, overview, processes, qc, results
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from structured_report.content import BANNER
 
 SILENT_AFTER_S = 30.0
+_RUN_LASTS = timedelta(days=1)  # the films of a constancy test come after it has begun
 
 
 @click.command()
@@ -25,19 +28,31 @@ SILENT_AFTER_S = 30.0
 @click.pass_context
 def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
     """List the studies and where each stands."""
-    ledger, _ = existing_store(settings_of(ctx))
+    settings = settings_of(ctx)
+    ledger, _ = existing_store(settings)
     with ledger.read() as view:
         lines = overview.studies(view, limit=limit)
         roles = processes.all_processes(view)
         backlog = overview.backlog(view)
+        state, words = standing(view, settings.qc, SystemClock().now())
+        oldest = min((line.first_received_at for line in lines), default=SystemClock().now())
+        drawn = qc.films_since(view, oldest - _RUN_LASTS)
     if as_json:
-        print_json({"studies": [asdict(s) for s in lines], "processes": [asdict(r) for r in roles], "backlog": backlog})
+        everything = {
+            "studies": [asdict(s) for s in lines],
+            "processes": [asdict(r) for r in roles],
+            "backlog": backlog,
+        }
+        print_json(everything | {"constancy_test": {"state": state, "words": words}})
         return
     _print_roles(roles)
+    click.echo(f"{'!! ' if state == 'bad' else ''}constancy test: {words}\n")
     if not lines:
         click.echo("no studies yet")
     for line in lines:
         _print_line(line)
+        if line.study_instance_uid in drawn:
+            click.echo("    a drawn film of the constancy test: nobody waits for it")
 
 
 def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:
@@ -46,7 +61,6 @@ def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:
         silent = (now - role.beat_at).total_seconds() > SILENT_AFTER_S and role.state != "stopped"
         state = f"no sign of life since {ago(role.beat_at, now)}" if silent else role.state
         click.echo(f"{role.role:8} {state}{': ' + role.words if role.words else ''}")
-    click.echo("")
 
 
 def _print_line(line: overview.StudyLine) -> None:
@@ -94,7 +108,7 @@ def one_study(ledger: Ledger, text: str) -> str:
 def everything_about(ledger: Ledger, files: FileStore, uid: str) -> dict[str, Any]:
     """All that the ledger knows of a study, as JSON values and moments; paths are absolute."""
     everything = _rows_about(ledger, uid)
-    for row in (*everything["deliveries"], *everything["images"]):
+    for row in (*everything["documents"], *everything["deliveries"], *everything["images"]):
         row["path"] = str(files.path(row["path"]))
     return everything
 
@@ -116,6 +130,7 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
             "flag": None if flag is None else asdict(flag),
             "reading": None if reading is None else asdict(reading),
             "replies": [asdict(r) for r in replies],
+            "documents": overview.documents(view, uid),
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
@@ -148,6 +163,8 @@ def _print_study(everything: dict[str, Any]) -> None:
             f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}"
         )
         click.echo(f"       {sent['path']}")
+    for made in (d for d in everything["documents"] if not d["deliveries"]):
+        click.echo(f"  {made['kind'].upper():4} kept here, for nobody: {made['path']}")
     click.echo("\nHistory")
     for event in everything["history"]:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")

@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag
 # No attribute kept here is longer by the standard (PS3.5 6.2: LO 64, PN 5 x 64), so that no identifier is ever cut.
 MAX_TEXT = 1024
 PHANTOM = ("cxr-preread project", "phantom")  # Manufacturer and Manufacturer's Model Name of every film that is drawn
+QC_MARK = "QC"  # how Patient ID and Accession Number of the constancy test begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,12 @@ class InstanceFacts:
     def is_phantom(self) -> bool:
         """Whether this program drew the image."""
         return (self.manufacturer, self.manufacturer_model_name) == PHANTOM
+
+    @property
+    def is_of_constancy_test(self) -> bool:
+        """Whether this program drew the image for its constancy test. A patient whose identifiers happen to begin like
+        the test's has films that no program drew."""
+        return self.is_phantom and self.patient_id.startswith(QC_MARK) and self.accession_number.startswith(QC_MARK)
 
     def to_json(self) -> str:
         """The facts as one JSON object."""

@@ -14,7 +14,7 @@ from agent.errors import SettingsError
 from structured_report.content import Probability
 from structured_report.vocabulary import vocabulary
 
-_CLOSEST = 1e-6  # log-odds of 0 and 1 do not exist
+CLOSEST = 1e-6  # log-odds of 0 and 1 do not exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Calibration:
         if not self.name or concept not in self.lines:
             return Probability(concept, share)
         slope, intercept = self.lines[concept]
-        held = min(max(share, _CLOSEST), 1 - _CLOSEST)
+        held = min(max(share, CLOSEST), 1 - CLOSEST)
         odds = slope * math.log(held / (1 - held)) + intercept
         return Probability(concept, 1 / (1 + math.exp(-max(-50.0, min(50.0, odds)))), self.name)
 

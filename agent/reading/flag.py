@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.model.protocol import Choice
 from agent.reading.calibration import Calibration
 from agent.reading.study_session import OpenStudy
 from agent.reading.triage import ROUTINE, Ranked, Rule, rank_findings, rank_probabilities
@@ -32,7 +33,13 @@ def flag_study(study: OpenStudy, findings: Sequence[str], rules: Sequence[Rule],
     Raises:
         Transient: as the model seam does.
     """
-    answers = study.probe(findings)
+    return flag_of_answers(findings, study.probe(findings), rules, calibration)
+
+
+def flag_of_answers(
+    findings: Sequence[str], answers: Sequence[Choice], rules: Sequence[Rule], calibration: Calibration
+) -> Flag:
+    """Rank what was answered to the question about each finding."""
     probabilities, bare = [], []
     for concept, answer in zip(findings, answers, strict=True):
         if answer.shares is not None:

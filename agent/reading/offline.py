@@ -46,7 +46,7 @@ def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
         Permanent: a file is not a readable DICOM image, or the files are of more than one study or patient.
         PrereadError: the model cannot be loaded or failed.
     """
-    images = [_stored(n, path) for n, path in enumerate(files)]
+    images = [stored_image(n, path) for n, path in enumerate(files)]
     facts = [InstanceFacts.from_json(i.facts) for i in images]
     if len({f.study_instance_uid for f in facts}) > 1:
         raise Permanent("the files are of more than one study; read one study at a time", code="several-studies")
@@ -60,7 +60,8 @@ def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
     return OfflineStudy(preread, tuple(load_header(path) for path in files))
 
 
-def _stored(number: int, path: Path) -> StoredImage:
+def stored_image(number: int, path: Path) -> StoredImage:
+    """A file that was never received, as the stages know images. Raises `Permanent` for what the line would refuse."""
     try:
         where = locate_data_set(path)
         facts = inspect(path, where.offset, where.transfer_syntax_uid)

@@ -110,14 +110,14 @@ def _first_to_read(ranked: Sequence[Candidate], gate: Gate) -> tuple[tuple[Candi
     failed: list[Change] = []
     for one in ranked:
         try:
-            return (one, _passed(render_file(one.path), one.role, gate)), failed
+            return (one, passed(render_file(one.path), one.role, gate)), failed
         except Permanent as error:
             words = f"the {one.role} image cannot be read: {error}"
             failed.append(Change(one.key, False, "", error.code, words))
     return None, failed
 
 
-def _passed(rendered: Rendered, role: str, gate: Gate) -> Rendered:
+def passed(rendered: Rendered, role: str, gate: Gate) -> Rendered:
     """The picture with the gate's remarks among its notes. Raises `Permanent` for one that must not be read."""
     if not gate.pixels:
         return rendered

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from agent.clock import Clock
 from agent.errors import Permanent, Transient
+from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
 from agent.reporting.compose import compose, compose_flag, control_id_for
 from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
@@ -25,6 +26,8 @@ from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, PreRead
 from structured_report.oru import encode_oru
 from structured_report.sr import encode_sr, file_bytes
+
+_KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
 
 
 @dataclass(slots=True)
@@ -41,7 +44,7 @@ class Reporting:
     def __init__(self, ledger: Ledger, files: FileStore, queue: Queue, clock: Clock, settings: Settings) -> None:
         self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
         self._destinations = settings.destinations
-        self._send_not_analysed = settings.report.send_not_analysed
+        self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
 
     def __call__(self, job: Job) -> None:
@@ -55,6 +58,7 @@ class Reporting:
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag)
         made = self._make(preread, images)
+        kept_here = self._keep_here(made, images)
         now = self._clock.now()
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
@@ -65,6 +69,8 @@ class Reporting:
                 studies.note(tx, uid, "report", "superseded", words, now=now)
             else:
                 self._write(tx, revision, made.documents)
+                if kept_here:
+                    studies.note(tx, uid, "report", "qc-not-sent", _KEPT_HERE, now=now)
                 self._say_what_is_missing(tx, reading, uid, made.missing)
                 results.set_shortfall(tx, revision.id, [code for code, _ in made.missing])
             self._queue.complete(tx, job)
@@ -79,6 +85,13 @@ class Reporting:
         for code, words in missing:
             studies.note(tx, uid, "report", code, words, now=self._clock.now())
             studies.set_state(tx, uid, reading.outcome, reason=code, explanation=words)
+
+    def _keep_here(self, made: _Made, images: Sequence[tuple[StoredImage, Use]]) -> bool:
+        """Take away who the documents would go to, unless the site wants those of the constancy test; whether it did."""
+        if self._send_qc or not _is_of_constancy_test(images):
+            return False
+        made.documents = [(document, []) for document, _ in made.documents]
+        return True
 
     def _write(self, tx: Connection, revision: Revision, documents: Sequence[tuple[StoredDocument, list[str]]]) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
@@ -117,6 +130,7 @@ class Reporting:
         for d in self._destinations:
             if isinstance(d, Hl7DestinationSettings) and d.send_flag:
                 self._oru(made, "flag", preread, d)
+        self._keep_here(made, images)
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
@@ -191,6 +205,11 @@ class Reporting:
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)
         return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
+
+
+def _is_of_constancy_test(images: Sequence[tuple[StoredImage, Use]]) -> bool:
+    """Whether every image of the study is one; results of anything else are sent."""
+    return bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
 
 
 def _message(preread: PreRead, destination: DestinationSettings) -> bytes:

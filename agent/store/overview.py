@@ -141,6 +141,21 @@ def deliveries(view: Connection, uid: str) -> list[dict[str, Any]]:
     return [dict(r._mapping) for r in rows]
 
 
+def documents(view: Connection, uid: str) -> list[dict[str, Any]]:
+    """Every document about a study, oldest first, with the number of deliveries that were asked for it."""
+    asked = select(func.count()).where(delivery.c.document_id == document.c.id).scalar_subquery().label("deliveries")
+    rows = view.execute(
+        select(
+            document.c.kind, document.c.identifier, document.c.path, document.c.created_at,
+            study_revision.c.number.label("revision"), asked,
+        )
+        .join(study_revision, study_revision.c.id == document.c.revision_id)
+        .where(study_revision.c.study_instance_uid == uid)
+        .order_by(document.c.id)
+    )  # fmt: skip
+    return [dict(r._mapping) for r in rows]
+
+
 def refusals(view: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
     """What was refused, newest first."""
     rows = view.execute(select(refusal).order_by(refusal.c.id.desc()).limit(limit))

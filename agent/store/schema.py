@@ -293,6 +293,21 @@ job = Table(
     Index("job_one_waiting", "kind", "key", unique=True, sqlite_where=text("state = 'waiting'")),
 )
 
+# The constancy test, run by run.
+qc_run = Table(
+    "qc_run",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("started_by", String(16), nullable=False),  # hand | schedule
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("passed", Boolean),  # NULL while it runs
+    Column("build", JSON, nullable=False),  # structured_report.content.Provenance of what was tested
+    Column("films", JSON, nullable=False),  # what was sent
+    Column("checks", JSON, nullable=False),  # what was checked
+    Index("qc_run_by_start", "started_at"),
+)
+
 process = Table(
     "process",
     metadata,

@@ -11,10 +11,11 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
 
 from agent.clock import Clock
 from agent.errors import PrereadError
-from agent.store import flags, overview, results, studies
+from agent.store import flags, overview, qc, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import enqueue
@@ -36,6 +37,7 @@ class Schedule:
         *,
         destinations: Sequence[str] = (),
         longest_wait_min: float = 0.0,
+        qc_daily_at: str = "",
     ) -> None:
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
         self._log = structlog.get_logger()
@@ -49,6 +51,10 @@ class Schedule:
         self._longest = timedelta(minutes=longest_wait_min)
         if self._longest:
             self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
+        if qc_daily_at:
+            hour, _, minute = qc_daily_at.partition(":")
+            # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
+            self._scheduler.add_job(self.test_constancy, CronTrigger(hour=int(hour), minute=int(minute)))
 
     def __enter__(self) -> Schedule:
         self._scheduler.start()
@@ -61,12 +67,14 @@ class Schedule:
 
     def raise_what_waits(self) -> int:
         """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving
-        everything else."""
+        everything else. Nobody waits for the films of the constancy test."""
         now = self._clock.now()
         words = f"it arrived more than {self._longest.total_seconds() / 60:.0f} minutes ago"
         try:
             with self._ledger.begin() as tx:
-                late = flags.routine_since(tx, now - self._longest, now - self._longest - _LOOKED_BACK)
+                since = now - self._longest - _LOOKED_BACK
+                drawn = qc.films_since(tx, since)
+                late = [u for u in flags.routine_since(tx, now - self._longest, since) if u not in drawn]
                 for uid in late:
                     flags.raise_urgency(tx, uid, Priority.URGENT, [words], now=now)
                     studies.note(tx, uid, "flag", "waited-long", words, now=now)
@@ -74,6 +82,17 @@ class Schedule:
             self._log.warning("raising put off", reason=error.code)
             return 0
         return len(late)
+
+    def test_constancy(self) -> bool:
+        """Enqueue a run of the constancy test; returns whether that could be done."""
+        now = self._clock.now()
+        try:
+            with self._ledger.begin() as tx:
+                enqueue(tx, "qc", qc.new_id(now), now=now)
+        except PrereadError as error:
+            self._log.error("constancy test not begun", reason=error.code)
+            return False
+        return True
 
     def reconcile(self) -> int:
         """Enqueue what should be in the queue and is not; returns how much that was.

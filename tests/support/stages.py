@@ -29,14 +29,25 @@ from tests.support.node import Node
 class Line:
     """A receiver with its sender, and the stages behind it, each of which does its next job when it is told to."""
 
-    def __init__(self, node: Node, model: Model, ris_port: int, *, send_flag: bool = False, **triage: Any) -> None:
+    def __init__(
+        self,
+        node: Node,
+        model: Model,
+        ris_port: int,
+        *,
+        send_flag: bool = False,
+        qc: dict[str, Any] | None = None,
+        **triage: Any,
+    ) -> None:
         self.node, self.model = node, model
         self.during_read: Callable[[], None] = lambda: None
         destination = {
             "name": "to-ris", "type": "hl7", "host": "127.0.0.1", "port": ris_port, "send_flag": send_flag,
         }  # fmt: skip
-        extra = Settings(destinations=[destination], triage=triage)
-        self.settings = node.settings.model_copy(update={"destinations": extra.destinations, "triage": extra.triage})
+        extra = Settings(destinations=[destination], triage=triage, qc=qc or {})
+        here = node.settings.node.model_copy(update={"port": node.scp.port})
+        changed = {"node": here, "destinations": extra.destinations, "triage": extra.triage, "qc": extra.qc}
+        self.settings = node.settings.model_copy(update=changed)
         settings, ledger, files, clock = self.settings, node.ledger, node.files, SystemClock()
         self.queue = Queue(ledger, clock, "test")
         desk = make_desk(settings, files, model)

@@ -70,6 +70,11 @@ def explain(tmp_path: Path, text: str) -> str:
             ["more than once"],
         ),
         ("[database]\nurl = 'postgresql://x/y'", ["database.url", "SQLite"]),
+        ("[qc]\ndaily_at = '24:00'", ["qc.daily_at", "24:00"]),
+        ("[qc]\nfilms = []", ["qc.films"]),
+        ("[qc]\nfilms = ['x']", ["qc.films[0]", "right-pneumothorax"]),
+        ("[qc]\nfilms = ['normal', 'normal']", ["qc.films", "named twice"]),
+        ("[qc]\nleast_overlap = 2", ["qc.least_overlap"]),
         ("[node\nport = 1", ["not valid TOML", "line 1"]),
     ],
 )

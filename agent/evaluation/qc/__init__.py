@@ -1,0 +1,1 @@
+"""The constancy test: drawn films through the whole running line, and what came out against what was drawn."""

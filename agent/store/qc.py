@@ -1,0 +1,81 @@
+"""The runs of the constancy test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from agent.store.schema import qc_run, study
+
+
+@dataclass(frozen=True, slots=True)
+class QcRun:
+    """One run.
+
+    Attributes:
+        id: ``YYMMDDhhmmss``, UTC; accession numbers and patient ids of its films hold it.
+        started_by: ``hand`` or ``schedule``.
+        finished_at: None while it runs; a run that was cut off never finishes.
+        passed: whether every check passed; None while it runs.
+        build: JSON form of the provenance of what was tested.
+        films: JSON forms of what was sent and of what is drawn on it (`agent.evaluation.qc`).
+        checks: JSON forms of the checks.
+    """
+
+    id: str
+    started_by: str
+    started_at: datetime
+    finished_at: datetime | None
+    passed: bool | None
+    build: dict[str, Any]
+    films: list[dict[str, Any]]
+    checks: list[dict[str, Any]]
+
+    @property
+    def failed_checks(self) -> list[dict[str, Any]]:
+        """Those that did not pass."""
+        return [check for check in self.checks if not check["passed"]]
+
+
+def new_id(moment: datetime) -> str:
+    """The id of a run that begins then."""
+    return moment.strftime("%y%m%d%H%M%S")
+
+
+def keep(tx: Connection, run: QcRun) -> None:
+    """Write a run down as it stands now."""
+    values = {f: getattr(run, f) for f in QcRun.__dataclass_fields__}
+    tx.execute(upsert(qc_run).values(**values).on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+def run_of(view: Connection, run_id: str) -> QcRun | None:
+    """The run of that id, if it has begun."""
+    return _run(view.execute(select(qc_run).where(qc_run.c.id == run_id)).first())
+
+
+def newest(view: Connection, *, finished: bool = False) -> QcRun | None:
+    """The run that began last, or that finished last, if there is one."""
+    query = select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)
+    if finished:
+        query = select(qc_run).where(qc_run.c.finished_at.is_not(None)).order_by(qc_run.c.finished_at.desc()).limit(1)
+    return _run(view.execute(query).first())
+
+
+def films_since(view: Connection, moment: datetime) -> frozenset[str]:
+    """Study Instance UIDs of the films that runs which began since then have sent."""
+    rows = view.execute(select(qc_run.c.films).where(qc_run.c.started_at >= moment)).scalars()
+    return frozenset(film["study_instance_uid"] for films in rows for film in films if "study_instance_uid" in film)
+
+
+def first_arrival(view: Connection) -> datetime | None:
+    """When the first study of this line came: so long it could have been tested."""
+    moment = view.execute(select(func.min(study.c.first_received_at))).scalar()
+    return moment if isinstance(moment, datetime) else None
+
+
+def _run(row: Row[Any] | None) -> QcRun | None:
+    return None if row is None else QcRun(**row._mapping)

@@ -1,0 +1,432 @@
+"""A line that has begun to read films wrongly is found out by films of which everything is known. The stages are the real
+ones, the model one that looks at the picture."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import time_machine
+from click.testing import CliRunner
+from PIL import Image
+from pydicom import Dataset
+from structlog.testing import capture_logs
+
+from agent.cli import preread
+from agent.clock import SystemClock
+from agent.demo.ris import DemoRis
+from agent.evaluation.qc.door import find_door
+from agent.evaluation.qc.run import ConstancyTest
+from agent.evaluation.qc.stage import ConstancyStage
+from agent.evaluation.qc.state import standing
+from agent.imaging import geometry, render
+from agent.imaging.geometry import Transform, Turn
+from agent.reading.triage import ROUTINE
+from agent.store import flags, overview, processes, qc
+from agent.store.qc import QcRun
+from agent.work.schedule import Schedule
+from agent.work.worker import Running, Worker
+from structured_report.content import Priority
+from tests.support.films import small_image
+from tests.support.looking import LookingModel
+from tests.support.node import Node
+from tests.support.site import ROLES, Site, until
+from tests.support.stages import Line
+
+pytestmark = [pytest.mark.xdist_group("constancy"), pytest.mark.timeout(300)]
+
+AIR, WATER, NORMAL = "right-pneumothorax", "left-effusion", "normal"
+GENEROUS = {"longest_flag_s": 120.0}
+
+
+@pytest.fixture
+def sound(tmp_path: Path, ris: DemoRis) -> Iterator[Line]:
+    with a_line(tmp_path, ris, GENEROUS) as made:
+        yield made
+
+
+@contextmanager
+def a_line(folder: Path, ris: DemoRis, settings: dict[str, Any]) -> Iterator[Line]:
+    """A line whose stages work by themselves."""
+    line = Line(Node(folder / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc=settings)
+    desk, stop = line.desk()
+    running = Running()
+    with line.node.ledger.begin() as tx:
+        for role in ROLES:  # alive for the next hour
+            processes.announce(tx, role, 1, "ready", "", now=SystemClock().now() + timedelta(hours=1))
+    common = {"ledger": line.node.ledger, "queue": line.queue, "clock": SystemClock(), "running": running, "stop": stop}
+    workers = [Worker(kind=kind, stage=line.stages[kind], **common) for kind in ("assemble", "report")]
+    workers.append(Worker(kind="deliver", lane="to-ris", stage=line.stages["deliver"], **common))
+    workers.append(desk.worker(running))
+    for worker in workers:
+        worker.start()
+    try:
+        yield line
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join(60)
+        desk.close()
+        line.node.stop()
+
+
+def constancy(line: Line, **options: Any) -> ConstancyTest:
+    settings = line.settings
+    return ConstancyTest(line.node.ledger, SystemClock(), settings, lambda: find_door(settings), **options)
+
+
+def run(line: Line, *films: str, **options: Any) -> QcRun:
+    test = constancy(line, **{"patience_s": 120.0} | options)
+    state = [test.begin(qc.new_id(SystemClock().now()), "hand", films)]
+
+    def over() -> bool:
+        state[0] = test.advance(state[0])
+        return state[0].finished_at is not None
+
+    until(over, seconds=200, what="the constancy test is over")
+    return state[0]
+
+
+def failed(done: QcRun) -> set[tuple[str, str]]:
+    return {(c["film"], c["what"]) for c in done.failed_checks}
+
+
+def passed(done: QcRun) -> set[tuple[str, str]]:
+    return {(c["film"], c["what"]) for c in done.checks if c["passed"]}
+
+
+def test_a_sound_line_passes_and_its_results_stay_here(sound: Line, ris: DemoRis, tmp_path: Path) -> None:
+    done = run(sound, NORMAL, AIR, WATER, "cardiomegaly", "stored-monochrome1", "stored-quarter-turn")
+    assert done.passed, done.failed_checks
+    assert {(AIR, "side"), (AIR, "box"), (AIR, "priority"), (NORMAL, "priority"), (WATER, "side")} <= passed(done)
+    assert {("stored-monochrome1", "polarity"), ("stored-quarter-turn", "storage")} <= passed(done)
+    assert done.build["model_name"] == "looking"
+    assert not list((tmp_path / "ris").glob("*.hl7")), "nobody gets the report of a phantom"
+    with sound.node.ledger.read() as view:
+        lines = overview.studies(view)
+        assert all(line.deliveries == {} for line in lines)
+        uid = lines[0].study_instance_uid
+        assert {d["kind"] for d in overview.documents(view, uid)} == {"sr", "oru"}, (
+            "what would be sent is made all the same"
+        )
+        assert "qc-not-sent" in [e["code"] for e in overview.history(view, uid)]
+
+
+def test_a_site_that_wants_the_results_gets_them(tmp_path: Path, ris: DemoRis) -> None:
+    with a_line(tmp_path, ris, GENEROUS | {"send": True}) as line:
+        assert run(line, NORMAL).passed
+        until(lambda: list((tmp_path / "ris").glob("*.hl7")), seconds=30, what="the RIS has the message")
+
+
+def test_a_patient_whose_numbers_begin_like_those_of_the_test_is_reported(sound: Line, tmp_path: Path) -> None:
+    sound.send(small_image(PatientID="QC4711", AccessionNumber="QC4711"))
+    until(lambda: list((tmp_path / "ris").glob("*.hl7")), seconds=60, what="the RIS has the message")
+
+
+def mirrored(pixels: Any, turn: Turn) -> Any:
+    return geometry.apply_turn(pixels, turn)[:, ::-1].copy()
+
+
+def not_turned(pixels: Any, _turn: Turn) -> Any:
+    return pixels
+
+
+def window_swapped(header: Dataset, values: Any, notes: list[str]) -> Any:
+    header.WindowCenter, header.WindowWidth = header.WindowWidth, header.WindowCenter
+    return _WINDOW(header, values, notes)
+
+
+_WINDOW = render._window
+_TRANSFORM = render.transform_of
+
+
+def cut_to_a_square(header: Dataset, picture: Any) -> Any:
+    """Resize and centre crop, as many a model's preprocessing does."""
+    rows, columns = picture.shape
+    side = int(min(rows, columns) * 0.75)
+    top, left = (rows - side) // 2, (columns - side) // 2
+    return np.asarray(Image.fromarray(picture[top : top + side, left : left + side]).resize((columns, rows)))
+
+
+def rows_for_columns(_header: Dataset, picture: Any) -> Any:
+    """PIL wants (columns, rows)."""
+    return np.asarray(Image.fromarray(picture).resize(picture.shape))
+
+
+def boxes_half_as_large(turn: Turn, **sizes: tuple[int, int]) -> Transform:
+    made = _TRANSFORM(turn, **sizes)
+    return replace(made, matrix=tuple(tuple(v / 2 for v in row) for row in made.matrix))  # type: ignore[arg-type]
+
+
+def polarity_ignored(header: Dataset, keyword: str) -> str:
+    return "MONOCHROME2" if keyword == "PhotometricInterpretation" else _FIRST_TEXT(header, keyword)
+
+
+_FIRST_TEXT = render._first_text
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "films", "found"),
+    [
+        ("apply_turn", mirrored, (AIR,), (AIR, "side")),
+        ("apply_turn", mirrored, (WATER,), (WATER, "side")),
+        ("_window", window_swapped, (AIR,), (AIR, "priority")),
+        ("_square", cut_to_a_square, (WATER,), (WATER, "read")),
+        ("_square", rows_for_columns, (AIR,), (AIR, "priority")),
+        ("transform_of", boxes_half_as_large, (AIR,), (AIR, "box")),
+        ("apply_turn", not_turned, (AIR, "stored-mirrored"), ("stored-mirrored", "storage")),
+        ("apply_turn", not_turned, ("stored-upside-down",), ("stored-upside-down", "priority")),
+        ("_first_text", polarity_ignored, (AIR, "stored-monochrome1"), ("stored-monochrome1", "polarity")),
+    ],
+    ids=[
+        "mirrored",
+        "mirrored-2",
+        "window",
+        "cut",
+        "squeezed",
+        "boxes",
+        "not-mirrored-back",
+        "upside-down",
+        "polarity",
+    ],
+)
+def test_a_line_that_shows_the_model_another_picture_is_found_out(
+    sound: Line,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    wrong: Callable[..., Any],
+    films: tuple[str, ...],
+    found: tuple[str, str],
+) -> None:
+    monkeypatch.setattr(render, name, wrong)
+    with capture_logs() as log:
+        done = run(sound, *films)
+    assert not done.passed
+    assert found in failed(done), done.failed_checks
+    (alarm,) = [entry for entry in log if entry["event"] == "constancy test failed"]
+    assert alarm["log_level"] == "error"
+    assert found[0] in alarm["words"]
+
+
+def test_a_flag_that_comes_late_is_a_failure(tmp_path: Path, ris: DemoRis) -> None:
+    with a_line(tmp_path, ris, {"longest_flag_s": 0.001}) as line:
+        assert failed(run(line, NORMAL)) == {(NORMAL, "flag")}
+
+
+def test_rules_that_call_a_pneumothorax_routine_are_found_out(sound: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.reading.flag.rank_probabilities", lambda _rules, _all: ROUTINE)
+    assert failed(run(sound, AIR)) == {(AIR, "priority")}
+
+
+def test_a_line_that_never_reads_is_given_up_and_says_how_the_model_is(tmp_path: Path, ris: DemoRis) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc={"longest_flag_s": 0.01})
+    try:
+        done = run(line, NORMAL, AIR, patience_s=0.0)
+    finally:
+        line.node.stop()
+    assert {(NORMAL, "flag"), (NORMAL, "read"), (NORMAL, "documents"), (AIR, "read")} <= failed(done)
+    assert "no read process has ever run here" in done.failed_checks[0]["words"]
+
+
+def settings_file(line: Line, folder: Path, more: str = "") -> Path:
+    file = folder / "settings.toml"
+    own = line.settings
+    file.write_text(
+        f"[node]\nhost = '127.0.0.1'\nport = {own.node.port}\n[storage]\nroot = '{own.storage.root}'\nreserve_gb = 0.0\n"
+        f"[[peers]]\nname = 's'\nae_title = 'SENDER'\nhost = '127.0.0.1'\nmay = ['send']\n[qc]\nlongest_flag_s = 120.0\n{more}",
+        encoding="utf-8",
+    )
+    return file
+
+
+def command(file: Path, *words: str) -> Any:
+    return CliRunner().invoke(preread, ["--settings", str(file), *words])
+
+
+def test_the_command_shows_every_check_and_ends_with_1_when_one_failed(
+    sound: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings_file(sound, tmp_path)
+    good = command(file, "qc", "--film", NORMAL, "--film", AIR)
+    assert good.exit_code == 0, good.output
+    assert "passed" in good.output
+    assert "constancy test: passed" in command(file, "studies").output
+    monkeypatch.setattr(render, "apply_turn", mirrored)
+    until(lambda: qc.new_id(SystemClock().now()) not in good.output, seconds=5, what="another second")
+    bad = command(file, "qc", "--film", AIR, "--as", "SENDER")
+    assert bad.exit_code == 1
+    assert "left instead of right" in bad.output
+    last = command(file, "qc", "--last")
+    assert last.exit_code == 1
+    assert "left instead of right" in last.output
+    assert "!! constancy test: FAILED" in command(file, "studies").output
+    assert "bad   constancy test: FAILED" in command(file, "doctor", "--no-network").output
+    assert command(file, "qc", "--last", "--json").exit_code == 1
+
+
+def test_nobody_who_may_send_is_said_with_what_to_add(sound: Line, tmp_path: Path) -> None:
+    done = command(settings_file(sound, tmp_path), "qc", "--as", "NOBODY")
+    assert done.exit_code == 1
+    assert 'no peer "NOBODY" may send from this host' in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ((), "the read process has never run here"),
+        (("ready", 40.0), "the read process has given no sign of life for 4"),
+        (("stopped", 0.0), "the read process: stopped"),
+        (("failed", 0.0), "the read process: failed"),
+    ],
+)
+def test_a_line_without_its_readers_is_said_at_once_and_nothing_is_sent(
+    tmp_path: Path, ris: DemoRis, said: tuple[Any, ...], words: str
+) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        with line.node.ledger.begin() as tx:
+            for role in ("receive", "office", *(["read"] if said else [])):
+                state, silent = said if said and role == "read" else ("ready", 0.0)
+                processes.announce(tx, role, 1, state, "", now=SystemClock().now() - timedelta(seconds=silent))
+        started = time.monotonic()
+        done = command(settings_file(line, tmp_path), "qc")
+        assert time.monotonic() - started < 10
+        with line.node.ledger.read() as view:
+            assert qc.newest(view) is None
+            assert overview.studies(view) == ()
+    finally:
+        line.node.stop()
+    assert done.exit_code == 1
+    assert words in str(done.exception)
+
+
+def test_a_line_whose_processes_die_during_the_test_does_not_keep_a_person_waiting(
+    tmp_path: Path, ris: DemoRis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.commands.qc._AWAY", timedelta(seconds=1))
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        with line.node.ledger.begin() as tx:
+            for role in ROLES:  # silent three seconds from now
+                processes.announce(tx, role, 1, "ready", "", now=SystemClock().now() - timedelta(seconds=27))
+        done = command(settings_file(line, tmp_path), "qc", "--film", NORMAL)
+    finally:
+        line.node.stop()
+    assert done.exit_code == 1
+    assert "the line is not running: the receive process has given no sign of life" in done.output
+
+
+def test_nobody_is_hurried_to_a_film_of_the_test(sound: Line, tmp_path: Path) -> None:
+    done = run(sound, NORMAL)
+    assert done.passed
+    sound.send(small_image(AccessionNumber="REAL"))
+    until(lambda: len(list((tmp_path / "ris").glob("*.hl7"))) > 0, seconds=60, what="the patient's report is out")
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=2)):
+        schedule = Schedule(sound.node.ledger, sound.node.files, SystemClock(), longest_wait_min=60.0)
+        assert schedule.raise_what_waits() == 1
+        assert schedule.reconcile() == 0
+    with sound.node.ledger.read() as view:
+        for line in overview.studies(view):
+            rank = flags.urgency_of(view, line.study_instance_uid)
+            is_drawn = line.study_instance_uid == done.films[0]["study_instance_uid"]
+            assert (rank is not None and rank.priority is Priority.URGENT) is not is_drawn
+            assert line.error == ""
+    shown = command(settings_file(sound, tmp_path), "studies").output
+    assert shown.count("a drawn film of the constancy test") == 1
+    assert "trouble" not in shown
+
+
+def test_the_schedule_runs_the_test_whatever_is_killed_between_two_steps(sound: Line) -> None:
+    line = sound
+    line.settings = line.settings.model_copy(
+        update={"qc": line.settings.qc.model_copy(update={"films": (NORMAL, AIR), "daily_at": "03:30"})}
+    )
+    schedule = Schedule(line.node.ledger, line.node.files, SystemClock(), qc_daily_at="03:30")
+    assert schedule.test_constancy()
+
+    def step() -> bool:
+        job = line.queue.claim("qc")
+        if job is not None:  # another process each time
+            ConstancyStage(line.node.ledger, line.queue, SystemClock(), constancy(line))(job)
+        with line.node.ledger.read() as view:
+            return qc.newest(view, finished=True) is not None
+
+    until(step, seconds=120, what="the scheduled run is over")
+    with line.node.ledger.read() as view:
+        done = qc.newest(view)
+    assert done is not None
+    assert (done.started_by, done.passed, len(done.films)) == ("schedule", True, 2)
+    assert line.queue.claim("qc") is None
+
+
+def test_a_line_that_takes_no_film_has_failed_and_is_not_silently_parked(tmp_path: Path, ris: DemoRis) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        nobody = line.settings.model_copy(update={"peers": ()})
+        test = ConstancyTest(line.node.ledger, SystemClock(), nobody, lambda: find_door(nobody))
+        Schedule(line.node.ledger, line.node.files, SystemClock(), qc_daily_at="03:30").test_constancy()
+        job = line.queue.claim("qc")
+        assert job is not None
+        ConstancyStage(line.node.ledger, line.queue, SystemClock(), test)(job)
+        with line.node.ledger.read() as view:
+            state, words = standing(view, nobody.qc, SystemClock().now())
+    finally:
+        line.node.stop()
+    assert state == "bad"
+    assert "no peer may send from this host" in words
+
+
+def test_a_daily_test_that_has_not_run_for_two_days_is_bad(tmp_path: Path, ris: DemoRis) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc={"daily_at": "03:30"})
+    now = datetime.now(UTC)
+    done = QcRun("1", "schedule", now, now, True, {}, [], [])
+    try:
+        with line.node.ledger.begin() as tx:
+            qc.keep(tx, done)
+        with line.node.ledger.read() as view:
+            assert standing(view, line.settings.qc, now + timedelta(hours=47))[0] == "ok"
+            assert standing(view, line.settings.qc, now + timedelta(hours=49))[0] == "bad"
+            switched_off = line.settings.qc.model_copy(update={"daily_at": ""})
+            assert standing(view, switched_off, now + timedelta(hours=49))[0] == "ok"
+    finally:
+        line.node.stop()
+
+
+def test_the_hour_of_the_schedule_is_that_of_the_people_who_set_it(tmp_path: Path, ris: DemoRis) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+    try:
+        schedule = Schedule(line.node.ledger, line.node.files, SystemClock(), qc_daily_at="03:30")
+        (job,) = [j for j in schedule._scheduler.get_jobs() if j.func == schedule.test_constancy]
+        due = job.trigger.get_next_fire_time(None, datetime.now(UTC)).astimezone()
+        assert (due.hour, due.minute) == (3, 30)
+    finally:
+        line.node.stop()
+
+
+@pytest.mark.model
+def test_the_processes_of_a_site_carry_the_test_out(site: Site, checkpoint: Path, tmp_path: Path) -> None:
+    """The little model knows other phantoms; that its answers are compared at all is what is shown here."""
+    site.set("model", weights=str(checkpoint), quantization="none").set("qc", longest_flag_s=120.0)
+    site.destination(name="copies", type="folder", path=str(tmp_path / "copies"))
+    site.serve()
+    done = site.run("qc", "--film", NORMAL, "--film", AIR, "--json", timeout=200)
+    shown = json.loads(done.stdout)
+    assert done.returncode == (0 if shown["passed"] else 1)
+    made = {(c["film"], c["what"]): c["passed"] for c in shown["checks"]}
+    for film in (NORMAL, AIR):
+        assert made[film, "received"]
+        assert made[film, "flag"]
+        assert made[film, "documents"]
+    assert shown["build"]["weights_digest"]
+    assert not list((tmp_path / "copies").glob("*"))
+    if not shown["passed"]:
+        assert '"event": "constancy test failed"' in done.stderr
+        assert site.json("studies")["constancy_test"]["state"] == "bad"
