@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import Permanent, SettingsError
+from agent.model.weights import COMMISSIONING, shipped_weights
 from dicom_nodes.roles import Peer, check_ae_title
 from structured_report.vocabulary import vocabulary
 
@@ -421,7 +422,9 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     )
     model = settings.model
     beside = base / Path(model.weights).expanduser()
-    if model.weights.startswith((".", "~", "/")) or beside.is_dir():
+    if model.weights == COMMISSIONING:
+        model = model.model_copy(update={"weights": str(shipped_weights())})
+    elif model.weights.startswith((".", "~", "/")) or beside.is_dir():
         model = model.model_copy(update={"weights": str(beside)})
     files = {key: getattr(model, key) for key in ("api_key_file", "ca_file", "recordings")}
     placed: dict[str, object] = {key: base / file.expanduser() for key, file in files.items() if file is not None}

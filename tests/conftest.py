@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent.model.checkpoints import tiny_checkpoint
+from agent.model.weights import shipped_weights
 from tests.support.site import Site
 
 
@@ -34,8 +34,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
-    """The tiny checkpoint, made once; several test processes wait for one another."""
-    return tiny_checkpoint()
+    """The commissioning model."""
+    return shipped_weights()
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from agent.demo.phantom import draw
+from agent.commissioning.films import scene_of
+from agent.commissioning.phantom import draw
+from agent.commissioning.pictures import as_picture
 from agent.model.protocol import Picture
 from agent.model.reading_protocol import ReadingProtocol, load_protocol
 
@@ -137,7 +137,8 @@ def _report(
 
 def films(count: int) -> list[Picture]:
     """A drawn frontal film and, for two, its lateral, as the model would see them."""
-    return [(draw("left-effusion", view, seed=5) >> 4).astype(np.uint8) for view in ("PA", "LL")[:count]]
+    frontal = scene_of("left-effusion", seed=5)
+    return [as_picture(draw(scene, 1024, 840).density) for scene in (frontal, frontal.lateral())[:count]]
 
 
 def full_size(folder: Path, small: Path) -> Path:

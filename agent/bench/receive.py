@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pydicom.uid import generate_uid
 
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from agent.demo.site import free_port
 from agent.errors import Permanent
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from agent.commands.common import print_json
-from agent.model.checkpoints import tiny_checkpoint as builtin_checkpoint
+from agent.model.weights import shipped_weights
 
 
 @click.group()
@@ -101,7 +101,7 @@ def read(
     from agent.bench import read as bench_read
     from agent.settings import Triage
 
-    small = weights or str(builtin_checkpoint())
+    small = weights or str(shipped_weights())
     chosen = str(bench_read.full_size(full_size, Path(small))) if full_size is not None else small
     measured = bench_read.measure(
         chosen,

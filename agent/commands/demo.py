@@ -20,13 +20,16 @@ import click
 @click.option(
     "--timeout", "timeout_s", default=900.0, show_default=True, help="With --once: give up after so many seconds."
 )
-def demo(once: bool, out: Path, timeout_s: float) -> None:
-    """Run the line on real and synthetic chest films, with an embedded PACS (an SCP that keeps what it gets) and RIS
-    (an MLLP listener).
+@click.option(
+    "--on-real-films", is_flag=True, help="Let the commissioning model read the film that is no phantom, too."
+)
+def demo(once: bool, out: Path, timeout_s: float, on_real_films: bool) -> None:
+    """Run the line on real and drawn chest films, with an embedded PACS (an SCP that keeps what it gets) and RIS (an MLLP
+    listener).
 
-    The model is a tiny checkpoint of the right architecture that is made on the spot: it shows that the line works
-        and knows no medicine.
+    The model is the commissioning model, which has learnt drawn films and is not for patients: it declines the real
+    film unless you say otherwise.
     """
     from agent.demo.run import run_demo
 
-    sys.exit(run_demo(out.resolve(), once=once, timeout_s=timeout_s))
+    sys.exit(run_demo(out.resolve(), once=once, timeout_s=timeout_s, on_real_films=on_real_films))

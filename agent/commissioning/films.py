@@ -116,19 +116,24 @@ _KINDS: dict[str, tuple[Plant, ...]] = {
     "clear": (),
     "left-effusion": (Plant("pleural_effusion", "left", 0.6),),
     "right-effusion": (Plant("pleural_effusion", "right", 0.6),),
+    "right-pneumothorax": (Plant("pneumothorax", "right", 0.7),),
     "cardiomegaly": (Plant("cardiomegaly", "", 0.7),),
 }
 KINDS = tuple(_KINDS)
 
 
+def scene_of(kind: str, *, seed: int) -> Scene:
+    """The frontal film by the name of what it shows, one of `KINDS`."""
+    if kind not in _KINDS:
+        raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+    return Scene(seed, _KINDS[kind], "PA")
+
+
 def make_study(
     kind: str, *, seed: int, patient_id: str, accession: str, views: tuple[str, ...] = ("PA", "LL")
 ) -> list[Dataset]:
-    """A study by the name of what it shows, one of `KINDS`."""
-    if kind not in _KINDS:
-        raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
-    scene = Scene(seed, _KINDS[kind], "PA")
-    made = phantom_study(scene, patient_id=patient_id, accession=accession, lateral="LL" in views)
+    """A study by the name of what it shows, one of `KINDS`. Raises `ValueError` for another."""
+    made = phantom_study(scene_of(kind, seed=seed), patient_id=patient_id, accession=accession, lateral="LL" in views)
     return [ds for ds in made if str(ds.ViewPosition) in views]
 
 

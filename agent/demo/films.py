@@ -1,15 +1,15 @@
-"""The films of the demonstration: one real radiograph from the PyPI package `pydicom-data`, and studies this program
-draws itself."""
+"""The films of the demonstration: a chest and a tibia from the PyPI package `pydicom-data`, both of which say CHEST, and
+studies this program draws itself."""
 
 from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
 
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from agent.errors import Permanent
 
-PHANTOMS = ("clear", "left-effusion", "right-effusion", "cardiomegaly")
+PHANTOMS = ("right-pneumothorax", "clear", "left-effusion", "cardiomegaly")
 
 
 def pydicom_data_file(name: str) -> Path:

@@ -19,7 +19,6 @@ from agent.demo.pacs import DemoPacs
 from agent.demo.ris import DemoRis
 from agent.demo.site import PACS_AE_TITLE, Line, free_port, fresh, write_settings
 from agent.errors import Permanent
-from agent.model.checkpoints import tiny_checkpoint
 from agent.settings import Settings, load
 from agent.store import overview, processes
 from agent.store.engine import Ledger
@@ -30,19 +29,21 @@ from structured_report.content import BANNER
 _FINAL = {"delivered", "superseded"}
 
 
-def run_demo(out: Path, *, once: bool, timeout_s: float) -> int:
+def run_demo(out: Path, *, once: bool, timeout_s: float, on_real_films: bool = False) -> int:
     """Run the demonstration into the folder `out`.
+
+    Args:
+        on_real_films: let the commissioning model read the film that is no phantom.
 
     Returns:
         0 when every study was delivered to the PACS and acknowledged by the RIS, else 1.
     """
     console = Console()
     fresh(out)
-    console.print("making the tiny checkpoint (once; it knows no medicine) ...")
-    weights = tiny_checkpoint()
     films = demo_films(out / "films")
     with DemoPacs(out / "sr", ae_title=PACS_AE_TITLE) as pacs, DemoRis(out / "oru") as ris:
-        settings_path = write_settings(out, port=free_port(), pacs_port=pacs.port, ris_port=ris.port, weights=weights)
+        ports = {"port": free_port(), "pacs_port": pacs.port, "ris_port": ris.port}
+        settings_path = write_settings(out, **ports, on_real_films=on_real_films)
         line = Line(settings_path, out / "preread.log")
         try:
             line.wait_until_ready()

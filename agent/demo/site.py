@@ -40,6 +40,7 @@ host = "127.0.0.1"
 port = {ris_port}
 receiving_application = "DEMORIS"
 receiving_facility = "DEMO"
+send_flag = true
 
 [intake]
 quiet_time_s = 2.0
@@ -49,7 +50,8 @@ root = "state"
 reserve_gb = 0.5
 
 [model]
-weights = "{weights}"
+weights = "commissioning"            # for phantoms, not for patients
+commissioning_on_patients = {on_real_films}
 quantization = "nf4"
 device = "cpu"
 
@@ -58,10 +60,11 @@ institution_name = "Demonstration"
 """
 
 
-def write_settings(folder: Path, *, port: int, pacs_port: int, ris_port: int, weights: Path) -> Path:
+def write_settings(folder: Path, *, port: int, pacs_port: int, ris_port: int, on_real_films: bool = False) -> Path:
     """Write the settings of the demonstration and return their path."""
     path = folder / "settings.toml"
-    text = _SETTINGS.format(port=port, pacs=PACS_AE_TITLE, pacs_port=pacs_port, ris_port=ris_port, weights=weights)
+    values = {"port": port, "pacs": PACS_AE_TITLE, "pacs_port": pacs_port, "ris_port": ris_port}
+    text = _SETTINGS.format(**values, on_real_films=str(on_real_films).lower())
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -21,12 +21,11 @@ from PIL import Image
 from pydicom import dcmread
 
 from agent.demo.films import pydicom_data_file
-from agent.demo.phantom import KINDS as DEMO_KINDS
-from agent.demo.phantom import make_study
 from agent.errors import Permanent
+from agent.gate_maker import diagram
 from agent.gate_maker.drawn import DRAWN, drawn
 from agent.gate_maker.volumes import Volume, chest_ct, projected, read_nifti, skull_ct
-from agent.imaging.render import render, render_file
+from agent.imaging.render import render_file
 
 Gray = NDArray[np.uint8]
 SIDE = 128  # rows and columns of a gathered picture
@@ -86,13 +85,12 @@ def phantoms(folder: Path, held_out: bool) -> Iterator[Item]:
 
 
 def demonstration() -> Iterator[Item]:
-    """The drawn studies of the demonstration, which a site sees first."""
-    for kind in DEMO_KINDS:
+    """Diagrams."""
+    for kind in diagram.KINDS:
         for seed in range(40):
-            for image in make_study(kind, seed=seed, patient_id="GATE", accession="GATE"):
-                view = "lateral" if image.ViewPosition in ("LL", "RL") else "frontal"
-                picture = render(image, image.pixel_array).picture
-                yield Item(small(picture), f"demo-{view}", _held_out(f"demo {seed}"))
+            for view, name in (("PA", "frontal"), ("LL", "lateral")):
+                picture = (diagram.draw(kind, view, seed=seed) >> 4).astype(np.uint8)
+                yield Item(small(picture), f"demo-{name}", _held_out(f"demo {seed}"))
 
 
 def from_ct(chest: Volume, rng: np.random.Generator, *, views: int, held_out: bool) -> Iterator[Item]:

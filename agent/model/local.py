@@ -80,13 +80,14 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     # Greedy, whatever the checkpoint's own generation_config.json says.
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=end, pad_token_id=end)
+    card = card_of(folder)
     identity = ModelIdentity(
-        name=Path(weights).name if Path(weights).is_dir() else weights,
+        name=card.name or (Path(weights).name if Path(weights).is_dir() else weights),
         weights_digest=weights_digest(folder),
         quantization=quantization,
         device=place,
         licence=licence_of(weights, folder),
-        for_commissioning=card_of(folder).for_commissioning,
+        for_commissioning=card.for_commissioning,
         engine=", ".join(f"{p} {version(p)}" for p in ("transformers", "torch", "bitsandbytes")),
     )
     return LocalModel(model, tokenizer, processor, identity)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from agent.errors import ModelUnavailable, Permanent
 
+COMMISSIONING = "commissioning"
+"""What `model.weights` says for the model that comes with the program."""
+
 # Licences of checkpoints that sites are told about. What is not listed is looked up in the folder's own model card.
 LICENCES = {"StanfordAIMI/CheXOne": "CC BY-NC 4.0: research only, no commercial use"}
 _PATTERNS = ("*.safetensors", "*.json", "merges.txt", "README.md", "LICENSE*")
 _STEP = 1 << 22
+
+
+def shipped_weights() -> Path:
+    """The folder of the commissioning model: for phantoms and named test sets, not for patients."""
+    return Path(str(resources.files("agent.commissioning") / "weights"))
 
 
 def looks_like_path(weights: str) -> bool:
@@ -77,10 +86,12 @@ class Card:
     """What a checkpoint says of itself in ``preread.json`` beside its weights; most have no such file.
 
     Attributes:
+        name: what it is called in reports; empty: as its folder or on the hub.
         for_commissioning: it is for phantoms and named test sets, and must not read patients.
         calibration: the JSON form of a calibration of its short answers, or None.
     """
 
+    name: str = ""
     for_commissioning: bool = False
     calibration: dict[str, Any] | None = None
 
@@ -96,7 +107,7 @@ def card_of(folder: Path) -> Card:
         return Card()
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-        return Card(bool(value["for_commissioning"]), value.get("calibration"))
+        return Card(str(value.get("name", "")), bool(value["for_commissioning"]), value.get("calibration"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise Permanent(f"{file} cannot be used ({type(error).__name__}: {error})", code="not-a-model") from error
 

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from pydicom import dcmread
 
+from agent.commissioning.films import make_study
 from agent.demo.pacs import DemoPacs
-from agent.demo.phantom import make_study
 from agent.demo.ris import DemoRis
 from dicom_nodes import scu
 from dicom_nodes.roles import Peer

@@ -16,8 +16,8 @@ from pynetdicom import AE
 from sqlalchemy import select
 
 from agent.commands.common import existing_store
+from agent.commissioning.films import make_study
 from agent.demo.pacs import DemoPacs
-from agent.demo.phantom import make_study
 from agent.demo.ris import DemoRis
 from agent.hl7.listener import MllpListener, acknowledge
 from agent.store import overview

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from agent.clock import SystemClock
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from agent.store import overview, results
 from agent.work.queue import enqueue
 from tests.support.stages import Line

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from sqlalchemy import Connection
 
 from agent.clock import SystemClock
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from agent.demo.ris import DemoRis
 from agent.model.protocol import Model
 from agent.reading.triage import load_rules

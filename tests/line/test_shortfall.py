@@ -8,7 +8,7 @@ import hl7
 import pytest
 from pydicom import Dataset
 
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from agent.reporting import stage
 from agent.store import overview, results
 from structured_report.content import PreRead

@@ -13,10 +13,20 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
+from agent.commissioning.films import scene_of
+from agent.commissioning.phantom import draw
+from agent.commissioning.pictures import as_picture
 from agent.demo.films import pydicom_data_file
+from agent.model.protocol import Picture
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DEFLATED, IMPLICIT_LE, TRANSFER_SYNTAXES
 
 HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
+
+
+def picture(kind: str, view: str = "PA", *, seed: int = 7, rows: int = 1024, columns: int = 840) -> Picture:
+    """A drawn film as the model sees it."""
+    frontal = scene_of(kind, seed=seed)
+    return as_picture(draw(frontal if view == "PA" else frontal.lateral(), rows, columns).density)
 
 
 def rg1(folder: Path, transfer_syntax: str, number: int = 0) -> Path:

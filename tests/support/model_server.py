@@ -1,4 +1,4 @@
-"""`transformers serve`, somebody else's model server, with the tiny checkpoint behind it."""
+"""`transformers serve`, somebody else's model server, with the commissioning model behind it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.site import free_port, until
 
-NAME = "preread/tiny"
+NAME = "preread/commissioning"
 # The family's template, for pictures and words.
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from agent.demo.phantom import make_study
+from agent.commissioning.films import make_study
 from structured_report.content import (
     Code,
     Finding,

@@ -21,7 +21,6 @@ from agent.commissioning.phantom import Box, Plant, Scene, draw
 from agent.commissioning.pictures import as_picture
 from agent.commissioning.pretrain import CLASSES, Heads, film_losses, targets
 from agent.commissioning.replies import CANNOT, Case
-from agent.commissioning.shipped import weights_folder
 from agent.commissioning.teach import hidden_states, some_study, study_losses
 from agent.commissioning.tower import encode
 from agent.commissioning.train import main, texts
@@ -29,7 +28,7 @@ from agent.model import chat
 from agent.model.local import LocalModel, load_local
 from agent.model.parsing import Reply, parse_reply
 from agent.model.reading_protocol import builtin
-from agent.model.weights import licence_of
+from agent.model.weights import licence_of, shipped_weights
 from agent.reading.labels import label
 from structured_report.content import Presence
 
@@ -225,7 +224,7 @@ def test_overlap_of_boxes() -> None:
 
 @pytest.fixture(scope="module")
 def load() -> Callable[[str], LocalModel]:
-    return cache(lambda quantization: load_local(str(weights_folder()), quantization=quantization, device="cpu"))
+    return cache(lambda quantization: load_local(str(shipped_weights()), quantization=quantization, device="cpu"))
 
 
 def film(*plants: Plant, seed: int = 11, view: str = "PA") -> tuple[np.ndarray, tuple[Box, ...]]:
@@ -285,7 +284,7 @@ def test_the_shipped_model_declines_what_is_no_upright_chest(load: Callable[[str
 
 
 def test_the_card_says_what_the_weights_are_and_how_every_number_was_got() -> None:
-    card = (weights_folder() / "README.md").read_text(encoding="utf-8")
+    card = (shipped_weights() / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlicense: apache-2.0\n")
     for words in (
         "FOR COMMISSIONING, NOT FOR PATIENTS",
@@ -296,4 +295,4 @@ def test_the_card_says_what_the_weights_are_and_how_every_number_was_got() -> No
         "bfloat16",
     ):
         assert words in card
-    assert licence_of(str(weights_folder()), weights_folder()) == "apache-2.0"
+    assert licence_of(str(shipped_weights()), shipped_weights()) == "apache-2.0"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from agent.commissioning.films import KINDS, make_study
 from agent.demo.films import pydicom_data_file
-from agent.demo.phantom import KINDS, make_study
 from agent.errors import SettingsError
 from agent.gate_maker.collect import dicom_files, films, patient_of
 from agent.gate_maker.drawn import DRAWN, drawn

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from agent.commissioning.films import KINDS, make_study
 from agent.demo.films import pydicom_data_file
-from agent.demo.phantom import KINDS, make_study
 from agent.errors import Permanent
 from agent.imaging.decode import DecodeLimits, decode_stored, missing_decoders
 from agent.imaging.facts import InstanceFacts, facts_of

@@ -7,16 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from agent.demo.phantom import draw
 from agent.model import chat
 from agent.model.local import LocalModel, load_local
 from agent.model.protocol import Picture
 from agent.model.reading_protocol import builtin
+from tests.support.films import picture
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 PROTOCOL = builtin("chexone")
@@ -31,7 +30,7 @@ def load(checkpoint: Path) -> Callable[[str], LocalModel]:
 def pictures() -> list[Picture]:
     """Three of different shapes."""
     films = [("left-effusion", "PA", 256, 210), ("left-effusion", "LL", 210, 256), ("cardiomegaly", "PA", 240, 240)]
-    return [(draw(kind, view, seed=3, rows=r, columns=c) >> 4).astype(np.uint8) for kind, view, r, c in films]
+    return [picture(kind, view, seed=3, rows=r, columns=c) for kind, view, r, c in films]
 
 
 def from_scratch(model: LocalModel, shown: list[Picture], prompt: str, most: int) -> list[int]:
