@@ -56,7 +56,7 @@ class MllpClient:
             raise TransportFault(f"{self._who()} did not acknowledge within {self._timeout:.0f} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             self.close()
-            raise TransportFault(f"{self._who()}: {_words(error)}") from error
+            raise TransportFault(self._trouble(error)) from error
         except TransportFault:
             self.close()
             raise
@@ -66,7 +66,7 @@ class MllpClient:
         try:
             socket.create_connection(self._address, timeout=self._timeout).close()
         except (OSError, UnicodeError) as error:
-            raise TransportFault(f"{self._who()}: {_words(error)}") from error
+            raise TransportFault(self._trouble(error)) from error
 
     def close(self) -> None:
         """Give the connection up; the next message opens another."""
@@ -124,12 +124,14 @@ class MllpClient:
                 raise kind(f"{self._who()} closed the connection before it acknowledged")
             self._buffer += piece
 
+    def _trouble(self, error: OSError | UnicodeError) -> str:
+        if isinstance(error, socket.gaierror | UnicodeError):  # no port was tried, so none is named
+            host = self._address[0]
+            return f"the host name {host} cannot be resolved; is it written right, and does the name server know it?"
+        return f"{self._who()}: {error.strerror or error}"
+
     def _who(self) -> str:
         return f"{self._address[0]}:{self._address[1]}"
-
-
-def _words(error: OSError | UnicodeError) -> str:
-    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def _went_away(connection: socket.socket) -> bool:

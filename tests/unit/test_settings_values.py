@@ -54,7 +54,8 @@ def test_a_value_that_would_fail_on_the_first_study_is_refused(tmp_path: Path, t
     [
         ("", "is empty"), ("http://pacs", "host alone"), ("pacs/x", "host alone"), ("pacs:104", "own key"), ("[::1]", "without brackets"),
         ("10.0.0.300", "looks like an IPv4 address"), ("10.0.0", "looks like an IPv4 address"), ("pacs..local", "a dot too many"),
-        (".pacs", "a dot too many"), ("pa cs", "no host name"), ("-pacs", "no host name"), ("x" * 64, "no host name"), ("pâcs", "no host name"),
+        (".pacs", "a dot too many"), ("pa cs", "no host name"), ("-pacs", "no host name"), ("x" * 64, "no host name"),
+        ("pâcs", "no host name"),
     ],
 )  # fmt: skip
 def test_a_host_that_nobody_can_have_is_refused(tmp_path: Path, host: str, word: str) -> None:
