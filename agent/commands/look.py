@@ -98,6 +98,7 @@ def show(ctx: click.Context, study: str, as_json: bool) -> None:
 
 def one_study(ledger: Ledger, text: str) -> str:
     """The UID of the one study that is meant. Raises `Permanent` when there is none or more than one."""
+    text = text.encode(errors="backslashreplace").decode()  # an argument that is no text is no study's
     with ledger.read() as view:
         found = overview.find_study(view, text)
     if not found:
