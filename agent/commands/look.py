@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,46 +11,59 @@ import click
 from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
-from agent.store import flags, overview, processes, results
+from agent.store import flags, overview, processes, results, trouble
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.processes import is_silent
 from structured_report.content import BANNER
 
-SILENT_AFTER_S = 30.0
+_NEWEST = "At most so many, newest first."
 
 
 @click.command()
-@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help=_NEWEST)
+@click.option(
+    "--trouble",
+    "only_trouble",
+    is_flag=True,
+    help="Only what a person should look at: parked or failing, needs attention, not analysed, abstained, no report made.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
+def studies(ctx: click.Context, limit: int, only_trouble: bool, as_json: bool) -> None:
     """List the studies and where each stands."""
     ledger, _ = existing_store(settings_of(ctx))
     with ledger.read() as view:
-        lines = overview.studies(view, limit=limit)
+        total = trouble.count_studies(view, only_trouble=only_trouble)
+        chosen = trouble.newest_in_trouble(view, limit) if only_trouble else ()
+        lines = overview.studies(view, limit=limit, only=chosen) if chosen or not only_trouble else ()
+        parked = trouble.parked_deliveries(view, [line.study_instance_uid for line in lines])
         roles = processes.all_processes(view)
         backlog = overview.backlog(view)
     if as_json:
-        print_json({"studies": [asdict(s) for s in lines], "processes": [asdict(r) for r in roles], "backlog": backlog})
+        rows = [{**asdict(s), "parked": [asdict(p) for p in parked.get(s.study_instance_uid, ())]} for s in lines]
+        found = {"studies": rows, "total": total, "processes": [asdict(r) for r in roles], "backlog": backlog}
+        print_json(found)
         return
     _print_roles(roles)
     if not lines:
-        click.echo("no studies yet")
+        click.echo("no study is in trouble" if only_trouble else "no studies yet")
     for line in lines:
-        _print_line(line)
+        _print_line(line, parked.get(line.study_instance_uid, ()))
+    if len(lines) < total:
+        click.echo(f"\n{len(lines)} of {total} shown; --limit shows more")
 
 
 def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:
     now = SystemClock().now()
     for role in roles:
-        silent = (now - role.beat_at).total_seconds() > SILENT_AFTER_S and role.state != "stopped"
-        state = f"no sign of life since {ago(role.beat_at, now)}" if silent else role.state
+        state = f"no sign of life, the last was {ago(role.beat_at, now)}" if is_silent(role, now) else role.state
         click.echo(f"{role.role:8} {state}{': ' + role.words if role.words else ''}")
     click.echo("")
 
 
-def _print_line(line: overview.StudyLine) -> None:
+def _print_line(line: overview.StudyLine, parked: Sequence[trouble.Parked]) -> None:
     now = SystemClock().now()
     accession = line.about.get("order", {}).get("accession_number", "") or "-"
     sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
@@ -63,6 +77,8 @@ def _print_line(line: overview.StudyLine) -> None:
         click.echo(f"    {line.reason}: {line.explanation}")
     if line.error:
         click.echo(f"    trouble: {line.error}")
+    for one in parked:
+        click.echo(f"    parked: {one.kind.upper()} to {one.destination}: {one.words}")
 
 
 @click.command()
@@ -82,6 +98,7 @@ def show(ctx: click.Context, study: str, as_json: bool) -> None:
 
 def one_study(ledger: Ledger, text: str) -> str:
     """The UID of the one study that is meant. Raises `Permanent` when there is none or more than one."""
+    text = text.encode(errors="backslashreplace").decode()  # an argument that is no text is no study's
     with ledger.read() as view:
         found = overview.find_study(view, text)
     if not found:
@@ -192,14 +209,15 @@ def _print_reading(reading: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help=_NEWEST)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
 def refusals(ctx: click.Context, limit: int, as_json: bool) -> None:
-    """List what was refused, with the reason and where the bytes lie."""
+    """List what was refused: why, which SOP Instance where that is known, and where the bytes lie."""
     ledger, files = existing_store(settings_of(ctx))
     with ledger.read() as view:
         rows = overview.refusals(view, limit=limit)
+        total = trouble.count_refusals(view)
     for row in rows:
         row["path"] = str(files.path(row["path"])) if row["path"] else ""
     if as_json:
@@ -208,9 +226,11 @@ def refusals(ctx: click.Context, limit: int, as_json: bool) -> None:
     if not rows:
         click.echo("nothing was refused")
     for row in rows:
-        where = f"\n    {row['path']}" if row["path"] else ""
+        about = "".join(f"\n    {row[key]}" for key in ("sop_instance_uid", "path") if row[key])
         status = f" {row['status']}" if row["status"] else ""
         click.echo(
             f"{row['at']:%Y-%m-%d %H:%M:%S} UTC  {row['what']}{status} {row['reason']}: {row['comment']} "
-            f"(from {row['calling_ae_title'] or '-'} at {row['address']}, called {row['called_ae_title'] or '-'}){where}"
+            f"(from {row['calling_ae_title'] or '-'} at {row['address']}, called {row['called_ae_title'] or '-'}){about}"
         )
+    if len(rows) < total:
+        click.echo(f"\n{len(rows)} of {total} shown; --limit shows more")
