@@ -11,6 +11,7 @@ import click
 from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
+from agent.imaging.facts import InstanceFacts
 from agent.store import flags, overview, processes, results, trouble
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
@@ -124,8 +125,10 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
         reading = None if revision is None else results.reading_of(view, revision.id)
         flag = None if revision is None else flags.flag_of(view, revision.id)
         replies = () if revision is None else flags.replies_of(view, revision.id)
+        unsettled = revision is None or line.state in ("receiving", study_store.NEEDS_ATTENTION)
         return {
             "study": asdict(line),
+            "received": [_identity(i) for i in study_store.images_of(view, uid)] if unsettled else [],
             "images": [
                 {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)}
                 for i, u in images
@@ -136,6 +139,19 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
+
+
+def _identity(image: study_store.StoredImage) -> dict[str, Any]:
+    """Whose an image says it is: where the images of a study disagree, a person has to see which one is wrong."""
+    facts = InstanceFacts.from_json(image.facts)
+    return {
+        "sop_instance_uid": image.sop_instance_uid,
+        "patient_id": facts.patient_id,
+        "issuer_of_patient_id": facts.issuer_of_patient_id,
+        "patient_name": facts.patient_name,
+        "patient_birth_date": facts.patient_birth_date,
+        "accession_number": facts.accession_number,
+    }
 
 
 def _use(use: study_store.Use) -> dict[str, Any]:
@@ -151,6 +167,11 @@ def _print_study(everything: dict[str, Any]) -> None:
         click.echo(f"{line['reason']}: {line['explanation']}")
     if line["error"]:
         click.echo(f"trouble: {line['error']}")
+    if everything["received"]:
+        click.echo("\nReceived, and not settled yet")
+    for image in everything["received"]:
+        whose = [image[k] or "-" for k in ("patient_id", "issuer_of_patient_id", "patient_name", "patient_birth_date")]
+        click.echo(f"  {image['sop_instance_uid']}  {' | '.join(whose)}  accession {image['accession_number'] or '-'}")
     click.echo("\nImages")
     for image in everything["images"]:
         use = f"read as {image['role']}" if image["used"] else "not read"
