@@ -26,8 +26,8 @@ from agent.commissioning.scene import random_pair, random_scene
 from agent.commissioning.teach import Asked, some_study, study_losses
 from agent.model.reading_protocol import builtin
 
-SEEING_STEPS, FILMS, CHILDREN = 3000, 32, 5  # steps, films in a batch, how many of them pediatric
-SAYING_STEPS, STUDIES, ALONE = 1800, 16, 0.7  # steps, studies in a batch, share before the tower learns too
+SEEING_STEPS, FILMS, CHILDREN = 3800, 32, 5  # steps, films in a batch, how many of them pediatric
+SAYING_STEPS, STUDIES, ALONE = 3600, 16, 0.35  # steps, studies in a batch, share before the tower learns too
 TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 1.5e-3
 
 
