@@ -146,8 +146,11 @@ def _details(one: Measured) -> Iterable[Element]:
         plots.insert(-1, _reliability(one.calibration))
     yield el("div", *plots, class_="plots")
     rows: list[list[Child]] = [
-        [f"{p.what}{' *' if p.chosen_here else ''}", f"{p.threshold:.3f}"]
-        + [_number(p.numbers[n]) for n in (*_RATES, "flag_rate")]
+        [
+            f"{p.what}{' *' if p.chosen_here else ''}",
+            f"{p.threshold:.3f}",
+            *(_number(p.numbers[n]) for n in (*_RATES, "flag_rate")),
+        ]
         for p in one.points
     ]
     yield _table(("", "threshold", *_RATES, "called"), rows)
