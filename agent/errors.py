@@ -14,11 +14,19 @@ class PrereadError(Exception):
     Args:
         message: what happened, to which study or peer, and what the person can do. No patient data.
         code: a stable, short, kebab-case reason that is stored, counted and shown.
+
+    Attributes:
+        quote: what a peer said in its own words. It may hold patient data: it goes into the ledger and nowhere else.
     """
 
     def __init__(self, message: str, *, code: str = "") -> None:
         super().__init__(message)
         self.code = code or "unspecified"
+        self.quote = ""
+
+    def for_the_ledger(self) -> str:
+        """The message with the peer's own words."""
+        return f'{self}; it said: "{self.quote}"' if self.quote else str(self)
 
 
 class Transient(PrereadError):

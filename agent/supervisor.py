@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.work.signals import when_asked_to_stop
+
 RESTART_FIRST_S = 0.5
 RESTART_LONGEST_S = 60.0
 STEADY_AFTER_S = 60.0
@@ -98,8 +100,7 @@ def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
     still be loading then: studies wait for it.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    when_asked_to_stop(stop.set)
     children = [Child(role, settings, stop, essential=role == roles[0]) for role in roles]
     for child in children:
         child.start()

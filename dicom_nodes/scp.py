@@ -62,6 +62,15 @@ class StoreAnswer:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedContext:
+    """A presentation context that was not accepted, and whether that is because of its transfer syntaxes alone (PS3.8
+    Table 9-18, result 4) rather than of its abstract syntax (3)."""
+
+    abstract_syntax_uid: str
+    for_transfer_syntaxes: bool
+
+
 class Incoming(Protocol):
     """One data set on its way in. Exactly one of `finish` and `discard` is called, after which it is over."""
 
@@ -85,8 +94,13 @@ class Receiver(Protocol):
         """Whether the association may be opened; None when it may."""
         ...
 
-    def refused(self, association: AssociationInfo, reason: str) -> None:
-        """An association was rejected, for a reason of `admit` or of this module."""
+    def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
+        """An association was rejected, for a reason of `admit` or of this module. AE titles are empty where the request
+        could not be read."""
+        ...
+
+    def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
+        """The association is established without these of the presentation contexts that were proposed."""
         ...
 
     def opened(self, association: AssociationInfo) -> None:
@@ -250,6 +264,8 @@ class _Session(threading.Thread):
         except AssociationEnded:
             pass  # nothing had been established
         except ProtocolError as error:
+            nobody = AssociationInfo(f"{self._number}", "", "", self._address, self._port)
+            self._receiver.refused(nobody, "malformed-request", f"this node aborted: {error}")
             self._wire.abort(upper_layer.BY_PROVIDER, error.reason)
         finally:
             self._wire.close()
@@ -285,7 +301,7 @@ class _Session(threading.Thread):
                 rejection.source,
                 rejection.diagnostic,
             )
-            self._receiver.refused(association, rejection.reason)
+            self._receiver.refused(association, rejection.reason, "the association was rejected")
             self._wire.reject(request)
             return None
         try:
@@ -293,7 +309,16 @@ class _Session(threading.Thread):
         except AssociationEnded:
             self.is_established = False
             raise
+        if refused := self._refused_contexts(request):
+            self._receiver.contexts_refused(association, refused)
         return association
+
+    def _refused_contexts(self, request: A_ASSOCIATE) -> list[RefusedContext]:
+        ours = {str(cx.abstract_syntax) for cx in self._scp._contexts}
+        proposed = request.presentation_context_definition_list
+        taken = {str(cx.abstract_syntax) for cx in self._contexts.values()}
+        left_out = {str(cx.abstract_syntax) for cx in proposed} - taken
+        return [RefusedContext(uid, uid in ours) for uid in sorted(left_out)]
 
     def _decide(self, association: AssociationInfo, request: A_ASSOCIATE) -> Rejection | None:
         if str(request.application_context_name) != APPLICATION_CONTEXT:

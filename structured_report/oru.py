@@ -135,8 +135,8 @@ class _Draft:
     def finish(self) -> str:
         """The message with its texts, checked to be nothing but segments."""
         skeleton = str(self._message.to_er7()).rstrip("\r") + "\r"
-        if sorted(_TOKEN.findall(skeleton)) != sorted(self._texts):
-            raise ValueError("a text of the message was lost or stands in it twice")
+        if set(_TOKEN.findall(skeleton)) != set(self._texts):  # a number that two fields share stands in it twice
+            raise ValueError("a text of the message was lost on its way through the skeleton")
         message = _TOKEN.sub(lambda found: self._texts[found.group()], skeleton)  # once: a text may look like a token
         if any(c < " " and c != "\r" for c in message):
             raise ValueError("a control character got into the message")

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
+from collections.abc import Sequence
 
+from agent.work.signals import when_asked_to_stop
 from dicom_nodes.contexts import storage_contexts
 from dicom_nodes.roles import AssociationInfo
-from dicom_nodes.scp import StorageSCP, StoreAnswer, StoreRequest
+from dicom_nodes.scp import RefusedContext, StorageSCP, StoreAnswer, StoreRequest
 from dicom_nodes.status import SUCCESS
 
 
@@ -32,8 +33,11 @@ class _Sink:
     def admit(self, association: AssociationInfo) -> None:
         return None
 
-    def refused(self, association: AssociationInfo, reason: str) -> None:
+    def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
         """Nobody is refused."""
+
+    def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
+        """Nothing to note."""
 
     def opened(self, association: AssociationInfo) -> None:
         """Nothing to note."""
@@ -48,7 +52,7 @@ class _Sink:
 def main(port: int) -> None:
     """Listen on loopback until SIGTERM."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    when_asked_to_stop(stop.set)
     contexts = storage_contexts(secondary_capture=False)
     scp = StorageSCP(
         _Sink(), host="127.0.0.1", port=port, contexts=contexts, max_associations=16, network_timeout_s=60.0

@@ -36,9 +36,14 @@ class Hl7Destination:
         verdict = judge(ack)
         if verdict is Verdict.DELIVERED:
             return Receipt(ack.words)
-        if verdict is Verdict.TRY_AGAIN:
-            raise Transient(f"{self._name} answered {ack.words}", code=f"ack-{ack.code.lower()}")
-        raise Permanent(f"{self._name} refused the message: {ack.words}", code=f"ack-{ack.code.lower()}")
+        code = f"ack-{ack.code.lower()}"
+        refusal = (
+            Transient(f"{self._name} answered {ack.words}", code=code)
+            if verdict is Verdict.TRY_AGAIN
+            else Permanent(f"{self._name} refused the message: {ack.words}", code=code)
+        )
+        refusal.quote = ack.said
+        raise refusal
 
     def probe(self) -> Receipt:
         try:

@@ -93,7 +93,8 @@ class Outbox:
                 row.attempts + 1, self._settings.first_retry_s, self._settings.longest_retry_s, self._random
             )
             again = now + wait
-        words = f"{error.code}: {error}"
+        told = error.for_the_ledger()
+        words = f"{error.code}: {told}"
         fate = f"next try {again:%H:%M:%S} UTC" if again else "parked, until: preread retry"
         with self._ledger.begin() as tx:
             results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
@@ -102,7 +103,7 @@ class Outbox:
                 row.study_instance_uid,
                 "deliver",
                 error.code,
-                f"{row.kind} to {row.destination}: {error}; {fate}",
+                f"{row.kind} to {row.destination}: {told}; {fate}",
                 now=now,
             )
             if again is None:

@@ -16,12 +16,13 @@ class NotAnAck(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """MSA-1, MSA-2, and the codes of every ERR-3. MSA-3 and ERR texts may quote the message, patients included, and
-    are not kept."""
+    """MSA-1, MSA-2, the codes of every ERR-3, and what the receiver said in words (MSA-3, ERR-8 and ERR-7, at most 200
+    characters). Those may quote the message, patients included: they belong in the ledger and never in a log."""
 
     code: str
     control_id: str
     errors: tuple[str, ...]
+    said: str = ""
 
     @property
     def words(self) -> str:
@@ -46,14 +47,26 @@ def parse_ack(frame: bytes) -> Ack:
     """Take a frame apart. Raises `NotAnAck`."""
     segments = [s for s in frame.decode("utf-8", "replace").replace("\n", "\r").split("\r") if s.strip()]
     if not segments or not segments[0].startswith("MSH") or len(segments[0]) < 4:
-        raise NotAnAck("it does not start with MSH")
+        raise NotAnAck(f"it does not start with MSH but with {_short(frame[:20].decode('latin-1'))!r}")
     separator = segments[0][3]
     rows = [s.split(separator) for s in segments]
     msa = next((r for r in rows if r[0] == "MSA"), None)
     if msa is None or len(msa) < 3 or not msa[2].strip():
         raise NotAnAck("it has no MSA-2")
     errors = tuple(code for r in rows if r[0] == "ERR" and (code := _error_code(r)))
-    return Ack(_short(msa[1]), _short(msa[2]), errors)
+    return Ack(_short(msa[1]), _short(msa[2]), errors, _said(msa, [r for r in rows if r[0] == "ERR"]))
+
+
+def _said(msa: list[str], errs: list[list[str]]) -> str:
+    """MSA-3, and of every ERR the user message (ERR-8), else the diagnostic (ERR-7), else the text of its code (ERR-3.2)."""
+
+    def field(row: list[str], number: int) -> str:
+        return row[number].strip() if len(row) > number else ""
+
+    texts = [field(msa, 3)]
+    texts += [field(e, 8) or field(e, 7) or "".join(field(e, 3).split("^")[1:2]) for e in errs]
+    whole = "; ".join(dict.fromkeys(t for t in texts if t))
+    return "".join(c for c in whole if c.isprintable())[:200]
 
 
 def _error_code(err: list[str]) -> str:

@@ -14,6 +14,7 @@ from agent.hl7.ack import Ack, NotAnAck, parse_ack
 START, END, CR = b"\x0b", b"\x1c", b"\x0d"
 MAX_FRAME = 1 << 20
 _STEP = 65536
+_NOISE_KEPT = 20
 
 
 class TransportFault(Exception):
@@ -30,7 +31,7 @@ class MllpClient:
     def __init__(self, host: str, port: int, *, timeout_s: float) -> None:
         self._address, self._timeout = (host, port), timeout_s
         self._socket: socket.socket | None = None
-        self._buffer = b""
+        self._buffer, self._noise = b"", b""
 
     def send(self, message: bytes, control_id: str) -> Ack:
         """Send a message and return the acknowledgement whose MSA-2 is its control id.
@@ -52,8 +53,9 @@ class MllpClient:
                 f"{self._who()} answered with something that is not an acknowledgement: {error}"
             ) from error
         except TimeoutError as error:
+            words = f"{self._who()} did not acknowledge within {self._timeout:.0f} s{self._instead()}"
             self.close()
-            raise TransportFault(f"{self._who()} did not acknowledge within {self._timeout:.0f} s") from error
+            raise TransportFault(words) from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             self.close()
             raise TransportFault(f"{self._who()}: {_words(error)}") from error
@@ -72,7 +74,7 @@ class MllpClient:
         """Give the connection up; the next message opens another."""
         if self._socket is not None:
             self._socket.close()
-        self._socket, self._buffer = None, b""
+        self._socket, self._buffer, self._noise = None, b"", b""
 
     def _exchange(self, message: bytes, control_id: str) -> Ack:
         kept = self._socket is not None
@@ -107,6 +109,7 @@ class MllpClient:
         """The next frame. Noise before VT is dropped; a missing CR after FS is put up with."""
         while True:
             start = self._buffer.find(START)
+            self._noise = (self._noise + (self._buffer if start < 0 else self._buffer[:start]))[:_NOISE_KEPT]
             self._buffer = self._buffer[start:] if start >= 0 else b""
             end = self._buffer.find(END)
             if end >= 0:
@@ -121,8 +124,13 @@ class MllpClient:
             piece = connection.recv(_STEP)
             if not piece:
                 kind = TransportFault if self._buffer else _ClosedUnanswered
-                raise kind(f"{self._who()} closed the connection before it acknowledged")
+                raise kind(f"{self._who()} closed the connection before it acknowledged{self._instead()}")
             self._buffer += piece
+
+    def _instead(self) -> str:
+        """What came that is no MLLP frame: another kind of server, or a receiver without framing."""
+        text = "".join(c for c in self._noise.decode("latin-1") if c.isprintable())
+        return f"; it sent something that is no MLLP frame, beginning with {text!r}" if self._noise.strip() else ""
 
     def _who(self) -> str:
         return f"{self._address[0]}:{self._address[1]}"

@@ -4,7 +4,7 @@ how it is to be read."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -250,3 +250,13 @@ def _moment(header: Dataset) -> str:
         if day := _text(header, date):
             return day.replace(".", "") + _text(header, time).replace(":", "")
     return ""
+
+
+def differing_orders(images: Sequence[InstanceFacts]) -> str:
+    """A sentence for reader and administrator when the images belong to several orders; empty when they do not."""
+    numbers = sorted({i.accession_number.strip() for i in images} - {""})
+    if len(numbers) < 2:
+        return ""
+    return (
+        f"the images carry {len(numbers)} accession numbers ({', '.join(numbers)}); the report goes under one of them"
+    )

@@ -28,6 +28,7 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _MOST_CLIPPED = 0.95  # a window that leaves less than 5 % of the pixels between black and white is not meant
+_FLATTEST = 0.05  # of the gray scale: a window that leaves less between the darkest and the brightest is not meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def render(header: Dataset, stored: NDArray[Any]) -> Rendered:
     """
     notes: list[str] = []
     padding = _padding(header, stored)
+    _check_range(header, stored, notes)
     values = _modality(header, stored, notes)
     shown = values if padding is None else values[~padding]
     if float(shown.max()) == float(shown.min()):
@@ -120,13 +122,29 @@ def _padding(header: Dataset, stored: NDArray[Any]) -> Mask | None:
     return mask if mask.any() and not mask.all() else None
 
 
+def _check_range(header: Dataset, stored: NDArray[Any], notes: list[str]) -> None:
+    """Values that Bits Stored (PS3.3 C.7.6.3.1) does not allow: header and pixels are not of one mind."""
+    bits, signed = _first_number(header, "BitsStored"), _first_number(header, "PixelRepresentation") == 1
+    if bits is None or not 1 <= bits <= 32:
+        return
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    beyond = int(np.count_nonzero((stored < low) | (stored > high)))
+    if beyond:
+        notes.append(
+            f"{beyond} pixels have values beyond Bits Stored ({bits:.0f}); check the picture against the image"
+        )
+
+
 def _modality(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values:
     """Modality LUT or rescale (PS3.3 C.11.1)."""
     try:
-        return np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
-    except Exception:  # noqa: BLE001  whatever is wrong with the table: the stored values are the honest fallback, and the note says so
-        notes.append("the modality LUT or rescale values are unusable and were left out")
-        return stored.astype(np.float64)
+        values = np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
+        if np.isfinite(values).all():
+            return values
+    except Exception:  # noqa: BLE001, S110  whatever is wrong with the table: what follows is the honest fallback, and the note says so
+        pass
+    notes.append("the modality LUT or rescale values are unusable and were left out")
+    return stored.astype(np.float64)
 
 
 def _value_of_interest(
@@ -143,9 +161,12 @@ def _value_of_interest(
     windowed = _window(header, values, notes)
     if windowed is not None:
         inside = windowed if padding is None else windowed[~padding]
-        if np.mean((inside > 0) & (inside < 1)) >= 1 - _MOST_CLIPPED:
+        if np.mean((inside > 0) & (inside < 1)) < 1 - _MOST_CLIPPED:
+            notes.append("the window of the image clips almost everything and was left out")
+        elif np.ptp(np.percentile(inside, [0.5, 99.5])) < _FLATTEST:
+            notes.append("the window of the image is so wide that hardly any contrast is left, and was left out")
+        else:
             return windowed
-        notes.append("the window of the image clips almost everything and was left out")
     low, high = np.percentile(shown, [0.5, 99.5])
     notes.append("no usable window: the contrast was set from the image itself (0.5 to 99.5 percentile)")
     return np.asarray((values - low) / max(float(high - low), 1e-6))

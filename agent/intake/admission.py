@@ -8,12 +8,14 @@ and PS3.7 Annex C.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
 import structlog
+from pydicom.uid import UID
 
 from agent.clock import Clock
 from agent.errors import PrereadError
@@ -21,16 +23,17 @@ from agent.imaging.facts import InstanceFacts
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
-from agent.store import arrivals, overview, studies
+from agent.store import arrivals, overview, results, studies
 from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import revive
 from dicom_nodes.roles import AssociationInfo, Rejection, admit
-from dicom_nodes.scp import Incoming, StoreAnswer, StoreRequest
+from dicom_nodes.scp import Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 
-_REFUSALS_REMEMBERED_S = 60.0
+_REFUSALS_REMEMBERED_S, _CONTEXTS_REMEMBERED_S = 60.0, 86_400.0
+_CONTEXTS_NAMED = 4
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ class Admission:
         self._ledger, self._files, self._clock = ledger, files, clock
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
-        self._refused_at: dict[tuple[str, str, str], float] = {}
+        self._refused_until: dict[tuple[str, str, str], float] = {}
 
     def start(self) -> None:
         """Tidy up after a predecessor that may have been killed."""
@@ -138,19 +141,31 @@ class Admission:
             # The study waits for `intake.longest_wait_s` instead; nothing is lost.
             self._log.error("association end not written", reason=error.code)
 
-    def refused(self, association: AssociationInfo, reason: str) -> None:
-        who = (association.calling_ae_title, association.address, reason)
-        now = self._clock.now()
-        recent = {k: t for k, t in self._refused_at.items() if now.timestamp() - t < _REFUSALS_REMEMBERED_S}
-        self._refused_at = recent | {who: now.timestamp()}
+    def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
+        self._note_refusal(association, "association", reason, words, again_after_s=_REFUSALS_REMEMBERED_S)
+
+    def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
+        names = [
+            f"{UID(c.abstract_syntax_uid).name} ({'none of its transfer syntaxes' if c.for_transfer_syntaxes else 'not this SOP class'})"
+            for c in contexts
+        ]
+        more = f" and {len(names) - _CONTEXTS_NAMED} more" if len(names) > _CONTEXTS_NAMED else ""
+        words = f"not accepted here: {', '.join(names[:_CONTEXTS_NAMED])}{more}"
+        reason = "presentation-context-refused"
+        # Many peers propose all they know, every time: once a day says it.
+        self._note_refusal(association, "contexts", reason, words, again_after_s=_CONTEXTS_REMEMBERED_S)
+
+    def _note_refusal(
+        self, association: AssociationInfo, what: str, reason: str, words: str, *, again_after_s: float
+    ) -> None:
+        who = (association.calling_ae_title, association.address, f"{reason} {words}")
+        now = self._clock.now().timestamp()
+        recent = {k: until for k, until in self._refused_until.items() if now < until}
+        self._refused_until = recent | {who: recent.get(who, now + again_after_s)}
         if who in recent:
             return  # a scanner must not be able to fill the ledger
-        self._log.warning("association refused", calling_ae_title=who[0], address=who[1], reason=reason)
-        self._write_refusal(
-            Refusal(
-                "association", who[0], association.called_ae_title, who[1], "", reason, "the association was rejected"
-            )
-        )
+        self._log.warning(f"{what} refused", calling_ae_title=who[0], address=who[1], reason=reason)
+        self._write_refusal(Refusal(what, who[0], association.called_ae_title, who[1], "", reason, words))
 
     def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
         return _Arriving(self, association, request, Spool(self._files, request))
@@ -238,6 +253,9 @@ class Admission:
             self._files.restore(received.spooled.path, kept.path)
             now = self._clock.now()
             with self._ledger.begin() as tx:
+                newest = studies.newest_revision(tx, kept.study_instance_uid)
+                if newest is not None and results.lacks_documents(tx, newest.id):
+                    revive(tx, "report", str(newest.id), now=now)
                 for kind, key, lane in overview.parked_jobs(tx, kept.study_instance_uid):
                     revive(tx, kind, key, lane=lane, now=now)
                 words = "an image whose file was lost or damaged was sent again and put in its place"

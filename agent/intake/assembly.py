@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
-from agent.imaging.facts import InstanceFacts
+from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.reading.build import Build
@@ -97,6 +97,9 @@ class Assembly:
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
         if reading is None:
             studies.set_state(tx, uid, "assembled")
+        elif results.lacks_documents(tx, reading.revision_id):
+            # What was missing may be there again. The report stage says anew what it could not make.
+            enqueue(tx, "report", str(reading.revision_id), now=self._clock.now())
         else:
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
         self._release(tx, uid)
@@ -172,6 +175,8 @@ class Assembly:
         now, uid = self._clock.now(), facts[0].study_instance_uid
         number = 1 if previous is None else previous.number + 1
         about = study_to_json(study_of(first_read_first(facts, uses)))
+        if orders := differing_orders(facts):
+            studies.note(tx, uid, "assemble", "accession-differs", orders, now=now)
         if previous is not None:
             # What was held back may be about the wrong patient and never leaves; nor does what waits under an identity
             # that has been corrected since.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -64,15 +64,18 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     # are meant.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with _mapped_load(weights):
-        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model, loading = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,
+            output_loading_info=True,
             dtype=own,
             device_map={"": place},
             quantization_config=_quantization(quantization, own),
             local_files_only=True,
-        ).eval()
+        )
+        model.eval()
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    _assert_whole(model, loading, weights)
     assert_quantized(model, quantization)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     # Greedy, whatever the checkpoint's own generation_config.json says.
@@ -87,6 +90,24 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
         engine=", ".join(f"{p} {version(p)}" for p in ("transformers", "torch", "bitsandbytes")),
     )
     return LocalModel(model, tokenizer, processor, identity)
+
+
+def _assert_whole(model: Any, loading: Mapping[str, Any], weights: str) -> None:
+    """The library fills tensors that the files lack with random numbers and goes on; a reading with those looks like any
+    other.
+
+    Raises:
+        Permanent: (code ``model-not-loadable``), saying how many are missing or of another shape.
+    """
+    tied = {"lm_head.weight"} if model.config.get_text_config().tie_word_embeddings else set()
+    missing = sorted({str(k) for k in loading.get("missing_keys", ())} - tied)
+    odd = sorted(str(k[0] if isinstance(k, tuple) else k) for k in loading.get("mismatched_keys", ()))
+    if missing or odd:
+        raise Permanent(
+            f"model.weights {weights} is not whole: {len(missing)} tensors are missing and {len(odd)} have another shape "
+            f"than its config.json says (the first: {(missing + odd)[0]}); download it again",
+            code="model-not-loadable",
+        )
 
 
 def assert_quantized(model: torch.nn.Module, quantization: str) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from agent.imaging.facts import InstanceFacts
+from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.labels import draft_is_abnormal
 from agent.store.flags import StoredFlag
@@ -47,6 +47,7 @@ def compose(
         superseded: SOP Instance UID of the earlier SR that this one replaces, if there is one.
     """
     findings = tuple(finding_from_json(f) for f in reading.findings)
+    facts = [InstanceFacts.from_json(image.facts) for image, _ in images]
     said = PreRead(
         study=study_from_json(revision.study),
         revision=revision.number,
@@ -67,7 +68,7 @@ def compose(
         probabilities=() if flag is None else tuple(probability_from_json(p) for p in flag.probabilities),
         regions=tuple(region_from_json(r) for r in reading.regions),
         verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
-        remarks=tuple(reading.notes),
+        remarks=(*reading.notes, *filter(None, (differing_orders(facts),))),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
     )

@@ -4,13 +4,15 @@ transaction."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
+from pydicom import Dataset
 from sqlalchemy import Connection
 
 from agent.clock import Clock
+from agent.errors import Permanent, Transient
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
 from agent.reporting.compose import compose, compose_flag, control_id_for
@@ -18,7 +20,7 @@ from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7Des
 from agent.store import flags, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-from agent.store.results import StoredDocument
+from agent.store.results import StoredDocument, StoredReading
 from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, PreRead
@@ -26,6 +28,18 @@ from structured_report.oru import encode_oru
 from structured_report.sr import encode_sr, file_bytes
 
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
+
+
+@dataclass(slots=True)
+class _Made:
+    """The documents of a revision with the destinations of each, and (code, words) of what could not be made."""
+
+    documents: list[tuple[StoredDocument, list[str]]] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+    def keep_here(self) -> None:
+        """Nobody gets any of them."""
+        self.documents = [(document, []) for document, _ in self.documents]
 
 
 class Reporting:
@@ -47,9 +61,9 @@ class Reporting:
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag)
-        kept_here = not self._send_qc and _is_of_constancy_test(images)
-        documents = [(d, [] if kept_here else takers) for d, takers in self._make(preread, images)]
-        without_sr = all(d.kind != "sr" for d, _ in documents)
+        made = self._make(preread, images)
+        if kept_here := self._is_kept_here(images):
+            made.keep_here()
         now = self._clock.now()
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
@@ -59,17 +73,23 @@ class Reporting:
                 words = f"revision {revision.number} was superseded by revision {newest.number} before it was reported"
                 studies.note(tx, uid, "report", "superseded", words, now=now)
             else:
-                self._write(tx, revision, documents)
+                self._write(tx, revision, made.documents)
                 if kept_here:
                     studies.note(tx, uid, "report", "qc-not-sent", _KEPT_HERE, now=now)
-                if without_sr:
-                    words = (
-                        "no Structured Report could be made from the headers of this study; see the log of the office"
-                    )
-                    studies.note(tx, uid, "report", "sr-not-made", words, now=now)
-                    studies.set_state(tx, uid, studies.state_of(tx, uid), reason="sr-not-made", explanation=words)
+                self._say_what_is_missing(tx, reading, uid, made.missing)
+                results.set_shortfall(tx, revision.id, [code for code, _ in made.missing])
             self._queue.complete(tx, job)
-        self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
+        self._log.info("reported", study=uid, revision=revision.number, documents=len(made.documents))
+
+    def _say_what_is_missing(
+        self, tx: Connection, reading: StoredReading, uid: str, missing: Sequence[tuple[str, str]]
+    ) -> None:
+        if studies.state_of(tx, uid) == studies.NEEDS_ATTENTION:
+            return
+        studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
+        for code, words in missing:
+            studies.note(tx, uid, "report", code, words, now=self._clock.now())
+            studies.set_state(tx, uid, reading.outcome, reason=code, explanation=words)
 
     def _write(self, tx: Connection, revision: Revision, documents: Sequence[tuple[StoredDocument, list[str]]]) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
@@ -92,7 +112,7 @@ class Reporting:
             document_id = results.add_document(tx, revision.id, document, now=now)
             for name in destinations:
                 delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)
-                if not hold:
+                if delivery_id is not None and not hold:
                     enqueue(tx, "deliver", str(delivery_id), lane=name, priority=steps, now=now)
 
     def announce(self, job: Job) -> None:
@@ -104,61 +124,91 @@ class Reporting:
         if flag is None:  # cannot be: the job is enqueued in the transaction that writes the flag
             raise LookupError(f"revision {revision.id} is to be announced and has no flag")
         preread = compose_flag(revision, images, flag)
-        made = [
-            (self._oru("flag", preread, d), [d.name])
-            for d in self._destinations
-            if isinstance(d, Hl7DestinationSettings) and d.send_flag
-        ]
-        if not self._send_qc and _is_of_constancy_test(images):
-            made = [(document, []) for document, _ in made]
+        made = _Made()
+        for d in self._destinations:
+            if isinstance(d, Hl7DestinationSettings) and d.send_flag:
+                self._oru(made, "flag", preread, d)
+        if self._is_kept_here(images):
+            made.keep_here()
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
             overtaken = results.reading_of(tx, revision.id) is not None
             if not overtaken and (newest is None or newest.number == revision.number):
-                self._enqueue(tx, revision, made)
+                self._enqueue(tx, revision, made.documents)
+                for code, words in made.missing:
+                    studies.note(tx, uid, "announce", code, words, now=now)
                 studies.note(tx, uid, "announce", "announced", f"revision {revision.number}, {flag.priority}", now=now)
             self._queue.complete(tx, job)
 
-    def _make(
-        self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]
-    ) -> list[tuple[StoredDocument, list[str]]]:
+    def _is_kept_here(self, images: Sequence[tuple[StoredImage, Use]]) -> bool:
+        """Whether every image of the study is of the constancy test; results of anything else are sent."""
+        drawn = bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
+        return drawn and not self._send_qc
+
+    def _make(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> _Made:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = () if silent else self._destinations
-        made = []
-        if (sr := self._sr(preread, images)) is not None:
-            takers = [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)]
-            made.append((self._keep("sr", preread.sr_instance_uid, f"{preread.sr_instance_uid}.dcm", sr), takers))
+        made = _Made()
+        self._sr(made, preread, images, [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)])
         for destination in wanted:
-            if isinstance(destination, DicomDestinationSettings):
-                continue
-            made.append((self._oru("oru", preread, destination), [destination.name]))
+            if not isinstance(destination, DicomDestinationSettings):
+                self._oru(made, "oru", preread, destination)
         return made
 
-    def _oru(self, kind: str, preread: PreRead, destination: DestinationSettings) -> StoredDocument:
+    def _oru(self, made: _Made, kind: str, preread: PreRead, destination: DestinationSettings) -> None:
         control_id = control_id_for(preread, destination.name)
-        message = _message(replace(preread, control_id=control_id), destination)
-        return self._keep(kind, control_id, f"{control_id}.hl7", message)
+        missing = (
+            "oru-not-made",
+            f"no HL7 message for {destination.name} could be made from the headers of this study",
+        )
+        content = self._attempt(
+            made, missing, preread, lambda: _message(replace(preread, control_id=control_id), destination)
+        )
+        if content is not None:
+            document = self._keep(kind, control_id, f"{control_id}.hl7", content)
+            made.documents.append((document, [destination.name]))
 
-    def _sr(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> bytes | None:
-        """The report as a file; None when a header defeats the encoder, which must not cost the RIS its message."""
-        try:
-            evidence = [load_header(self._files.path(image.path)) for image, _ in images]
-            return file_bytes(encode_sr(preread, evidence))
-        except Exception as error:  # noqa: BLE001  our defect on a header nobody thought of: said in the study's history, and in the log
-            self._log.error(
-                "no SR", study=preread.study.study_instance_uid, error_type=type(error).__name__, exc_info=True
+    def _sr(self, made: _Made, preread: PreRead, images: Sequence[tuple[StoredImage, Use]], takers: list[str]) -> None:
+        def encode() -> bytes:
+            return file_bytes(encode_sr(preread, [self._evidence(image) for image, _ in images]))
+
+        missing = ("sr-not-made", "no Structured Report could be made from the headers of this study")
+        content = self._attempt(made, missing, preread, encode)
+        if content is not None:
+            uid = preread.sr_instance_uid
+            made.documents.append((self._keep("sr", uid, f"{uid}.dcm", content), takers))
+
+    def _evidence(self, image: StoredImage) -> Dataset:
+        path = self._files.path(image.path)
+        if not path.is_file():
+            words = f"the file of image {image.sop_instance_uid} is gone, so no Structured Report was made"
+            raise Permanent(
+                f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost"
             )
-            return None
+        return load_header(path)
+
+    def _attempt(
+        self, made: _Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], bytes]
+    ) -> bytes | None:
+        """The bytes of one document; None, and said why, when it cannot be made: that costs nobody else theirs."""
+        try:
+            return encode()
+        except Transient:
+            raise
+        except Permanent as error:
+            made.missing.append((error.code, str(error)))
+        except Exception as error:  # noqa: BLE001  our defect on a header nobody thought of: said in the study's history, and in the log
+            code, words = missing
+            self._log.error(
+                code, study=preread.study.study_instance_uid, error_type=type(error).__name__, exc_info=True
+            )
+            made.missing.append((code, f"{words}; see the log of the office"))
+        return None
 
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)
         return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
-
-
-def _is_of_constancy_test(images: Sequence[tuple[StoredImage, Use]]) -> bool:
-    """Whether every image of the study is one; results of anything else are sent."""
-    return bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
 
 
 def _message(preread: PreRead, destination: DestinationSettings) -> bytes:

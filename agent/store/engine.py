@@ -30,9 +30,11 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         path = make_url(url).database
-        if path and path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._path = Path(path) if path and path != ":memory:" else None
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = _sqlite_engine(url)
+        self._file: tuple[int, int] | None = None
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -41,9 +43,11 @@ class Ledger:
         Raises:
             Transient: the database is busy, full or cannot be written at the moment.
         """
+        self._check_file()
         with _mapped(), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
+                self._check_file()
                 yield connection
             except BaseException:
                 connection.rollback()
@@ -81,6 +85,27 @@ class Ledger:
                     for statement in schema.UPGRADES[step]:
                         tx.exec_driver_sql(statement)
                 tx.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
+
+    def _check_file(self) -> None:
+        """What is written to a file that has been removed or replaced is lost, without any error of SQLite's.
+
+        Raises:
+            Transient: the path no longer leads to the file that is open.
+        """
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+            now = (found.st_dev, found.st_ino)
+        except OSError:
+            now = None
+        self._file = self._file or now
+        if now != self._file:
+            raise Transient(
+                f"the database file {self._path} was removed or replaced while the program has it open; put it back, "
+                "or stop the program and start it again",
+                code="database-gone",
+            )
 
     def close(self) -> None:
         """Give back every connection."""

@@ -107,12 +107,13 @@ def _jobs_of(uid: str) -> Any:
 
 
 def find_study(view: Connection, text: str) -> tuple[str, ...]:
-    """UIDs of the studies a person may mean: by Study Instance UID, by its end, or by accession number."""
+    """UIDs of the studies a person may mean: by Study Instance UID, by its end, or by an accession number of one of its
+    images, not yet assembled ones included."""
     exact = view.execute(select(study.c.study_instance_uid).where(study.c.study_instance_uid == text)).scalar()
     if exact:
         return (str(exact),)
-    by_accession = select(study_revision.c.study_instance_uid).where(
-        func.json_extract(study_revision.c.study, "$.order.accession_number") == text
+    by_accession = select(instance.c.study_instance_uid).where(
+        func.json_extract(instance.c.facts, "$.accession_number") == text
     )
     by_end = select(study.c.study_instance_uid).where(study.c.study_instance_uid.endswith(text, autoescape=True))
     found = {str(u) for u in view.execute(by_accession).scalars()} | {str(u) for u in view.execute(by_end).scalars()}

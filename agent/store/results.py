@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, cast, insert, or_, select, update
+from sqlalchemy import Connection, String, cast, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import delivery, document, job, reading, study, study_revision
+from agent.store.schema import delivery, document, job, reading, report_shortfall, study, study_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class StoredDocument:
 
 
 def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now: datetime) -> int:
-    """Write a document down and return its id; the same document written again is the same row."""
+    """Write a document down and return its id; a document that is made again takes the place of the one before."""
     tx.execute(
         upsert(document)
         .values(
@@ -79,14 +79,35 @@ def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now:
             digest=made.digest,
             created_at=now,
         )
-        .on_conflict_do_nothing()
+        .on_conflict_do_update(
+            index_elements=[document.c.kind, document.c.identifier], set_={"path": made.path, "digest": made.digest}
+        )
     )
     same = select(document.c.id).where(document.c.kind == made.kind, document.c.identifier == made.identifier)
     return int(tx.execute(same).scalar_one())
 
 
-def add_delivery(tx: Connection, document_id: int, destination: str, *, hold: bool = False, now: datetime) -> int:
-    """Write an outbox row, held back or due, and return its id."""
+def lacks_documents(view: Connection, revision_id: int) -> bool:
+    """Whether the last report of that revision could not make everything it should have."""
+    found = view.execute(select(report_shortfall.c.revision_id).where(report_shortfall.c.revision_id == revision_id))
+    return found.first() is not None
+
+
+def set_shortfall(tx: Connection, revision_id: int, codes: Sequence[str]) -> None:
+    """Write down what the report of that revision could not make; nothing, when it made everything."""
+    tx.execute(delete(report_shortfall).where(report_shortfall.c.revision_id == revision_id))
+    if codes:
+        tx.execute(insert(report_shortfall).values(revision_id=revision_id, codes=list(codes)))
+
+
+def add_delivery(
+    tx: Connection, document_id: int, destination: str, *, hold: bool = False, now: datetime
+) -> int | None:
+    """Write an outbox row, held back or due, and return its id; None when there is one already, whatever became of
+    it: a report that is made again sends nothing twice."""
+    known = select(delivery.c.id).where(delivery.c.document_id == document_id, delivery.c.destination == destination)
+    if tx.execute(known).first() is not None:
+        return None
     state = "held" if hold else "waiting"
     row = tx.execute(
         insert(delivery)

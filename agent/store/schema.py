@@ -216,6 +216,13 @@ document = Table(
     UniqueConstraint("kind", "identifier"),
 )
 
+report_shortfall = Table(  # a row stands while the last report of a revision lacks something
+    "report_shortfall",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("codes", JSON, nullable=False),
+)
+
 delivery = Table(
     "delivery",
     metadata,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from agent.errors import PrereadError, Transient
 from agent.store import processes
 from agent.store.engine import Ledger
 from agent.work.queue import Queue
+from agent.work.signals import when_asked_to_stop
 from agent.work.worker import Running
 
 BEAT_S = 5.0
@@ -94,12 +94,7 @@ class Heart:
 def stop_when_asked(stop: threading.Event, *, supervised: bool) -> None:
     """Set `stop` on SIGTERM and SIGINT, and, for a supervised child, when the supervisor's end of standard input
     closes."""
-
-    def asked(_signal: int, _frame: object) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, asked)
-    signal.signal(signal.SIGINT, asked)
+    when_asked_to_stop(stop.set)
     if supervised:
         threading.Thread(target=_stop_with_supervisor, args=(stop.set,), name="supervisor-watch", daemon=True).start()
 

@@ -24,6 +24,7 @@ from agent.work.queue import Job, LeaseLost, Queue
 Stage = Callable[[Job], None]
 
 POLL_S = 0.2
+LONGEST_LOOK_S = 30.0  # between two looks into a ledger that cannot be used
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
 DEFECTS_TOLERATED = 5
@@ -77,14 +78,19 @@ class Worker(threading.Thread):
         self._log = structlog.get_logger()
 
     def run(self) -> None:
+        unreachable = 0
         while not self._stop_event.is_set():
+            wait = POLL_S
             try:
-                worked = self.work_once()
+                if self.work_once():
+                    wait = 0.0
+                unreachable = 0
             except PrereadError as error:  # the ledger itself: wait and look again, the job is still there
-                self._log.error("queue not reachable", reason=error.code)
-                worked = False
-            if not worked:
-                self._stop_event.wait(POLL_S)
+                unreachable += 1
+                wait = min(LONGEST_LOOK_S, POLL_S * 2**unreachable)
+                self._log.error("queue not reachable", reason=error.code, wait_s=wait)
+            if wait:
+                self._stop_event.wait(wait)
 
     def work_once(self) -> bool:
         """Do one job if one is due; returns whether there was one."""

@@ -287,15 +287,29 @@ def test_what_the_ris_answers_decides(
     else:
         with pytest.raises(outcome) as error:
             destination.send(documents["oru"])
-        assert "patient" not in str(error.value), "what the peer quotes stays out of our words"
+        assert "patient" not in str(error.value), "what the peer quotes stays out of what may be logged"
         assert destination.send(documents["oru"]).words == f"MSA|AA|{VALUE.control_id}"
         assert ris.received[0] == ris.received[1] == ORU, "the same bytes and the same MSH-10 on every resend"
+
+
+def test_why_the_ris_refused_is_kept_for_the_administrator(documents: dict[str, OutgoingDocument]) -> None:
+    ris = FaultyRis([ack("AR", ERR.format(101))])
+    with pytest.raises(Permanent) as refused:
+        Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5).send(documents["oru"])
+    assert refused.value.for_the_ledger().endswith('it said: "words with a patient"')
+
+
+def test_a_port_that_speaks_something_else_is_recognised(documents: dict[str, OutgoingDocument]) -> None:
+    ris = FaultyRis([lambda c, _: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
+    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
+    with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP"):
+        destination.send(documents["oru"])
 
 
 def test_a_connection_that_was_closed_between_messages_is_opened_again(documents: dict[str, OutgoingDocument]) -> None:
     def answer_and_close(connection: socket.socket, message: bytes) -> None:
         ack("AA")(connection, message)
-        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     ris = FaultyRis([answer_and_close, ack("AA")])
     destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)

@@ -58,6 +58,8 @@ def test_monochrome1_is_inverted_once_whatever_the_presentation_lut_shape_says(s
     [
         ({"WindowWidth": "0"}, "window of the image is invalid"),
         ({"WindowCenter": "40", "WindowWidth": "2"}, "clips almost everything"),
+        ({"WindowCenter": "2048", "WindowWidth": "900000"}, "hardly any contrast"),
+        ({"RescaleIntercept": "0", "RescaleSlope": "1e999"}, "rescale values are unusable"),
         ({"WindowCenter": ["2048", "1000"], "WindowWidth": ["4096", "10"]}, ""),
         ({"VOILUTFunction": "LINEAR_EXACT"}, ""),
         ({"RescaleIntercept": "-1024", "RescaleSlope": "1", "WindowCenter": "1024"}, ""),
@@ -81,6 +83,14 @@ def test_a_voi_lut_is_used_before_the_window_and_a_broken_one_is_not() -> None:
     rendered = shown(image)
     assert any("VOI LUT is unusable" in n for n in rendered.notes)
     assert rendered.picture.std() > 30
+
+
+def test_pixels_beyond_bits_stored_are_said() -> None:
+    """Overlay bits, or a header of another image."""
+    stored = BASE.pixel_array.copy()
+    stored[5, 5] |= 1 << 14
+    assert any(n.startswith("1 pixels have values beyond Bits Stored (12)") for n in shown(BASE, stored).notes)
+    assert not any("Bits Stored" in n for n in shown(BASE).notes)
 
 
 def test_padding_is_black_and_does_not_take_part_in_the_contrast() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from agent.delivery.backoff import expired, next_try
-from agent.errors import Permanent
+from agent.errors import Permanent, Transient
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.schema import job, schema_version
@@ -83,6 +83,24 @@ def test_a_database_of_a_newer_program_is_left_alone(ledger: Ledger) -> None:
         tx.execute(update(schema_version).values(version=999))
     with pytest.raises(Permanent, match="newer"):
         ledger.create()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_into_a_ledger_that_was_taken_away(ledger: Ledger, tmp_path: Path, replaced: bool) -> None:
+    """SQLite writes on into the unlinked file without a word, and all of it is gone after the next start."""
+    path, aside = tmp_path / "ledger.db", tmp_path / "aside.db"
+    with ledger.begin():
+        pass
+    path.rename(aside)
+    if replaced:
+        path.write_bytes(b"")
+    with pytest.raises(Transient, match=str(path)) as refused, ledger.begin():
+        pass
+    assert refused.value.code == "database-gone"
+    assert path.exists() == replaced, "no empty one is made in its place"
+    aside.replace(path)
+    with ledger.begin():
+        pass
 
 
 def test_a_job_goes_with_its_transaction(ledger: Ledger, queue: Queue, clock: Hands) -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from agent.demo.phantom import KINDS, draw
 from agent.errors import ModelUnavailable, Permanent, Transient
@@ -134,6 +135,19 @@ def test_choices_are_shares(load: Callable[[str], LocalModel]) -> None:
 def test_a_study_without_pictures_is_refused(load: Callable[[str], LocalModel]) -> None:
     with pytest.raises(Permanent):
         load("none").open_study([], system="x")
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_checkpoint_with_a_hole_is_not_filled_with_noise(tmp_path: Path, checkpoint: Path, quantization: str) -> None:
+    """The library loads it and draws the missing tensor at random: it reads, and reads nonsense."""
+    holed = shutil.copytree(checkpoint, tmp_path / "holed")
+    tensors = load_file(holed / "model.safetensors")
+    lost = next(k for k in tensors if "mlp.down_proj" in k)
+    del tensors[lost]
+    save_file(tensors, holed / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Permanent, match="1 tensors are missing") as refused:
+        load_local(str(holed), quantization=quantization, device="cpu")
+    assert refused.value.code == "model-not-loadable"
 
 
 def test_a_folder_that_is_not_a_model_is_named(tmp_path: Path, checkpoint: Path) -> None:

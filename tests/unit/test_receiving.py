@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
 
 from agent.imaging.headers import locate_data_set
@@ -31,6 +31,7 @@ from tests.support.node import Node, alone, encoded
 from tests.support.site import until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+MPEG2 = "1.2.840.10008.1.2.4.100"
 
 
 @pytest.fixture
@@ -81,6 +82,29 @@ def test_a_sop_class_that_is_not_ours_gets_no_presentation_context(node: Node) -
     association = node.associate(sop_class=CT)
     assert [str(c.abstract_syntax) for c in association.accepted_contexts] == [VERIFICATION]
     association.release()
+
+
+def test_what_a_peer_proposes_in_vain_is_seen_once_a_day(node: Node) -> None:
+    for sop_class, syntax in (
+        (CT, ExplicitVRLittleEndian),
+        (CT, ExplicitVRLittleEndian),
+        (COMPUTED_RADIOGRAPHY, MPEG2),
+    ):
+        node.associate(sop_class=sop_class, syntax=syntax).release()
+    first, second = sorted(node.refusals(), key=lambda r: int(r["id"]))
+    assert (first["what"], first["calling_ae_title"]) == ("contexts", "SENDER")
+    assert "CT Image Storage (not this SOP class)" in first["comment"]
+    assert "Computed Radiography Image Storage (none of its transfer syntaxes)" in second["comment"]
+
+
+def test_a_request_that_cannot_be_read_is_seen(node: Node) -> None:
+    """Something speaks HTTP, or TLS, to the DICOM port: the administrator should not have to guess."""
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=10) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        while line.recv(100):
+            pass
+    (refusal,) = node.refusals()
+    assert (refusal["reason"], refusal["address"]) == ("malformed-request", "127.0.0.1")
 
 
 @pytest.mark.parametrize(

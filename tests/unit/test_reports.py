@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 
 from structured_report.concepts import LATERALITY_VALUES, PRESENCE_VALUES
-from structured_report.content import BANNER, Finding, Laterality, Narrative, Outcome, Patient, PreRead, Presence
+from structured_report.content import BANNER, Code, Finding, Laterality, Narrative, Outcome, Patient, PreRead, Presence
 from structured_report.hl7_text import cap, escape, unescape
 from structured_report.oru import encode_oru
 from structured_report.read_sr import read_narrative
@@ -274,6 +274,22 @@ def test_a_text_that_looks_like_a_placeholder_is_a_text() -> None:
     message = hl7.parse(oru(value))
     assert text_of(message, "59776-5") == ["@@T00002@@ and @@T00003@@"]
     assert str(message.segment("PID")[3]).split("^")[0] == "@@T00003@@"
+
+
+@pytest.mark.parametrize("number", ["A#1", "A&B", "RÖ-123", "A@1", "A=1", "A^1", "A|1", "A~1", "A\\1"])
+def test_an_accession_number_reaches_the_ris_whatever_is_in_it(number: str) -> None:
+    value = preread(EVIDENCE)
+    order = replace(value.study.order, accession_number=number, filler_order_number="", placer_order_number=number)
+    order = replace(order, procedure=Code("RÖ&1", "99LOCAL", "Röntgen & Thorax"))
+    message = hl7.parse(oru(replace(value, study=replace(value.study, order=order))))
+    fields = [message.segment(s)[n] for s, n in (("ORC", 2), ("ORC", 3), ("OBR", 2), ("OBR", 3), ("OBR", 18))]
+    assert [unescape(str(f)) for f in fields] == [number] * 5
+    for n in (4, 44):
+        assert [unescape(p) for p in str(message.segment("OBR")[n]).split("^")] == [
+            "RÖ&1",
+            "Röntgen & Thorax",
+            "99LOCAL",
+        ]
 
 
 def test_an_offset_is_stated_only_when_the_images_state_one() -> None:

@@ -198,6 +198,31 @@ def test_sigterm_ends_the_line_cleanly(site: Site) -> None:
     assert states["receive"] == states["office"] == "stopped"
 
 
+PESTERED = """
+import os, signal, threading, time
+from agent.work.signals import when_asked_to_stop
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+pestered = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == pestered:
+        time.sleep(0.0005)
+        os.kill(pestered, signal.SIGINT)
+    os._exit(0)
+for _ in range(200):
+    stop = threading.Event()
+    when_asked_to_stop(stop.set)
+    while not stop.wait(0):
+        pass
+os._exit(0)
+"""
+
+
+def test_ctrl_c_never_hangs_the_line() -> None:
+    """A handler that sets the event itself waits for ever when it interrupts the wait for that event."""
+    subprocess.run([sys.executable, "-c", PESTERED], check=True, timeout=60, stderr=subprocess.DEVNULL)
+
+
 def test_looking_before_anything_has_run_creates_nothing(site: Site) -> None:
     done = site.run("studies")
     assert done.returncode == 1
