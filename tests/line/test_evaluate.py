@@ -239,27 +239,38 @@ def test_the_site_can_use_the_calibration_that_was_written(
     assert set(calibration.lines) == {"pneumothorax"}
 
 
+def start(folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str) -> subprocess.Popen[bytes]:
+    """The command as a process of its own, where each film takes the model at least so long."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
+    words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(folder.labels), *more]
+    command = [sys.executable, "-m", "tests.support.evaluating", str(seconds), *words, "--test-set", "x"]
+    return subprocess.Popen(
+        [*command, "--out", str(tmp_path / out)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_scripts_get_the_numbers_and_nothing_else(folder: Folder, tmp_path: Path) -> None:
+    process = start(folder, tmp_path, "out", 0.0, "--json", "--flags-only")
+    printed, _ = process.communicate(timeout=200)
+    assert process.returncode == 0
+    assert json.loads(printed) == numbers(tmp_path)
+
+
 def comparable(value: dict[str, Any]) -> dict[str, Any]:
     made = {k: v for k, v in value["made"].items() if k != "at"}
     return {k: v for k, v in value.items() if k != "seconds"} | {"made": made}
 
 
 def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, tmp_path: Path) -> None:
-    settings = tmp_path / "settings.toml"
-    settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
-
-    def start(out: str, seconds: float) -> subprocess.Popen[bytes]:
-        words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(folder.labels)]
-        command = [sys.executable, "-m", "tests.support.evaluating", str(seconds), *words, "--test-set", "x"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.Popen(
-            [*command, "--out", str(tmp_path / out)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-        )
-
-    assert start("whole", 0.0).wait(200) == 0
+    assert start(folder, tmp_path, "whole", 0.0).wait(200) == 0
     results, kills = tmp_path / "cut" / FILE, 0
     for wanted in (3, 7):
-        cut = start("cut", 0.3)
+        cut = start(folder, tmp_path, "cut", 0.3)
         while cut.poll() is None and (not results.exists() or results.read_bytes().count(b"\n") <= wanted):
             time.sleep(0.02)
         kills += cut.poll() is None
@@ -268,7 +279,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, 
     assert kills == 2, "it was to be killed in the middle"
     assert not (tmp_path / "cut" / "report.json").exists()
     kept = results.read_bytes()
-    assert start("cut", 0.0).wait(200) == 0
+    assert start(folder, tmp_path, "cut", 0.0).wait(200) == 0
     assert results.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     one, other = (json.loads((tmp_path / out / "report.json").read_text()) for out in ("whole", "cut"))
     assert comparable(one) == comparable(other)
