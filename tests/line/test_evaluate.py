@@ -249,7 +249,7 @@ def start(folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str) 
         [*command, "--out", str(tmp_path / out)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if "--json" in more else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
