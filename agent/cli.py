@@ -3,9 +3,15 @@ imported when it runs."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import json
+import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -29,6 +35,8 @@ COMMANDS = {
     "bench": ("bench", "Measure this machine against its peers."),
     "demo": ("demo", "Run the whole line on an embedded PACS and RIS."),
 }
+
+EXIT_SETTINGS = 78  # EX_CONFIG: every line says file, key and what is allowed, and needs no code
 
 
 class _Lazy(click.Group):
@@ -69,25 +77,85 @@ def preread(ctx: click.Context, settings_path: Path | None) -> None:
 
 def main() -> None:
     """Run the command; an error of ours is a sentence and exit status 1 (78 when nothing can be started), never a
-    traceback."""
+    traceback. With ``--json`` it is an object on standard output, too."""
     from agent.errors import PrereadError, SettingsError
 
+    arguments = sys.argv[1:]
+    _any_text_can_be_printed()
     try:
-        preread.main(prog_name="preread", standalone_mode=False)
+        _refuse_empty(arguments)
+        preread.main(args=arguments, prog_name="preread", standalone_mode=False)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
         click.echo("aborted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _fail(arguments, error.format_message(), "usage", error.exit_code, show=error.show)
     except SettingsError as error:
-        click.echo(str(error), err=True)
-        sys.exit(78)
+        _fail(arguments, str(error), error.code, EXIT_SETTINGS)
     except PrereadError as error:
-        click.echo(f"{error} [{error.code}]", err=True)
-        sys.exit(1)
+        _fail(arguments, str(error), error.code, 1)
+    except OSError as error:
+        _fail(arguments, _words_about(error), "input-output", 1)
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """An empty argument is a script's variable with nothing in it; it must not be taken for "here" or for "any"."""
+    for number, argument in enumerate(arguments, 1):
+        option = argument if argument.startswith("--") and argument.endswith("=") else ""
+        if not argument.strip() or option:
+            where = option.rstrip("=") or f"argument {number}"
+            raise click.UsageError(f"{where} is empty; give it a value, or leave it out")
+
+
+def _any_text_can_be_printed() -> None:
+    """In a locale without the character, or a file name that is no text at all, the escape stands for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a stream that was closed by the caller is None
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(
+    arguments: Sequence[str], words: str, code: str, status: int, show: Callable[[], object] | None = None
+) -> NoReturn:
+    """Say it to the person and, with ``--json``, to the script; then leave with that exit status."""
+    try:
+        if "--json" in arguments:
+            click.echo(json.dumps({"error": {"code": code, "message": words, "exit_status": status}}, indent=2))
+        if show is not None:
+            show()
+        else:
+            click.echo(words if status == EXIT_SETTINGS else f"{words} [{code}]", err=True)
+    except OSError:
+        _say_where_it_is_heard(words)
+    _forget_output()
+    sys.exit(status)
+
+
+def _words_about(error: OSError) -> str:
+    """What the system refused: a file by its name, or else the output."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"the output cannot be written ({error.strerror or error}); is the disk full, or its reader gone?"
+
+
+def _say_where_it_is_heard(words: str) -> None:
+    """Standard output is lost; standard error may not be."""
+    with contextlib.suppress(OSError):
+        click.echo(words, err=True)
+
+
+def _forget_output() -> None:
+    """What could not be written is in a buffer still; the interpreter would fail on it again as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 if __name__ == "__main__":

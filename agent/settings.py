@@ -7,11 +7,10 @@ silently ignored is found on the day it matters.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,45 +26,53 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import Permanent, SettingsError
+from agent.settings_values import (
+    check_home,
+    check_host,
+    check_one_line,
+    check_path,
+    in_the_way,
+    kind_of,
+    no_truth_for_a_number,
+    same_place,
+)
+from agent.settings_words import ENV_PREFIX, environment_words, explain, source_of
 from dicom_nodes.roles import Peer, check_ae_title
 from structured_report.vocabulary import vocabulary
 
-ENV_PREFIX = "PREREAD_"
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
 # Variables of ours that are not settings.
 _ENV_NOT_SETTINGS = {"PREREAD_SETTINGS"}
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
 
 def _ae_title(value: str) -> str:
     return check_ae_title(value)
 
 
-def _one_line(value: str) -> str:
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
-        raise ValueError("must be one line without control characters")
-    return value
-
-
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Whole = Annotated[int, BeforeValidator(no_truth_for_a_number)]
+Number = Annotated[float, BeforeValidator(no_truth_for_a_number)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(check_one_line)]
+Host = Annotated[str, BeforeValidator(lambda value: check_host(value) if isinstance(value, str) else value)]
+SomePath = Annotated[Path, BeforeValidator(check_path)]
 # In a TOML file nothing stands for "none"; empty text does.
-OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else check_path(value))]
 
 
 class Node(_Frozen):
     """This node on the DICOM network."""
 
     ae_title: AeTitle = "PREREAD"
-    host: str = "0.0.0.0"  # noqa: S104  a PACS must be able to reach it; who may send is decided by `peers`
+    host: Host = "0.0.0.0"  # noqa: S104  a PACS must be able to reach it; who may send is decided by `peers`
     port: Port = 11112
-    max_associations: Annotated[int, Field(ge=1, le=256)] = 16
-    network_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    max_associations: Annotated[Whole, Field(ge=1, le=256)] = 16
+    network_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 60.0
 
 
 class PeerSettings(_Frozen):
@@ -73,7 +80,7 @@ class PeerSettings(_Frozen):
 
     name: Name
     ae_title: AeTitle
-    host: Annotated[str, Field(min_length=1)]
+    host: Host
     port: Port = 104
     may: frozenset[Literal["send", "receive", "query"]] = frozenset()
 
@@ -94,7 +101,7 @@ class Hl7DestinationSettings(_Frozen):
 
     name: Name
     type: Literal["hl7"]
-    host: Annotated[str, Field(min_length=1)]
+    host: Host
     port: Port
     receiving_application: Annotated[Line, Field(max_length=180)] = "RIS"
     receiving_facility: Annotated[Line, Field(max_length=180)] = ""
@@ -111,27 +118,33 @@ class FolderDestinationSettings(_Frozen):
 
     name: Name
     type: Literal["folder"]
-    path: Path
+    path: SomePath
 
 
 DestinationSettings = Annotated[
     DicomDestinationSettings | Hl7DestinationSettings | FolderDestinationSettings, Field(discriminator="type")
 ]
 
+DESTINATION_KINDS = {
+    "dicom": DicomDestinationSettings,
+    "hl7": Hl7DestinationSettings,
+    "folder": FolderDestinationSettings,
+}
+
 
 class Intake(_Frozen):
     """When a study is complete, and which images are ours."""
 
-    quiet_time_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
-    longest_wait_s: Annotated[float, Field(ge=0, le=86400)] = 300.0
+    quiet_time_s: Annotated[Number, Field(ge=0, le=3600)] = 5.0
+    longest_wait_s: Annotated[Number, Field(ge=0, le=86400)] = 300.0
     secondary_capture: bool = False
 
 
 class Storage(_Frozen):
     """Where images and documents lie."""
 
-    root: Path = Path("preread-data")
-    reserve_gb: Annotated[float, Field(ge=0)] = 2.0
+    root: SomePath = Path("preread-data")
+    reserve_gb: Annotated[Number, Field(ge=0)] = 2.0
 
 
 _SQLITE = "sqlite:///"
@@ -143,6 +156,7 @@ def check_database_url(value: str) -> str:
         raise ValueError(
             'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
         )
+    check_home(check_one_line(value).removeprefix(_SQLITE))
     return value
 
 
@@ -150,7 +164,7 @@ class Database(_Frozen):
     """The ledger."""
 
     url: str = ""
-    url_file: Path | None = None
+    url_file: Annotated[Path | None, BeforeValidator(check_path)] = None
 
     @field_validator("url")
     @classmethod
@@ -176,7 +190,7 @@ class ModelSettings(_Frozen):
     """The model that reads."""
 
     backend: Literal["local", "served", "recorded"] = "local"
-    weights: Annotated[str, Field(min_length=1)] = "StanfordAIMI/CheXOne"
+    weights: Annotated[Line, AfterValidator(check_home), Field(min_length=1)] = "StanfordAIMI/CheXOne"
     quantization: Literal["nf4", "int8", "none"] = "nf4"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     base_urls: tuple[Annotated[str, AfterValidator(check_base_url)], ...] = ()
@@ -185,11 +199,11 @@ class ModelSettings(_Frozen):
     ca_file: OptionalPath = None
     served_for_commissioning: bool = False
     recordings: OptionalPath = None
-    deadline_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
-    load_deadline_s: Annotated[float, Field(gt=0, le=86400)] = 1800.0
-    attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    max_new_tokens: Annotated[int, Field(ge=16, le=8192)] = 1024
-    protocol: Annotated[Line, Field(min_length=1)] = "chexone"
+    deadline_s: Annotated[Number, Field(gt=0, le=86400)] = 600.0
+    load_deadline_s: Annotated[Number, Field(gt=0, le=86400)] = 1800.0
+    attempts: Annotated[Whole, Field(ge=1, le=20)] = 3
+    max_new_tokens: Annotated[Whole, Field(ge=16, le=8192)] = 1024
+    protocol: Annotated[Line, AfterValidator(check_home), Field(min_length=1)] = "chexone"
     commissioning_on_patients: bool = False
 
     @model_validator(mode="after")
@@ -217,9 +231,9 @@ class Triage(_Frozen):
         "pneumothorax", "pleural_effusion", "consolidation", "pulmonary_edema", "cardiomegaly", "atelectasis", "pneumonia",
         "lung_opacity", "nodule", "mass", "fracture", "pneumomediastinum", "endotracheal_tube", "central_line",
     )  # fmt: skip
-    rules: Path | None = None
-    calibration: Path | None = None
-    longest_wait_min: Annotated[float, Field(ge=0, le=10_000)] = 60.0
+    rules: Annotated[Path | None, BeforeValidator(check_path)] = None
+    calibration: Annotated[Path | None, BeforeValidator(check_path)] = None
+    longest_wait_min: Annotated[Number, Field(ge=0, le=10_000)] = 60.0
 
     @field_validator("findings")
     @classmethod
@@ -235,8 +249,8 @@ class Triage(_Frozen):
 class Gate(_Frozen):
     """Which images the model may read at all."""
 
-    youngest_years: Annotated[int, Field(ge=0, le=130)] = 18
-    oldest_years: Annotated[int, Field(ge=0, le=130)] = 0
+    youngest_years: Annotated[Whole, Field(ge=0, le=130)] = 18
+    oldest_years: Annotated[Whole, Field(ge=0, le=130)] = 0
     unknown_age: Literal["read", "decline"] = "read"
     pixels: bool = True
     wrong_view: Literal["remark", "decline"] = "remark"
@@ -251,10 +265,10 @@ class Gate(_Frozen):
 class Delivery(_Frozen):
     """How long and how often to try."""
 
-    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    first_retry_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    longest_retry_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
-    give_up_after_h: Annotated[float, Field(gt=0, le=24 * 90)] = 24.0
+    timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 30.0
+    first_retry_s: Annotated[Number, Field(gt=0, le=3600)] = 5.0
+    longest_retry_s: Annotated[Number, Field(gt=0, le=86400)] = 600.0
+    give_up_after_h: Annotated[Number, Field(gt=0, le=24 * 90)] = 24.0
 
 
 class Report(_Frozen):
@@ -334,6 +348,8 @@ class Settings(BaseSettings):
         _unique("peers", [p.name for p in self.peers])
         _unique("destinations", [d.name for d in self.destinations])
         peers = {p.name: p for p in self.peers}
+        for number, peer in enumerate(self.peers):
+            _not_ourselves(f"peers[{number}] ({peer.name})", peer, self.node)
         for place, destination in enumerate(self.destinations):
             if not isinstance(destination, DicomDestinationSettings):
                 continue
@@ -359,6 +375,21 @@ class Settings(BaseSettings):
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
 
 
+def _not_ourselves(key: str, peer: PeerSettings, node: Node) -> None:
+    """A peer that is this node would be sent what it has sent, and reports would come back as images."""
+    if peer.name == "self":
+        raise ValueError(f'{key}: "self" means this node in the commands; give the peer another name')
+    if not same_place(peer.host, node.host) or peer.port != node.port:
+        return
+    if peer.ae_title == node.ae_title:
+        raise ValueError(f"{key}: {peer.ae_title} at {peer.host}:{peer.port} is this node itself, not another one")
+    if peer.may & {"receive", "query"}:
+        raise ValueError(
+            f"{key}: this node itself listens on {peer.host}:{peer.port}; give the peer's own host and port, "
+            "or another node.port to this node"
+        )
+
+
 def _unique(table: str, names: list[str]) -> None:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -374,14 +405,23 @@ def find(path: Path | None = None) -> Path:
     """
     given = path or (Path(os.environ["PREREAD_SETTINGS"]) if os.environ.get("PREREAD_SETTINGS") else None)
     if given is not None:
-        if not given.is_file():
-            raise SettingsError(f"{given}: there is no such settings file", code="settings-missing")
+        _must_be_a_file(given)
         return given
     for candidate in SEARCH_PATH:
         if candidate.is_file():
             return candidate
     places = " or ".join(str(p) for p in SEARCH_PATH)
     raise SettingsError(f"no settings file: expected {places}, or name one with --settings", code="settings-missing")
+
+
+def _must_be_a_file(given: Path) -> None:
+    kind = kind_of(given)
+    if kind == "nothing":
+        raise SettingsError(f"{given}: there is no such settings file", code="settings-missing")
+    if kind == "folder":
+        inside = given / "settings.toml"
+        hint = f"; did you mean {inside}?" if kind_of(inside) == "other" else "; name the settings file itself"
+        raise SettingsError(f"{given}: is a folder{hint}", code="settings-missing")
 
 
 def load(path: Path | None = None) -> Settings:
@@ -392,7 +432,7 @@ def load(path: Path | None = None) -> Settings:
     """
     file = find(path)
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})", code="settings-unreadable") from error
     except UnicodeDecodeError as error:
@@ -403,13 +443,38 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        lines = [f"{_source(file, problem)}: {_explain(problem)}" for problem in error.errors()] + stray
+        lines = [
+            f"{source_of(file, problem)}: {explain(problem, Settings, DESTINATION_KINDS)}" for problem in error.errors()
+        ] + stray
         raise SettingsError("\n".join(lines), code="settings-invalid") from error
     except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
-        raise SettingsError(f"environment: {error}", code="settings-invalid") from error
+        raise SettingsError(environment_words(error), code="settings-invalid") from error
     if stray:
         raise SettingsError("\n".join(stray), code="settings-invalid")
-    return _absolute(settings, file.resolve().parent)
+    settings = _absolute(settings, file.resolve().parent)
+    if problems := _misplaced(settings):
+        raise SettingsError("\n".join(f"{file}: {words}" for words in problems), code="settings-invalid")
+    return settings
+
+
+def _misplaced(settings: Settings) -> list[str]:
+    """Paths that cannot be what they are for, as this machine's disk stands."""
+    problems, root = [], settings.storage.root
+    if (blocked := in_the_way(root)) is not None:
+        problems.append(f"storage.root: {root} must be a folder, and {blocked} is a file")
+    database = Path(settings.database_url.removeprefix(_SQLITE))
+    if kind_of(database) == "folder":
+        problems.append(f"database.url: {database} is a folder; name a file, for example {database / 'preread.db'}")
+    for number, destination in enumerate(settings.destinations):
+        if not isinstance(destination, FolderDestinationSettings):
+            continue
+        place = os.path.normpath(destination.path)
+        if Path(place).is_relative_to(os.path.normpath(root)):
+            problems.append(
+                f"destinations[{number}] ({destination.name}).path: {destination.path} lies inside storage.root, "
+                "which is the program's own; name a folder outside it"
+            )
+    return problems
 
 
 def _absolute(settings: Settings, base: Path) -> Settings:
@@ -451,7 +516,7 @@ def _with_secret(database: Database, base: Path) -> Database:
         raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
     file = base / database.url_file.expanduser()
     try:
-        url = check_database_url(file.read_text(encoding="utf-8").strip())
+        url = check_database_url(file.read_text(encoding="utf-8-sig").strip())
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError(f"database.url_file: {file} cannot be read ({words})", code="secret-unreadable") from error
@@ -472,54 +537,3 @@ def _unknown_environment() -> list[str]:
         if not known:
             problems.append(f"environment variable {variable}: there is no such setting")
     return problems
-
-
-def _source(file: Path, problem: Any) -> str:
-    """Where the value of a problem came from: the environment goes before the file."""
-    parts = [str(p) for p in problem["loc"]]
-    variables = {f"{ENV_PREFIX}{'__'.join(parts[:n])}".upper() for n in range(1, len(parts) + 1)}
-    given = sorted(v for v in os.environ if v.upper() in variables)
-    return f"environment variable {given[0]}" if given else str(file)
-
-
-def _explain(problem: Any) -> str:
-    """One pydantic problem in an administrator's words."""
-    location = [part for part in problem["loc"] if part not in ("dicom", "hl7", "folder")]
-    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".") or "settings"
-    kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key{_nearest(location)}"
-    if kind == "missing":
-        return f"{key}: is missing and has no default"
-    if kind == "union_tag_invalid":
-        return f'{key}.type: {context.get("tag")!r} is not allowed; allowed: "dicom", "hl7", "folder"'
-    if kind == "union_tag_not_found":
-        return f'{key}.type: is missing; allowed: "dicom", "hl7", "folder"'
-    if kind == "value_error":
-        message = str(context.get("error", problem["msg"]))
-        return f"{key}: {message}" if location else message
-    if kind == "string_pattern_mismatch":
-        return f"{key}: {given!r} is not allowed; it must match {context.get('pattern')}"
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]} (found: {given!r})"
-
-
-def _nearest(location: list[Any]) -> str:
-    model: Any = Settings
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field is not None else None
-        if part == "peers":
-            model = PeerSettings
-    if location and location[0] == "destinations":
-        names = {
-            n
-            for m in (DicomDestinationSettings, Hl7DestinationSettings, FolderDestinationSettings)
-            for n in m.model_fields
-        }
-    else:
-        names = set(getattr(model, "model_fields", {}))
-    close = difflib.get_close_matches(str(location[-1]), names, n=1)
-    hint = f'; did you mean "{close[0]}"?' if close else ""
-    return f"{hint} allowed here: {', '.join(sorted(names))}" if names else hint

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -22,6 +26,8 @@ from dicom_nodes.status import Disposition, classify
 # into memory.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
+# PS3.8 Table 9-18, result of a presentation context: the SOP class is taken, and none of the transfer syntaxes is.
+TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: presentation context ids are the odd numbers up to 255
 
 
@@ -45,6 +51,10 @@ class AssociationRejected(NodeError):
         self.transient = transient
 
 
+class UnresolvableHost(PeerUnreachable):
+    """The host's name stands for no address, at the moment or at all: nobody was asked anything."""
+
+
 class NoAcceptedContext(NodeError):
     """The peer accepts the association but not what is to be sent."""
 
@@ -59,6 +69,14 @@ class EchoResult:
 
     status: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a peer says that it takes. `echo` is the status of its C-ECHO, None where it offers none, which it may."""
+
+    sop_class_uids: frozenset[str]
+    echo: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,25 @@ def echo(peer: Peer, *, own_ae_title: str, timeout_s: float) -> EchoResult:
         return EchoResult(int(answer.Status), time.monotonic() - started)
 
 
+def offer(peer: Peer, sop_class_uids: Sequence[str], *, own_ae_title: str, timeout_s: float) -> Offer:
+    """Which of the SOP classes the peer takes from us; nothing is sent but a C-ECHO, where it is offered.
+
+    Raises:
+        NoAcceptedContext: the peer takes none of them and offers no C-ECHO either.
+        NodeError: no association.
+    """
+    proposed = [build_context(uid, list(UNCOMPRESSED)) for uid in (VERIFICATION, *sop_class_uids)]
+    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+        accepted = {str(c.abstract_syntax) for c in association.accepted_contexts}
+        echo = None
+        if VERIFICATION in accepted:
+            answer = association.send_c_echo()
+            if "Status" not in answer:
+                raise PeerSilent(f"{_who(peer)} did not answer the C-ECHO")
+            echo = int(answer.Status)
+        return Offer(frozenset(accepted - {VERIFICATION}), echo)
+
+
 def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: float) -> list[StoreResult]:
     """C-STORE of every file over one association, without changing a byte of any data set.
 
@@ -111,12 +148,13 @@ def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: fl
         )
     with _association(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
+        refused = {_pair(c, proposed): c for c in association.rejected_contexts}
         results = []
         for file, kind in zip(files, kinds, strict=True):
             if isinstance(kind, UnreadableFile):
                 results.append(_unsent(file, str(kind)))
             elif kind not in accepted:
-                results.append(StoreResult(file, kind[0], None, "the peer accepted no presentation context for it"))
+                results.append(StoreResult(file, kind[0], None, f"{_who(peer)} {_refusal([refused[kind]], proposed)}"))
             else:
                 results.append(_store_one(association, peer, file, kind))
         return results
@@ -150,7 +188,7 @@ def store_first_accepted(
                 answer = association.send_c_store(_in_syntax(candidate.make(), accepted[candidate.sop_class_uid]))
                 return candidate.sop_class_uid, *_status_of(answer, peer)
     raise NoAcceptedContext(
-        f"{_who(peer)} accepts none of the SOP classes {', '.join(c.sop_class_uid for c in candidates)}"
+        f"{_who(peer)} accepts none of the SOP classes {', '.join(_name(c.sop_class_uid) for c in candidates)}"
     )
 
 
@@ -162,6 +200,10 @@ def _in_syntax(data_set: Dataset, transfer_syntax_uid: str) -> Dataset:
     data_set.file_meta.TransferSyntaxUID = transfer_syntax_uid
     data_set.set_original_encoding(transfer_syntax_uid == IMPLICIT_LE, True)
     return data_set
+
+
+# What pydicom and pynetdicom raise about the bytes of a file: nothing has been sent of it then.
+_BROKEN_FILE = (ValueError, KeyError, NotImplementedError, struct.error, zlib.error)
 
 
 def _unsent(file: Path, why: str) -> StoreResult:
@@ -178,11 +220,16 @@ def _kind_or_why_not(file: Path) -> tuple[str, str] | UnreadableFile:
 def _kind(file: Path) -> tuple[str, str]:
     try:
         meta = dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
-        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
-    except (InvalidDicomError, AttributeError, OSError, EOFError) as error:
+        kind = str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except OSError as error:
+        raise UnreadableFile(f"{file} cannot be read ({error.strerror or type(error).__name__})") from error
+    except (*_BROKEN_FILE, InvalidDicomError, AttributeError, EOFError) as error:
         raise UnreadableFile(
             f"{file} is not a DICOM file with file meta information ({type(error).__name__})"
         ) from error
+    if not all(UID(uid).is_valid for uid in kind):
+        raise UnreadableFile(f"{file} names a SOP class or transfer syntax that is no UID")
+    return kind
 
 
 def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str, str]) -> StoreResult:
@@ -190,7 +237,12 @@ def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str
         return StoreResult(file, kind[0], None, f"{_who(peer)} ended the association before it was sent")
     try:
         status, comment = _status_of(association.send_c_store(file), peer)
+    except (*_BROKEN_FILE, AttributeError) as error:
+        words = f"{file} cannot be sent as it is ({type(error).__name__}: {error}); the others are not held up by it"
+        return StoreResult(file, kind[0], None, words)
     except (PeerSilent, OSError, RuntimeError) as error:  # what the peer has done with it is unknown
+        if isinstance(error, OSError) and error.filename is not None:
+            return StoreResult(file, kind[0], None, f"{file} cannot be read ({error.strerror})")
         words = str(error) if isinstance(error, PeerSilent) else f"the association was lost ({type(error).__name__})"
         return StoreResult(file, kind[0], None, words)
     return StoreResult(file, kind[0], status, comment)
@@ -213,8 +265,13 @@ def _association(
     ae.requested_contexts = list(contexts)
     try:
         association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
-    except (OSError, UnicodeError) as error:  # the name cannot be resolved; pynetdicom maps only what comes later
-        raise PeerUnreachable(f"{_who(peer)} cannot be reached: {error}") from error
+    except (socket.gaierror, UnicodeError) as error:  # pynetdicom maps only what comes later
+        raise UnresolvableHost(
+            f"{peer.name} ({peer.ae_title}): the host name {peer.host} cannot be resolved; is it written right, "
+            "and does the name server know it?"
+        ) from error
+    except OSError as error:
+        raise PeerUnreachable(f"{_who(peer)} cannot be reached: {error.strerror or error}") from error
     if not association.is_established:
         raise _why_not(association, peer, contexts)
     try:
@@ -235,11 +292,40 @@ def _why_not(association: Association, peer: Peer, contexts: Sequence[Presentati
         words = f"{answer.result_str}, {answer.source_str}: {answer.reason_str}"
         return AssociationRejected(f"{_who(peer)} rejected the association: {words}", transient=answer.result == 2)
     if answer is not None and answer.result == 0:
-        wanted = ", ".join(sorted({str(c.abstract_syntax) for c in contexts}))
-        return NoAcceptedContext(f"{_who(peer)} accepts none of {wanted}")
+        return NoAcceptedContext(f"{_who(peer)} {_refusal(association.rejected_contexts, contexts)}")
     if association.is_aborted and answer is not None:
         return PeerSilent(f"{_who(peer)} aborted the association")
-    return PeerUnreachable(f"{_who(peer)} cannot be reached")
+    return PeerUnreachable(
+        f"{_who(peer)} cannot be reached: nothing answers there; are host and port right, and does the peer run?"
+    )
+
+
+def _pair(refused: PresentationContext, proposed: Sequence[PresentationContext]) -> tuple[str, str]:
+    """SOP class and first transfer syntax that were proposed; a refusal does not repeat the syntax."""
+    asked = next(c for n, c in enumerate(proposed) if 2 * n + 1 == refused.context_id)
+    return str(asked.abstract_syntax), str(asked.transfer_syntax[0])
+
+
+def _refusal(refused: Sequence[PresentationContext], proposed: Sequence[PresentationContext]) -> str:
+    """What was refused: SOP classes, or only the transfer syntaxes they were to come in."""
+    classes = dict.fromkeys(_name(str(c.abstract_syntax)) for c in refused if not _syntax_only(c))
+    syntaxes = dict.fromkeys(
+        f"{_name(pair[0])}, but not in the transfer syntax {_name(pair[1])}"
+        for c in refused
+        if _syntax_only(c) and (pair := _pair(c, proposed))
+    )
+    words = [f"does not accept {', '.join(classes)}"] if classes else []
+    words += [f"accepts {', '.join(syntaxes)}"] if syntaxes else []
+    return " and ".join(words) or "accepted nothing that was proposed"
+
+
+def _syntax_only(context: PresentationContext) -> bool:
+    return bool(context.result == TRANSFER_SYNTAXES_NOT_SUPPORTED)
+
+
+def _name(uid: str) -> str:
+    name = UID(uid).name
+    return uid if name == uid else f"{name} ({uid})"
 
 
 def _who(peer: Peer) -> str:

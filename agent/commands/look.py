@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -12,58 +13,67 @@ from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
-from agent.store import flags, overview, processes, qc, results
+from agent.imaging.facts import InstanceFacts
+from agent.store import flags, overview, processes, qc, results, trouble
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.processes import is_silent
 from structured_report.content import BANNER
 
-SILENT_AFTER_S = 30.0
 _RUN_LASTS = timedelta(days=1)  # the films of a constancy test come after it has begun
+_NEWEST = "At most so many, newest first."
 
 
 @click.command()
-@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help=_NEWEST)
+@click.option(
+    "--trouble",
+    "only_trouble",
+    is_flag=True,
+    help="Only what a person should look at: parked or failing, needs attention, not analysed, abstained, no report made.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def studies(ctx: click.Context, limit: int, as_json: bool) -> None:
+def studies(ctx: click.Context, limit: int, only_trouble: bool, as_json: bool) -> None:
     """List the studies and where each stands."""
     settings = settings_of(ctx)
     ledger, _ = existing_store(settings)
     with ledger.read() as view:
-        lines = overview.studies(view, limit=limit)
+        total = trouble.count_studies(view, only_trouble=only_trouble)
+        chosen = trouble.newest_in_trouble(view, limit) if only_trouble else ()
+        lines = overview.studies(view, limit=limit, only=chosen) if chosen or not only_trouble else ()
+        parked = trouble.parked_deliveries(view, [line.study_instance_uid for line in lines])
         roles = processes.all_processes(view)
         backlog = overview.backlog(view)
         state, words = standing(view, settings.qc, SystemClock().now())
         oldest = min((line.first_received_at for line in lines), default=SystemClock().now())
         drawn = qc.films_since(view, oldest - _RUN_LASTS)
     if as_json:
-        everything = {
-            "studies": [asdict(s) for s in lines],
-            "processes": [asdict(r) for r in roles],
-            "backlog": backlog,
-        }
-        print_json(everything | {"constancy_test": {"state": state, "words": words}})
+        rows = [{**asdict(s), "parked": [asdict(p) for p in parked.get(s.study_instance_uid, ())]} for s in lines]
+        found = {"studies": rows, "total": total, "processes": [asdict(r) for r in roles], "backlog": backlog}
+        print_json(found | {"constancy_test": {"state": state, "words": words}})
         return
     _print_roles(roles)
     click.echo(f"{'!! ' if state == 'bad' else ''}constancy test: {words}\n")
     if not lines:
-        click.echo("no studies yet")
+        click.echo("no study is in trouble" if only_trouble else "no studies yet")
     for line in lines:
-        _print_line(line)
+        _print_line(line, parked.get(line.study_instance_uid, ()))
         if line.study_instance_uid in drawn:
             click.echo("    a drawn film of the constancy test: nobody waits for it")
+    if len(lines) < total:
+        click.echo(f"\n{len(lines)} of {total} shown; --limit shows more")
 
 
 def _print_roles(roles: tuple[processes.ProcessState, ...]) -> None:
     now = SystemClock().now()
     for role in roles:
-        silent = (now - role.beat_at).total_seconds() > SILENT_AFTER_S and role.state != "stopped"
-        state = f"no sign of life since {ago(role.beat_at, now)}" if silent else role.state
+        state = f"no sign of life, the last was {ago(role.beat_at, now)}" if is_silent(role, now) else role.state
         click.echo(f"{role.role:8} {state}{': ' + role.words if role.words else ''}")
 
 
-def _print_line(line: overview.StudyLine) -> None:
+def _print_line(line: overview.StudyLine, parked: Sequence[trouble.Parked]) -> None:
     now = SystemClock().now()
     accession = line.about.get("order", {}).get("accession_number", "") or "-"
     sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
@@ -77,6 +87,8 @@ def _print_line(line: overview.StudyLine) -> None:
         click.echo(f"    {line.reason}: {line.explanation}")
     if line.error:
         click.echo(f"    trouble: {line.error}")
+    for one in parked:
+        click.echo(f"    parked: {one.kind.upper()} to {one.destination}: {one.words}")
 
 
 @click.command()
@@ -96,6 +108,7 @@ def show(ctx: click.Context, study: str, as_json: bool) -> None:
 
 def one_study(ledger: Ledger, text: str) -> str:
     """The UID of the one study that is meant. Raises `Permanent` when there is none or more than one."""
+    text = text.encode(errors="backslashreplace").decode()  # an argument that is no text is no study's
     with ledger.read() as view:
         found = overview.find_study(view, text)
     if not found:
@@ -121,8 +134,10 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
         reading = None if revision is None else results.reading_of(view, revision.id)
         flag = None if revision is None else flags.flag_of(view, revision.id)
         replies = () if revision is None else flags.replies_of(view, revision.id)
+        unsettled = revision is None or line.state in ("receiving", study_store.NEEDS_ATTENTION)
         return {
             "study": asdict(line),
+            "received": [_identity(i) for i in study_store.images_of(view, uid)] if unsettled else [],
             "images": [
                 {"sop_instance_uid": i.sop_instance_uid, "version": i.version, "path": i.path, **_use(u)}
                 for i, u in images
@@ -134,6 +149,19 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
+
+
+def _identity(image: study_store.StoredImage) -> dict[str, Any]:
+    """Whose an image says it is: where the images of a study disagree, a person has to see which one is wrong."""
+    facts = InstanceFacts.from_json(image.facts)
+    return {
+        "sop_instance_uid": image.sop_instance_uid,
+        "patient_id": facts.patient_id,
+        "issuer_of_patient_id": facts.issuer_of_patient_id,
+        "patient_name": facts.patient_name,
+        "patient_birth_date": facts.patient_birth_date,
+        "accession_number": facts.accession_number,
+    }
 
 
 def _use(use: study_store.Use) -> dict[str, Any]:
@@ -149,6 +177,11 @@ def _print_study(everything: dict[str, Any]) -> None:
         click.echo(f"{line['reason']}: {line['explanation']}")
     if line["error"]:
         click.echo(f"trouble: {line['error']}")
+    if everything["received"]:
+        click.echo("\nReceived, and not settled yet")
+    for image in everything["received"]:
+        whose = [image[k] or "-" for k in ("patient_id", "issuer_of_patient_id", "patient_name", "patient_birth_date")]
+        click.echo(f"  {image['sop_instance_uid']}  {' | '.join(whose)}  accession {image['accession_number'] or '-'}")
     click.echo("\nImages")
     for image in everything["images"]:
         use = f"read as {image['role']}" if image["used"] else "not read"
@@ -209,14 +242,15 @@ def _print_reading(reading: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--limit", default=50, show_default=True, help="At most so many, newest first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help=_NEWEST)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
 def refusals(ctx: click.Context, limit: int, as_json: bool) -> None:
-    """List what was refused, with the reason and where the bytes lie."""
+    """List what was refused: why, which SOP Instance where that is known, and where the bytes lie."""
     ledger, files = existing_store(settings_of(ctx))
     with ledger.read() as view:
         rows = overview.refusals(view, limit=limit)
+        total = trouble.count_refusals(view)
     for row in rows:
         row["path"] = str(files.path(row["path"])) if row["path"] else ""
     if as_json:
@@ -225,9 +259,11 @@ def refusals(ctx: click.Context, limit: int, as_json: bool) -> None:
     if not rows:
         click.echo("nothing was refused")
     for row in rows:
-        where = f"\n    {row['path']}" if row["path"] else ""
+        about = "".join(f"\n    {row[key]}" for key in ("sop_instance_uid", "path") if row[key])
         status = f" {row['status']}" if row["status"] else ""
         click.echo(
             f"{row['at']:%Y-%m-%d %H:%M:%S} UTC  {row['what']}{status} {row['reason']}: {row['comment']} "
-            f"(from {row['calling_ae_title'] or '-'} at {row['address']}, called {row['called_ae_title'] or '-'}){where}"
+            f"(from {row['calling_ae_title'] or '-'} at {row['address']}, called {row['called_ae_title'] or '-'}){about}"
         )
+    if len(rows) < total:
+        click.echo(f"\n{len(rows)} of {total} shown; --limit shows more")

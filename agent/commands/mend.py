@@ -11,7 +11,7 @@ from agent.commands.look import one_study
 from agent.intake.assembly import Assembly
 from agent.reading.build import Build
 from agent.settings import Settings
-from agent.store import overview, results, studies
+from agent.store import overview, processes, results, studies
 from agent.store.engine import Ledger
 from agent.work.queue import Queue, revive
 from structured_report.content import Outcome
@@ -40,13 +40,31 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
             revive(tx, kind, key, lane=lane, now=now)
         revive(tx, "assemble", uid, now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
-    done = {"study": uid, "deliveries": len(deliveries), "stages": len(stages), "read_again": again}
+        idle = _who_does_not_run(tx, clock)
+    done = {
+        "study": uid,
+        "deliveries": len(deliveries),
+        "stages": len(stages),
+        "read_again": again,
+        "not_running": idle,
+    }
     if as_json:
         print_json(done)
         return
-    click.echo(f"{uid}: {len(deliveries)} deliveries and {len(stages)} stages will be tried again now")
+    when = "as soon as the line runs" if idle else "now"
+    click.echo(f"{uid}: {len(deliveries)} deliveries and {len(stages)} stages will be tried again {when}")
     if again:
         click.echo("it will be read again, as a new revision")
+    if idle:
+        click.echo(
+            f"note: {' and '.join(idle)} {'do' if len(idle) > 1 else 'does'} not run, so nothing happens yet: preread serve"
+        )
+
+
+def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:
+    """The roles that would do the work and have no process at the moment."""
+    running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, clock.now())}
+    return [role for role in ("read", "office") if role not in running]
 
 
 def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledger: Ledger, clock: Clock) -> bool:

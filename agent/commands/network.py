@@ -11,14 +11,25 @@ from agent.commands.common import print_json, settings_of
 from agent.errors import Permanent
 from agent.settings import Settings
 from dicom_nodes import scu
-from dicom_nodes.roles import Peer
-from dicom_nodes.scu import NodeError
+from dicom_nodes.roles import Peer, check_ae_title
+from dicom_nodes.scu import NoAcceptedContext, NodeError
+
+
+def _ae_title(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """An AE title that no node can have is refused here, not by whoever is called."""
+    try:
+        return None if value is None else check_ae_title(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
 @click.argument("peer")
 @click.option(
-    "--as", "ae_title", help="Calling AE title; default: our own. To this node: that of a peer that may send."
+    "--as",
+    "ae_title",
+    callback=_ae_title,
+    help="Calling AE title; default: our own. To this node: that of a peer that may send.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
@@ -29,16 +40,24 @@ def echo(ctx: click.Context, peer: str, ae_title: str | None, as_json: bool) -> 
     try:
         answer = scu.echo(other, own_ae_title=ae_title or settings.node.ae_title, timeout_s=settings.delivery.timeout_s)
     except NodeError as error:
+        words = _no_echo(other) if isinstance(error, NoAcceptedContext) else str(error)
         if as_json:
-            print_json({"peer": peer, "ok": False, "words": str(error)})
+            print_json({"peer": peer, "ok": False, "words": words})
             sys.exit(1)
-        raise Permanent(f"{peer}: {error}", code="no-echo") from error
+        raise Permanent(f"{peer}: {words}", code="no-echo") from error
     if as_json:
         print_json({"peer": peer, "ok": True, "status": f"{answer.status:04X}", "seconds": answer.seconds})
     else:
         click.echo(
             f"{peer}: {other.ae_title} at {other.host}:{other.port} answered {answer.status:04X} in {answer.seconds * 1000:.0f} ms"
         )
+
+
+def _no_echo(peer: Peer) -> str:
+    return (
+        f"{peer.ae_title} at {peer.host}:{peer.port} is there and accepts our associations, but offers no C-ECHO; "
+        "preread doctor asks it what it takes"
+    )
 
 
 def own_node(settings: Settings) -> Peer:
@@ -51,7 +70,10 @@ def own_node(settings: Settings) -> Peer:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--to", "peer", default="self", show_default=True, help="A peer of the settings, or this node.")
 @click.option(
-    "--as", "ae_title", help="Calling AE title; default: our own. To this node: that of a peer that may send from here."
+    "--as",
+    "ae_title",
+    callback=_ae_title,
+    help="Calling AE title; default: our own. To this node: that of a peer that may send from here.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
@@ -66,6 +88,8 @@ def send(ctx: click.Context, paths: tuple[Path, ...], peer: str, ae_title: str |
             code="no-sender",
         )
     other = own_node(settings) if peer == "self" else settings.peer(peer)
+    if not files:
+        raise Permanent(f"there is nothing to send: no files in {', '.join(map(str, paths))}", code="nothing-to-send")
     try:
         results = scu.store(
             other, files, own_ae_title=ae_title or settings.node.ae_title, timeout_s=settings.delivery.timeout_s

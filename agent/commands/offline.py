@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -40,28 +42,40 @@ def read(
     weights: str | None,
     quantization: str | None,
 ) -> None:
-    """Read the DICOM FILES of one study here and now: nothing is stored, nothing is sent."""
+    """Read the DICOM FILES of one study here and now: nothing is stored, nothing is sent.
+
+    Exit status 1 when a document that was asked for could not be written; the reading is printed all the same.
+    """
     settings = _with(settings_of(ctx), weights, quantization)
     for target in filter(None, (sr, oru)):
         if not target.resolve().parent.is_dir():
             raise Permanent(f"{target} cannot be written: there is no such folder", code="output-unwritable")
     study = read_files(files, settings, SystemClock())
     preread = study.preread
-    if sr is not None:
-        _write(sr, file_bytes(encode_sr(preread, study.evidence)))
-    if oru is not None:
-        _write(oru, _message(preread))
+    wanted = ((sr, lambda: file_bytes(encode_sr(preread, study.evidence))), (oru, lambda: _message(preread)))
+    unwritten = [
+        words for target, encode in wanted if target is not None and (words := _why_not_written(target, encode))
+    ]
     if as_json:
-        print_json(dataclasses.asdict(preread))
+        print_json({**dataclasses.asdict(preread), "not_written": unwritten})
     else:
         _print(study)
+    for words in unwritten:
+        click.echo(words, err=True)
+    sys.exit(1 if unwritten else 0)
 
 
-def _write(target: Path, content: bytes) -> None:
+def _why_not_written(target: Path, encode: Callable[[], bytes]) -> str:
+    """Write one document; the words say why it is not there. The reading has cost minutes and is printed all the same."""
+    try:
+        content = encode()
+    except Exception as error:  # noqa: BLE001  process edge: our defect on a header nobody thought of; the reading is not lost with it
+        return f"{target} was not written: no document can be made from these headers ({type(error).__name__}: {error})"
     try:
         target.write_bytes(content)
     except OSError as error:
-        raise Permanent(f"{target} cannot be written ({error.strerror})", code="output-unwritable") from error
+        return f"{target} was not written: {error.strerror or error}; name another file"
+    return ""
 
 
 def _with(settings: Settings, weights: str | None, quantization: str | None) -> Settings:

@@ -14,6 +14,9 @@ from dicom_nodes.scu import AssociationRejected, Candidate, NoAcceptedContext, N
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, Disposition, classify
 from structured_report.sr import as_comprehensive_sr
 
+# What a report may be sent as, best first.
+_FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
+
 
 class DicomDestination:
     """Stores reports in a peer. The SOP Instance UID is the same on every resend, so a peer that has it already is
@@ -46,24 +49,33 @@ class DicomDestination:
         disposition = classify(status)
         if disposition is Disposition.ACCEPTED or status == DUPLICATE_SOP_INSTANCE:
             # A duplicate: an earlier attempt got there. The UID is derived from the content and stands for nothing else.
-            form = "Comprehensive 3D SR" if sop_class == COMPREHENSIVE_3D_SR else "Comprehensive SR"
-            return Receipt(f"{words} as {form}")
+            return Receipt(f"{words} as {_FORMS[sop_class]}")
         if disposition is Disposition.TRY_AGAIN:
             raise Transient(f"{self._name} answered {words}", code=f"status-{status:04x}")
         raise Permanent(f"{self._name} refused the report: {words}", code=f"status-{status:04x}")
 
     def probe(self) -> Receipt:
         try:
-            answer = scu.echo(self._peer, own_ae_title=self._own, timeout_s=self._timeout)
+            offer = scu.offer(self._peer, tuple(_FORMS), own_ae_title=self._own, timeout_s=self._timeout)
         except NodeError as error:
             raise self._mapped(error) from error
-        return Receipt(f"C-ECHO {answer.status:04X}")
+        if not offer.sop_class_uids:
+            raise Permanent(
+                f"{self._name}: {self._peer.ae_title} answers, and accepts neither {' nor '.join(_FORMS.values())}; "
+                "the peer must be set up to store Structured Reports",
+                code="no-presentation-context",
+            )
+        form = next(name for uid, name in _FORMS.items() if uid in offer.sop_class_uids)
+        if offer.echo is None:
+            return Receipt(f"accepts {form}", remark="it offers no C-ECHO, and needs none")
+        return Receipt(f"accepts {form}, C-ECHO {offer.echo:04X}")
 
     def _mapped(self, error: NodeError) -> Transient | Permanent:
         words = f"{self._name}: {error}"
         if isinstance(error, NoAcceptedContext):
             return Permanent(
-                f"{words}; the peer must be set up to store Structured Reports", code="no-presentation-context"
+                f"{words}; the peer must be set up to store Structured Reports, uncompressed",
+                code="no-presentation-context",
             )
         if isinstance(error, AssociationRejected) and not error.transient:
             # A person has to enter our AE title there, and may do so any moment: tried again until the report is too

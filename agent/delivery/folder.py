@@ -43,14 +43,24 @@ class FolderDestination:
         return Receipt(f"written to {target.name}")
 
     def probe(self) -> Receipt:
+        """Looking makes no folder: one that is made by the wrong user could not be written by the right one."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._folder.is_dir():
+                return self._could_be_made()
             probe = self._folder / f".probe.{uuid.uuid4().hex}"
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
             raise _mapped(self._name, self._folder, error) from error
         return Receipt(f"{self._folder} can be written")
+
+    def _could_be_made(self) -> Receipt:
+        above = next(p for p in self._folder.parents if p.exists())
+        if self._folder.exists() or not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"{above}: {os.strerror(errno.EACCES)}")
+        return Receipt(f"{self._folder} will be made with the first document")
 
     @staticmethod
     def _write(content: bytes, path: Path) -> None:

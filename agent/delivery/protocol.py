@@ -28,9 +28,10 @@ class OutgoingDocument:
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
-    patient data."""
+    patient data. `remark`: what a probe found unusual and not wrong."""
 
     words: str
+    remark: str = ""
 
 
 class Destination(Protocol):
@@ -55,6 +56,6 @@ class Destination(Protocol):
         ...
 
     def probe(self) -> Receipt:
-        """Ask whether the other end is there without leaving anything behind (C-ECHO, a TCP connection, a writable
-        folder). Raises `Transient` or `Permanent` as `send` does."""
+        """Ask whether the other end is there without leaving anything behind (an association, a TCP connection, a
+        folder that can be written or made). Raises `Transient` or `Permanent` as `send` does."""
         ...

@@ -58,7 +58,7 @@ class MllpClient:
             raise TransportFault(words) from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             self.close()
-            raise TransportFault(f"{self._who()}: {_words(error)}") from error
+            raise TransportFault(self._trouble(error)) from error
         except TransportFault:
             self.close()
             raise
@@ -68,7 +68,7 @@ class MllpClient:
         try:
             socket.create_connection(self._address, timeout=self._timeout).close()
         except (OSError, UnicodeError) as error:
-            raise TransportFault(f"{self._who()}: {_words(error)}") from error
+            raise TransportFault(self._trouble(error)) from error
 
     def close(self) -> None:
         """Give the connection up; the next message opens another."""
@@ -132,12 +132,14 @@ class MllpClient:
         text = "".join(c for c in self._noise.decode("latin-1") if c.isprintable())
         return f"; it sent something that is no MLLP frame, beginning with {text!r}" if self._noise.strip() else ""
 
+    def _trouble(self, error: OSError | UnicodeError) -> str:
+        if isinstance(error, socket.gaierror | UnicodeError):  # no port was tried, so none is named
+            host = self._address[0]
+            return f"the host name {host} cannot be resolved; is it written right, and does the name server know it?"
+        return f"{self._who()}: {error.strerror or error}"
+
     def _who(self) -> str:
         return f"{self._address[0]}:{self._address[1]}"
-
-
-def _words(error: OSError | UnicodeError) -> str:
-    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def _went_away(connection: socket.socket) -> bool:

@@ -26,6 +26,7 @@ from agent.model.faults import is_out_of_memory
 from agent.model.protocol import MAX_PIXELS, MOST_PICTURES, ModelIdentity, Picture
 from agent.model.shared_prefix import LocalSession
 from agent.model.weights import card_of, find_weights, licence_of, weights_digest
+from agent.plain import without_noise
 
 # `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
 # nf4 on every machine.
@@ -223,7 +224,7 @@ def _mapped_load(weights: str) -> Iterator[None]:
             raise ModelUnavailable(
                 f"there is not enough memory to load {weights}", code="model-out-of-memory"
             ) from error
-        words = " ".join(str(error).split())[:300]
+        words = without_noise(str(error))
         raise Permanent(
             f"model.weights {weights} cannot be loaded: {type(error).__name__}: {words}", code="model-not-loadable"
         ) from error

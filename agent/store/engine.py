@@ -30,9 +30,10 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         path = make_url(url).database
-        self._path = Path(path) if path and path != ":memory:" else None
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path or ":memory:"
+        self._on_disk = Path(path) if path and path != ":memory:" else None
+        if self._on_disk is not None:
+            _make_folder(self._on_disk)
         self._engine = _sqlite_engine(url)
         self._file: tuple[int, int] | None = None
 
@@ -41,10 +42,10 @@ class Ledger:
         """A writing transaction: committed at the end of the block, rolled back when it raises.
 
         Raises:
-            Transient: the database is busy, full or cannot be written at the moment.
+            Transient: the database is busy, full or cannot be written at the moment; its path is in the message.
         """
         self._check_file()
-        with _mapped(), self._engine.connect() as connection:
+        with _mapped(self._path), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 self._check_file()
@@ -57,7 +58,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view for reading; it neither waits for writers nor holds them up."""
-        with _mapped(), self._engine.connect() as connection:
+        with _mapped(self._path), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
                 yield connection
@@ -77,7 +78,8 @@ class Ledger:
                 tx.execute(insert(schema.schema_version).values(version=schema.SCHEMA_VERSION))
             elif version > schema.SCHEMA_VERSION:
                 raise Permanent(
-                    f"the database has schema {version}, this program knows {schema.SCHEMA_VERSION}: install the newer program again",
+                    f"the database {self._path} has schema {version}, "
+                    f"this program knows {schema.SCHEMA_VERSION}: install the newer program again",
                     code="database-newer",
                 )
             else:
@@ -92,10 +94,10 @@ class Ledger:
         Raises:
             Transient: the path no longer leads to the file that is open.
         """
-        if self._path is None:
+        if self._on_disk is None:
             return
         try:
-            found = self._path.stat()
+            found = self._on_disk.stat()
             now = (found.st_dev, found.st_ino)
         except OSError:
             now = None
@@ -110,6 +112,17 @@ class Ledger:
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+
+
+def _make_folder(database: Path) -> None:
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Permanent(
+            f"the folder of the database {database} cannot be made ({error.strerror}); give it to the user that runs preread, "
+            "or name another database.url",
+            code="database-unavailable",
+        ) from error
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -143,16 +156,16 @@ def _write_ahead(connection: Any) -> None:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def _mapped(path: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
         raise Transient(
-            f"the database cannot be used at the moment: {error.orig}", code="database-unavailable"
+            f"the database {path} cannot be used at the moment: {error.orig}", code="database-unavailable"
         ) from error
     except DatabaseError as error:
         if "malformed" in str(error.orig) or "not a database" in str(error.orig):
             raise Permanent(
-                f"the database is damaged: {error.orig}; restore it from a backup", code="database-damaged"
+                f"the database {path} is damaged: {error.orig}; restore it from a backup", code="database-damaged"
             ) from error
         raise

@@ -10,6 +10,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import process
 
+# Six beats missed.
+SILENT_AFTER_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
@@ -38,3 +41,13 @@ def beat(tx: Connection, role: str, pid: int, *, now: datetime) -> None:
 def all_processes(view: Connection) -> tuple[ProcessState, ...]:
     """Every role that has ever run here."""
     return tuple(ProcessState(**row._mapping) for row in view.execute(select(process).order_by(process.c.role)))
+
+
+def is_silent(role: ProcessState, now: datetime) -> bool:
+    """Whether a process that has not stopped gives no sign of life any more."""
+    return role.state != "stopped" and (now - role.beat_at).total_seconds() > SILENT_AFTER_S
+
+
+def does_not_run(role: ProcessState, now: datetime) -> bool:
+    """Whether the role has no process: stopped, failed for good, or dead."""
+    return role.state in ("stopped", "failed") or is_silent(role, now)

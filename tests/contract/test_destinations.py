@@ -183,6 +183,40 @@ def test_a_pacs_that_takes_no_reports_is_a_matter_for_a_person(
         dicom(pacs_that(0x0000, ("1.2.840.10008.1.1",))).send(documents["sr"])
 
 
+def test_a_probe_finds_out_that_reports_will_be_refused(pacs_that: Callable[..., int]) -> None:
+    """A PACS that answers a C-ECHO and stores no report would otherwise look well until the first study."""
+    with pytest.raises(Permanent, match="neither Comprehensive 3D SR nor Comprehensive SR"):
+        dicom(pacs_that(0x0000, ("1.2.840.10008.1.1",))).probe()
+
+
+def test_a_pacs_without_c_echo_is_not_taken_for_dead(pacs_that: Callable[..., int]) -> None:
+    found = dicom(pacs_that(0x0000, (COMPREHENSIVE_SR,))).probe()
+    assert (found.words, found.remark) == ("accepts Comprehensive SR", "it offers no C-ECHO, and needs none")
+    echoing = dicom(pacs_that(0x0000, (COMPREHENSIVE_SR, "1.2.840.10008.1.1"))).probe()
+    assert (echoing.words, echoing.remark) == ("accepts Comprehensive SR, C-ECHO 0000", "")
+
+
+def test_looking_at_a_folder_does_not_make_it(tmp_path: Path) -> None:
+    """Made by an administrator's doctor, it could not be written by the service."""
+    folder = tmp_path / "below" / "copies"
+    assert "will be made" in FolderDestination("copies", folder).probe().words
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_cannot_be_resolved_says_nothing_of_ports() -> None:
+    pacs = DicomDestination(
+        "to-pacs",
+        Peer("pacs", "PACS", "no-such-host.invalid", 10104, frozenset()),
+        own_ae_title="PREREAD",
+        timeout_s=2.0,
+    )
+    for destination in (pacs, Hl7Destination("to-ris", "no-such-host.invalid", 10104, timeout_s=2.0)):
+        with pytest.raises(Transient, match=r"no-such-host\.invalid cannot be resolved") as error:
+            destination.probe()
+        assert "port" not in str(error.value)
+        assert "10104" not in str(error.value)
+
+
 Script = list[Callable[[socket.socket, bytes], None]]
 
 

@@ -13,6 +13,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from agent.clock import SystemClock
+from agent.commands.look import _print_study, everything_about
 from agent.demo.phantom import make_study
 from agent.store import overview, results
 from agent.work.queue import enqueue
@@ -49,6 +50,18 @@ def test_a_doubt_that_comes_up_during_the_read_holds_the_result_back(line: Line,
     assert line.study().deliveries == {"held": 1}
     assert line.idle("deliver")
     assert patients(tmp_path) == []
+
+
+def test_the_image_of_somebody_else_can_be_found(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    """The administrator has to name it to whoever sent it."""
+    frontal, lateral = images()
+    line.send(frontal, lateral)
+    line.do("assemble")
+    everything = everything_about(line.node.ledger, line.node.files, str(frontal.StudyInstanceUID))
+    _print_study(everything)
+    told = capsys.readouterr().out
+    assert f"{lateral.SOPInstanceUID}  SOMEBODY-ELSE |" in told
+    assert f"{frontal.SOPInstanceUID}  RIGHT |" in told
 
 
 def test_a_doubt_stands_while_more_images_arrive(line: Line) -> None:

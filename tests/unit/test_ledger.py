@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from agent.delivery.backoff import expired, next_try
-from agent.errors import Permanent, Transient
+from agent.errors import Permanent, PrereadError, Transient
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.schema import job, schema_version
@@ -101,6 +102,16 @@ def test_nothing_is_written_into_a_ledger_that_was_taken_away(ledger: Ledger, tm
     aside.replace(path)
     with ledger.begin():
         pass
+
+
+def test_trouble_with_the_ledger_names_its_file(tmp_path: Path) -> None:
+    """A host with several ledgers, or one that is not where it was thought to be."""
+    (tmp_path / "folder.db").mkdir()
+    (tmp_path / "text.db").write_text("not a database " * 100)
+    (tmp_path / "file").write_text("")
+    for name, error in (("folder.db", Transient), ("text.db", PrereadError), ("file/below.db", Permanent)):
+        with pytest.raises(error, match=re.escape(str(tmp_path / name))):
+            Ledger(f"sqlite:///{tmp_path / name}").create()
 
 
 def test_a_job_goes_with_its_transaction(ledger: Ledger, queue: Queue, clock: Hands) -> None:
