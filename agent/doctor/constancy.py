@@ -1,4 +1,4 @@
-"""When the constancy test ran last, and how it went."""
+"""The constancy test: how its last run ended, and whether the next one can be sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent.settings import Settings
 
 
 def constancy(settings: Settings) -> Sequence[Check]:
-    """How the last run stands; and, where one runs every day, as whom its films are sent."""
+    """Nothing of a line that has not run here, unless it is to be tested daily and nobody may send."""
     found = []
     try:
         ledger, _ = existing_store(settings)

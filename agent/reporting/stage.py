@@ -37,6 +37,10 @@ class _Made:
     documents: list[tuple[StoredDocument, list[str]]] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)
 
+    def keep_here(self) -> None:
+        """Nobody gets any of them."""
+        self.documents = [(document, []) for document, _ in self.documents]
+
 
 class Reporting:
     """Writes the documents of the revision whose id is the job's key."""
@@ -58,7 +62,8 @@ class Reporting:
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag)
         made = self._make(preread, images)
-        kept_here = self._keep_here(made, images)
+        if kept_here := self._is_kept_here(images):
+            made.keep_here()
         now = self._clock.now()
         uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
@@ -85,13 +90,6 @@ class Reporting:
         for code, words in missing:
             studies.note(tx, uid, "report", code, words, now=self._clock.now())
             studies.set_state(tx, uid, reading.outcome, reason=code, explanation=words)
-
-    def _keep_here(self, made: _Made, images: Sequence[tuple[StoredImage, Use]]) -> bool:
-        """Take away who the documents would go to, unless the site wants those of the constancy test; whether it did."""
-        if self._send_qc or not _is_of_constancy_test(images):
-            return False
-        made.documents = [(document, []) for document, _ in made.documents]
-        return True
 
     def _write(self, tx: Connection, revision: Revision, documents: Sequence[tuple[StoredDocument, list[str]]]) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
@@ -130,7 +128,8 @@ class Reporting:
         for d in self._destinations:
             if isinstance(d, Hl7DestinationSettings) and d.send_flag:
                 self._oru(made, "flag", preread, d)
-        self._keep_here(made, images)
+        if self._is_kept_here(images):
+            made.keep_here()
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
@@ -141,6 +140,11 @@ class Reporting:
                     studies.note(tx, uid, "announce", code, words, now=now)
                 studies.note(tx, uid, "announce", "announced", f"revision {revision.number}, {flag.priority}", now=now)
             self._queue.complete(tx, job)
+
+    def _is_kept_here(self, images: Sequence[tuple[StoredImage, Use]]) -> bool:
+        """Whether every image of the study is of the constancy test; results of anything else are sent."""
+        drawn = bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
+        return drawn and not self._send_qc
 
     def _make(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> _Made:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
@@ -205,11 +209,6 @@ class Reporting:
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)
         return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
-
-
-def _is_of_constancy_test(images: Sequence[tuple[StoredImage, Use]]) -> bool:
-    """Whether every image of the study is one; results of anything else are sent."""
-    return bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
 
 
 def _message(preread: PreRead, destination: DestinationSettings) -> bytes:

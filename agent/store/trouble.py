@@ -54,7 +54,11 @@ def _in_trouble() -> Select[Any]:
         .where(job.c.kind.in_(("flag", "read", "report", "announce")), job.c.error != "")
     )
     assembly = select(job.c.key).where(job.c.kind == "assemble", job.c.error != "")
-    standing = select(study.c.study_instance_uid).where(or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)))
+    # What became of a film of the constancy test is said by the test, and nobody waits for it.
+    drawn = select(event.c.study_instance_uid).where(event.c.code == "qc-not-sent")
+    standing = select(study.c.study_instance_uid).where(
+        or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), study.c.study_instance_uid.not_in(drawn)
+    )
     found = union(undelivered, stages, assembly, standing, _unreported()).subquery()
     return select(found.c[0])
 

@@ -344,6 +344,16 @@ def test_nobody_is_hurried_to_a_film_of_the_test(sound: Line, tmp_path: Path) ->
     assert "trouble" not in shown
 
 
+def test_a_film_that_failed_the_test_is_no_study_that_a_person_has_to_see_to(
+    sound: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "_square", cut_to_a_square)
+    assert (WATER, "read") in failed(run(sound, WATER))
+    file = settings_file(sound, tmp_path)
+    assert "FAILED" in command(file, "studies").output
+    assert "no study is in trouble" in command(file, "studies", "--trouble").output
+
+
 def test_the_schedule_runs_the_test_whatever_is_killed_between_two_steps(sound: Line) -> None:
     line = sound
     line.settings = line.settings.model_copy(

@@ -17,6 +17,10 @@ from agent.evaluation.films.result import Result
 
 _FEW = 30  # films with, or without, the finding: numbers of fewer say little
 _RATES = ("sensitivity", "specificity", "ppv", "npv")
+_LEGEND = (
+    "Reliability, on the half of the patients that the line was not fitted on: orange as answered, blue by the line."
+)
+_HEADINGS = {"ppv": "PPV", "npv": "NPV"}
 _LISTED = 1000  # films that are named as not read; all of them are in the JSON file
 
 
@@ -145,9 +149,14 @@ def _details(one: Measured) -> Iterable[Element]:
     if one.calibration is not None:
         plots.insert(-1, _reliability(one.calibration))
     yield el("div", *plots, class_="plots")
+    if one.calibration is not None and one.calibration.after is not None:
+        yield el("p", _LEGEND, class_="legend")
     rows: list[list[Child]] = [
-        [f"{p.what}{' *' if p.chosen_here else ''}", f"{p.threshold:.3f}"]
-        + [_number(p.numbers[n]) for n in (*_RATES, "flag_rate")]
+        [
+            f"{p.what}{' *' if p.chosen_here else ''}",
+            f"{p.threshold:.3f}",
+            *(_number(p.numbers[n]) for n in (*_RATES, "flag_rate")),
+        ]
         for p in one.points
     ]
     yield _table(("", "threshold", *_RATES, "called"), rows)
@@ -188,7 +197,9 @@ def _list(title: str, results: Sequence[Result], words: str) -> Iterable[Element
         reasons[result.reason] = reasons.get(result.reason, 0) + 1
     yield _table(("reason", "films"), _counted(reasons))
     caption = f"the first {_LISTED}; all are in report.json" if len(results) > _LISTED else ""
-    yield _table(("film", "reason", "in words"), [[r.file, r.reason, r.words] for r in results[:_LISTED]], caption)
+    listed = _table(("film", "reason", "in words"), [[r.file, r.reason, r.words] for r in results[:_LISTED]], caption)
+    listed.set("class", "films")
+    yield listed
 
 
 def _notes(evaluation: Evaluation) -> Iterable[Element]:
@@ -202,7 +213,7 @@ def _counted(counts: Mapping[str, int]) -> list[list[Child]]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str = "") -> Element:
-    head = el("tr", *(el("th", h.replace("_", " ")) for h in heads))
+    head = el("tr", *(el("th", _HEADINGS.get(h, h)) for h in heads))
     body = [el("tr", *(el("td", cell) for cell in row)) for row in rows]
     return el("table", *([el("caption", caption)] if caption else []), head, *body)
 

@@ -12,7 +12,6 @@ from agent.store.processes import ProcessState
 
 STALE_AFTER = timedelta(days=2)
 _ROLES = ("receive", "read", "office")
-_SILENT_AFTER_S = 30.0  # processes beat every few seconds
 _SHOWN = 3  # checks that are named; the others are counted
 
 
@@ -44,10 +43,11 @@ def not_running(view: Connection, now: datetime) -> str:
 def _gone(role: str, process: ProcessState | None, now: datetime) -> str:
     if process is None:
         return f"the {role} process has never run here"
-    if process.state in ("stopped", "failed"):
-        return f"the {role} process: {process.state} {process.words}".strip()
-    silent = (now - process.beat_at).total_seconds()
-    return f"the {role} process has given no sign of life for {silent:.0f} s" if silent > _SILENT_AFTER_S else ""
+    if processes.is_silent(process, now):
+        return f"the {role} process has given no sign of life for {(now - process.beat_at).total_seconds():.0f} s"
+    return (
+        f"the {role} process: {process.state} {process.words}".strip() if processes.does_not_run(process, now) else ""
+    )
 
 
 def failure(run: qc.QcRun) -> str:

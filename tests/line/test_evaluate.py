@@ -1,0 +1,285 @@
+"""A labelled folder in, numbers out, with a model that looks at the pictures: what is measured is what is there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from agent.cli import preread
+from agent.commissioning.phantom import draw
+from agent.errors import ModelBroken, Permanent, Transient
+from agent.evaluation.films.journal import FILE
+from agent.evaluation.qc.films import CATALOGUE, drawn
+from agent.model.protocol import Picture
+from agent.reading.calibration import load_calibration
+from tests.support.films import save, small_image
+from tests.support.looking import LookingModel, LookingSession
+
+pytestmark = [pytest.mark.xdist_group("evaluate"), pytest.mark.timeout(300)]
+
+AIR = ("right-pneumothorax", "left-pneumothorax", "stored-monochrome1", "stored-upside-down")
+SIDES = {"left-pneumothorax": "left"}
+NORMAL = ("normal", "normal-two-views")
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of films with its labels."""
+
+    films: Path
+    labels: Path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Four films with a pneumothorax, two without, each also as the PNG of the same scene; and what cannot be read."""
+    top = tmp_path_factory.mktemp("labelled")
+    films = top / "films"
+    (films / "pictures").mkdir(parents=True)
+    rows = [["file", "patient", "pneumothorax", "side_pneumothorax", "cardiomegaly"]]
+    for number, name in enumerate((*AIR, *NORMAL)):
+        film = CATALOGUE[name]
+        there, side = ("1", SIDES.get(name, "right")) if name in AIR else ("0", "")
+        save(drawn(film, run_id="0", number=number)[0], films / f"{name}.dcm")
+        grey = (draw(film.scene, film.style.rows, film.style.columns).density * 255).astype(np.uint8)
+        Image.fromarray(grey).save(films / "pictures" / f"{name}.png")
+        rows += [
+            [f"{name}.dcm", f"P{number}", there, side, "0"],
+            [f"pictures/{name}.png", f"P{number}", there, side, ""],
+        ]
+    (films / "notes.txt").write_text("no film", encoding="utf-8")
+    (films / "cut.png").write_bytes((films / "pictures" / "normal.png").read_bytes()[:2000])
+    save(small_image(BodyPartExamined="KNEE"), films / "knee.dcm")
+    rows += [["notes.txt", "P90", "1", "", ""], ["cut.png", "P91", "0", "", ""], ["knee.dcm", "P92", "0", "", ""]]
+    rows += [["gone.dcm", "P93", "1", "left", ""]]
+    with (top / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return Folder(films, top / "labels.csv")
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command, into `tmp_path/out`."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
+
+    def run(*more: str, model: Any = None, labels: Path = folder.labels) -> Result:
+        monkeypatch.setattr("agent.commands.evaluate.load_model", lambda _: model or LookingModel())
+        words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(labels)]
+        return CliRunner().invoke(preread, [*words, "--out", str(tmp_path / "out"), *more])
+
+    return run
+
+
+def numbers(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8")))
+
+
+def test_what_is_drawn_is_measured_and_what_cannot_be_read_is_listed(
+    evaluate: Callable[..., Result], tmp_path: Path
+) -> None:
+    done = evaluate("--test-set", "drawn films")
+    assert done.exit_code == 0, done.output
+    assert "4 of 16 films were not read" in done.output
+    value = numbers(tmp_path)
+    air = value["findings"]["pneumothorax"]
+    assert air["auc"]["value"] == 1.0
+    assert air["answer"]["table"] == {"hits": 8, "false_alarms": 0, "misses": 0, "rejections": 4}
+    assert air["draft"]["table"] == {"hits": 8, "false_alarms": 0, "misses": 0, "rejections": 4}
+    assert air["answer"]["sensitivity_of_all"] == pytest.approx(8 / 10)
+    assert (air["sides"]["films"], air["sides"]["right"]["value"], air["sides"]["swapped"]) == (8, 1.0, 0)
+    assert (air["unread_present"], air["unread_absent"]) == (2, 2)
+    assert value["findings"]["cardiomegaly"]["unlabelled"] == 6
+    assert {(r["file"], r["code"]) for r in value["not_read"]} == {
+        ("notes.txt", "not-dicom"), ("cut.png", "undecodable"), ("knee.dcm", "not-chest"), ("gone.dcm", "file-unreadable"),
+    }  # fmt: skip
+    assert any("taken on trust" in note for note in value["notes"])
+    assert value["made"]["test_set"] == "drawn films"
+    assert value["made"]["build"]["for_commissioning"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "knee.dcm" in page
+    results = [json.loads(line) for line in (tmp_path / "out" / FILE).read_text().splitlines()[1:]]
+    assert {r["test_set"] for r in results} == {"drawn films"}
+
+
+class Backwards(LookingModel):
+    """Is shown every picture mirrored."""
+
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> LookingSession:
+        return super().open_study([p[:, ::-1].copy() for p in pictures], system=system)
+
+
+def test_a_mirrored_model_has_every_side_wrong(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    evaluate("--test-set", "x", model=Backwards())
+    sides = numbers(tmp_path)["findings"]["pneumothorax"]["sides"]
+    assert (sides["right"]["value"], sides["swapped"]) == (0.0, 8)
+
+
+def test_short_answers_alone_are_asked_where_that_is_enough(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    assert evaluate("--test-set", "x", "--flags-only").exit_code == 0
+    value = numbers(tmp_path)
+    assert value["outcomes"] == {"flagged": 12, "failed": 4}
+    assert value["findings"]["pneumothorax"]["draft"] is None
+    assert value["findings"]["pneumothorax"]["auc"]["value"] == 1.0
+    other = evaluate("--test-set", "x")
+    assert other.exit_code == 1
+    assert "differ in: flags_only" in str(other.exception)
+
+
+def test_a_model_for_commissioning_reads_no_films_without_the_name_of_their_set(
+    evaluate: Callable[..., Result], tmp_path: Path
+) -> None:
+    done = evaluate()
+    assert done.exit_code == 1
+    assert isinstance(done.exception, Permanent)
+    assert "--test-set NAME" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_for_patients_needs_no_name(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    model = LookingModel()
+    model.identity = replace(LookingModel.identity, for_commissioning=False)
+    assert evaluate("--flags-only", model=model).exit_code == 0
+    assert numbers(tmp_path)["made"]["test_set"] == ""
+
+
+def test_a_second_run_reads_nothing_again_and_takes_corrected_labels(
+    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+) -> None:
+    evaluate("--test-set", "x", "--flags-only")
+    before = (tmp_path / "out" / FILE).read_bytes()
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_text(folder.labels.read_text().replace("normal.dcm,P4,0,,", "normal.dcm,P4,1,left,"))
+    done = evaluate("--test-set", "x", "--flags-only", labels=corrected)
+    assert "16 of 16 films have been read before" in done.output
+    assert (tmp_path / "out" / FILE).read_bytes() == before
+    assert numbers(tmp_path)["findings"]["pneumothorax"]["answer"]["table"]["misses"] == 1
+    assert evaluate("--test-set", "x", "--flags-only", "--restart").exit_code == 0
+    assert (tmp_path / "out" / FILE).read_bytes() != before
+
+
+class Failing(LookingModel):
+    """Fails on every study after the second in the way it is told to."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.opened = error, 0
+
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> LookingSession:
+        self.opened += 1
+        if self.opened > 2:
+            raise self.error
+        return super().open_study(pictures, system=system)
+
+
+def test_a_model_that_is_gone_ends_the_run_and_costs_no_film(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    done = evaluate("--test-set", "x", "--flags-only", model=Failing(ModelBroken("gone", code="model-lost")))
+    assert done.exit_code == 1
+    assert isinstance(done.exception, ModelBroken)
+    again = evaluate("--test-set", "x", "--flags-only")
+    assert "2 of 16 films have been read before" in again.output
+    assert numbers(tmp_path)["outcomes"] == {"flagged": 12, "failed": 4}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Transient("slow", code="model-timeout"), "model-timeout"), (ValueError("ours"), "internal")]
+)
+def test_a_film_the_model_fails_on_is_listed_with_why(
+    evaluate: Callable[..., Result], tmp_path: Path, error: Exception, code: str
+) -> None:
+    assert evaluate("--test-set", "x", "--flags-only", model=Failing(error)).exit_code == 0
+    value = numbers(tmp_path)
+    assert value["outcomes"] == {"flagged": 2, "failed": 14}
+    assert sum(r["code"] == code for r in value["not_read"]) == 10
+
+
+def test_a_folder_of_which_nothing_can_be_read_ends_with_1(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    labels = tmp_path / "few.csv"
+    labels.write_text("file,pneumothorax\nnotes.txt,1\ngone.dcm,0\n", encoding="utf-8")
+    assert evaluate("--test-set", "x", labels=labels).exit_code == 1
+    assert numbers(tmp_path)["outcomes"] == {"failed": 2}
+
+
+def test_mistakes_in_the_labels_are_said_before_anything_is_loaded(
+    evaluate: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tmp_path / "wrong.csv"
+    labels.write_text("file,pneumothorax\na,yes\n", encoding="utf-8")
+    done = evaluate(labels=labels)
+    assert done.exit_code == 1
+    assert "line 2, column 2 ('pneumothorax'): 'yes'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_site_can_use_the_calibration_that_was_written(
+    evaluate: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five with and five without in each half are enough here; what is written names the set and fits the settings."""
+    monkeypatch.setattr("agent.evaluation.films.platt.LEAST", 1)
+    monkeypatch.setattr(
+        "agent.evaluation.films.calibrate.is_for_fitting", lambda patient: patient in ("P0", "P4", "P5")
+    )
+    assert evaluate("--test-set", "drawn", "--flags-only").exit_code == 0
+    calibration = load_calibration(tmp_path / "out" / "calibration.json")
+    assert calibration.name.startswith("evaluate drawn ")
+    assert set(calibration.lines) == {"pneumothorax"}
+
+
+def start(folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str) -> subprocess.Popen[bytes]:
+    """The command as a process of its own, where each film takes the model at least so long."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
+    words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(folder.labels), *more]
+    command = [sys.executable, "-m", "tests.support.evaluating", str(seconds), *words, "--test-set", "x"]
+    return subprocess.Popen(
+        [*command, "--out", str(tmp_path / out)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE if "--json" in more else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_scripts_get_the_numbers_and_nothing_else(folder: Folder, tmp_path: Path) -> None:
+    process = start(folder, tmp_path, "out", 0.0, "--json", "--flags-only")
+    printed, _ = process.communicate(timeout=200)
+    assert process.returncode == 0
+    assert json.loads(printed) == numbers(tmp_path)
+
+
+def comparable(value: dict[str, Any]) -> dict[str, Any]:
+    made = {k: v for k, v in value["made"].items() if k != "at"}
+    return {k: v for k, v in value.items() if k != "seconds"} | {"made": made}
+
+
+def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, tmp_path: Path) -> None:
+    assert start(folder, tmp_path, "whole", 0.0).wait(200) == 0
+    results, kills = tmp_path / "cut" / FILE, 0
+    for wanted in (3, 7):
+        cut = start(folder, tmp_path, "cut", 0.3)
+        while cut.poll() is None and (not results.exists() or results.read_bytes().count(b"\n") <= wanted):
+            time.sleep(0.02)
+        kills += cut.poll() is None
+        cut.kill()
+        cut.wait()
+    assert kills == 2, "it was to be killed in the middle"
+    assert not (tmp_path / "cut" / "report.json").exists()
+    kept = results.read_bytes()
+    assert start(folder, tmp_path, "cut", 0.0).wait(200) == 0
+    assert results.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    one, other = (json.loads((tmp_path / out / "report.json").read_text()) for out in ("whole", "cut"))
+    assert comparable(one) == comparable(other)
