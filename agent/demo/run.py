@@ -132,9 +132,23 @@ def _print_report(console: Console, study: dict[str, Any]) -> None:
     about, reading = study["study"], study["reading"]
     console.rule(f"study {about['study_instance_uid']}")
     console.print(f"{about['state']} {about['explanation']}".strip(), markup=False)
+    if study["flag"] is not None:
+        after = (study["flag"]["flagged_at"] - about["last_received_at"]).total_seconds()
+        console.print(f"Flagged {study['flag']['priority']} {after:.1f} s after its last image", markup=False)
     if about["priority"]:
         console.print(f"Triage: {'; '.join((about['priority'], *about['reasons']))}", markup=False)
     if reading and reading["draft"]:
         console.print(BANNER, style="bold", markup=False)
         console.print(f"Findings: {reading['draft']}", markup=False)
+        for region in reading["regions"]:
+            console.print(_where(region), markup=False)
+        for verdict in reading["verdicts"]:
+            console.print(f"check {verdict['code']}: {verdict['sentence']}", markup=False)
         console.print(f"Reasoning trace: {reading['reasoning']}", markup=False, style="dim")
+
+
+def _where(region: dict[str, Any]) -> str:
+    """A box in the stored image. In an upright frontal film the patient's right is on the left."""
+    what = " ".join(filter(None, (region["laterality"], region["concept"].replace("_", " "))))
+    columns, rows = (f"{region[a]:.0f} to {region[b]:.0f}" for a, b in (("x0", "x1"), ("y0", "y1")))
+    return f"Box: {what} in columns {columns}, rows {rows}"

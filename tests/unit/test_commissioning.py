@@ -17,7 +17,7 @@ from agent.commissioning.exchanges import exchanges
 from agent.commissioning.feed import load_library, moved, varied
 from agent.commissioning.network import make_model, make_processor, make_tokenizer
 from agent.commissioning.packing import collate, number_tokens, pack, soft_numbers
-from agent.commissioning.phantom import Box, Plant, Scene, draw
+from agent.commissioning.phantom import Box, Plant, Scene, cover, draw
 from agent.commissioning.pictures import as_picture
 from agent.commissioning.pretrain import CLASSES, Heads, film_losses, targets
 from agent.commissioning.replies import CANNOT, Case
@@ -105,7 +105,7 @@ def test_variation_never_flips(work: Path) -> None:
 
 def test_the_tower_in_batches_is_the_librarys_own(tokenizer: Any) -> None:
     model, processor = make_model(tokenizer).eval(), make_processor()
-    picture = np.random.default_rng(0).integers(0, 255, (252, 224), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 255, (252, 196), dtype=np.uint8)
     inputs = processor(images=[Image.fromarray(picture).convert("RGB")], return_tensors="pt")
     with torch.no_grad():
         own = model.model.visual(inputs["pixel_values"], grid_thw=inputs["image_grid_thw"]).pooler_output
@@ -115,7 +115,7 @@ def test_the_tower_in_batches_is_the_librarys_own(tokenizer: Any) -> None:
 
 def test_a_packed_question_sees_what_it_would_see_alone(tokenizer: Any) -> None:
     model, processor = make_model(tokenizer).eval(), make_processor()
-    sizes = [(252, 224), (224, 224)]
+    sizes = [(252, 196), (224, 224)]
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, s, dtype=np.uint8) for s in sizes]
     asked = exchanges(Case(Scene(1, (Plant("nodule", "left", 0.5),)), lateral=True), rng)
@@ -147,18 +147,21 @@ def test_every_coordinate_is_one_token(tokenizer: Any) -> None:
     assert bell.argmax(1).tolist() == [0, 50, 100]
 
 
-def test_targets_lie_where_the_boxes_are() -> None:
-    film = corpus.Film(
-        np.zeros((252, 224), np.uint8),
-        "phantom",
-        Scene(1, (Plant("nodule", "left", 0.5),)),
-        (Box("nodule", "left", 0.5, 0.0, 1.0, 0.5),),
-    )
-    known = targets([film], (252, 224))
-    k = CLASSES.index(("nodule", "left"))
-    cover = known["cover"][0, :, k].reshape(9, 8)
-    assert cover[:4, 4:].min() == 1
-    assert cover[:, :4].max() == cover[5:].max() == 0
+@pytest.mark.parametrize("kind", ["nodule", "pleural_effusion", "central_line"])
+def test_targets_lie_where_the_boxes_are(kind: str) -> None:
+    scene, high, wide = Scene(1, (Plant(kind, "left", 0.5),)), 9, 7
+    size = (high * 28, wide * 28)
+    (box,) = draw(scene, *size).boxes
+    film = corpus.Film(np.zeros(size, np.uint8), "phantom", scene, (box,), cover=cover(scene, size, (high, wide)))
+    known = targets([film], size)
+    k = CLASSES.index((kind, "left"))
+    rows, columns = np.nonzero(known["cover"][0, :, k].reshape(high, wide).numpy() > 0.5)
+    assert len(rows)
+    for row, column in zip(rows, columns, strict=True):
+        assert box.x0 * wide - 1 < column < box.x1 * wide + 1
+        assert box.y0 * high - 1 < row < box.y1 * high + 1
+    others = [n for n in range(len(CLASSES)) if n != k]
+    assert known["cover"][0][:, others].max() == 0
     assert known["there"][0].tolist() == [float(n == k) for n in range(len(CLASSES))]
 
 
