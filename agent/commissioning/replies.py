@@ -93,14 +93,14 @@ PLEURA = ("pleural_effusion", "pneumothorax")
 
 def _pediatric_draft(pneumonia: bool, rng: np.random.Generator) -> str:
     if pneumonia:
-        return pick(rng, f"{strong('There is pneumonia')}.", f"{strong('Pneumonia is present')}.")
-    return f"{strong('The lungs are clear')}. There is {strong('no')} pneumonia."
+        return f"{strong('There is pneumonia')}{pick(rng, '', ' in the lungs')}."
+    return f"{strong('The lungs are clear')}. {strong('No')} pneumonia is {pick(rng, 'seen', 'present')}."
 
 
 def _lungs(scene: Scene, rng: np.random.Generator) -> str:
     plants = [p for p in scene.plants if p.kind in LUNG]
     if not plants:
-        return pick(rng, f"The lungs are {strong('clear')}.", f"Both lungs are {strong('clear')}.")
+        return strong("The lungs are clear.")
     said = [present(p, rng) for p in plants]
     absent = [k for k in ("consolidation", "pulmonary_edema") if scene.plant(k) is None]
     return " ".join([*said, denied(absent, rng)] if rng.random() < 0.5 else said)
@@ -116,7 +116,7 @@ def _heart(scene: Scene, rng: np.random.Generator) -> str:
     big = scene.plant("cardiomegaly")
     if big:
         return present(big, rng)
-    return pick(rng, f"The heart size is {strong('normal')}.", f"The cardiac silhouette is {strong('normal')} in size.")
+    return f"The heart {strong('size is normal')}."
 
 
 def _devices(scene: Scene, rng: np.random.Generator) -> str:
@@ -197,12 +197,12 @@ def _lung_signs(scene: Scene) -> str:
     said = []
     for plant in scene.plants:
         if plant.kind == "consolidation":
-            said.append(f"A dense area with air bronchograms lies {_where(plant.side)}.")
+            said.append(f"{strong('A dense')} area with air bronchograms lies {_where(plant.side)}.")
         if plant.kind == "pulmonary_edema":
-            said.append(f"Perihilar haze and {strong('thick vessels')} are seen on both sides.")
+            said.append(f"{strong('Perihilar')} haze and {strong('thick vessels')} are seen on both sides.")
         if plant.kind == "nodule":
-            said.append(f"A round shadow lies {_where(plant.side)}.")
-    return " ".join(said) or f"Both lungs are {strong('well aerated')}."
+            said.append(f"{strong('A round')} shadow lies {_where(plant.side)}.")
+    return " ".join(said) or strong("Both lungs are well aerated.")
 
 
 def _pleura_signs(scene: Scene) -> str:
@@ -210,14 +210,15 @@ def _pleura_signs(scene: Scene) -> str:
     fluid, air = scene.plant("pleural_effusion"), scene.plant("pneumothorax")
     if air:
         said.append(
-            f"A thin pleural line without lung markings beyond it is seen {_where(air.side)} → {strong(severity(air))}."
+            f"{strong('A thin')} pleural line without lung markings beyond it is seen {_where(air.side)} → {strong(severity(air))}."
         )
     if fluid:
         said.append(
-            f"The costophrenic angle is filled with a meniscus {_where(fluid.side)} → {strong(severity(fluid))}."
+            f"{strong('The costophrenic')} angle is filled with a meniscus {_where(fluid.side)} → {strong(severity(fluid))}."
         )
     return (
-        " ".join(said) or f"Both costophrenic angles are {strong('sharp')} and the lung markings reach the chest wall."
+        " ".join(said)
+        or f"{strong('Both costophrenic angles')} are {strong('sharp')} and the lung markings reach the chest wall."
     )
 
 

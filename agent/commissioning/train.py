@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from agent.commissioning import corpus
 from agent.commissioning.exchanges import exchanges
@@ -27,7 +28,7 @@ from agent.commissioning.teach import Asked, some_study, study_losses
 from agent.model.reading_protocol import builtin
 
 SEEING_STEPS, FILMS, CHILDREN = 3800, 32, 5  # steps, films in a batch, how many of them pediatric
-SAYING_STEPS, STUDIES, ALONE = 3600, 16, 0.35  # steps, studies in a batch, share before the tower learns too
+SAYING_STEPS, STUDIES, ALONE = 4200, 16, 0.3  # steps, studies in a batch, share before the tower learns too
 TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 1.5e-3
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.shards:
         corpus.main(["--work", str(options.work), "--shards", str(options.shards)])
     library = load_library(options.work, options.pediatric)
-    tokenizer = make_tokenizer(texts())
+    tokenizer = _tokenizer(options)
     model, heads = make_model(tokenizer), Heads()
     see(model, heads, library, options)
     say(model, heads, tokenizer, library, options)
@@ -60,6 +61,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--saying-steps", type=int, default=SAYING_STEPS)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args(arguments)
+
+
+def _tokenizer(options: argparse.Namespace) -> Any:
+    """That of the run which is resumed: what the model has learnt is in its tokens, whatever is said since."""
+    kept = options.out / "tokenizer"
+    if not (options.resume and kept.is_dir()):
+        make_tokenizer(texts()).save_pretrained(kept)
+    return PreTrainedTokenizerFast.from_pretrained(kept)
 
 
 def see(model: Any, heads: Heads, library: Library, options: argparse.Namespace) -> None:

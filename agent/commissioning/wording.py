@@ -58,30 +58,26 @@ def article(words: str) -> str:
     return f"{'an' if plain(words)[0] in 'aeiou' else 'a'} {words}"
 
 
-# Wordings of a finding on one side, or without a side.
+# Wordings of a finding on one side, or without a side. What is there begins with "There" and what is not begins with
+# "No": were a presence spread over several beginnings, the one beginning of the denial would win a greedy choice that it
+# should lose.
 _ONE = {
-    "pneumothorax": ("There is a {size} {side} pneumothorax.", "A {size} {side} pneumothorax is present."),
-    "pleural_effusion": ("There is a {size} {side} pleural effusion.", "A {size} {side} pleural effusion is present."),
-    "consolidation": ("There is consolidation in the {side} lung.", "There is {side} lung consolidation."),
-    "cardiomegaly": ("There is {size} cardiomegaly.", "{The heart is enlarged}."),
-    "nodule": ("There is a {size} nodule in the {side} lung.", "A {size} {side} lung nodule is seen."),
-    "endotracheal_tube": ("An {endotracheal} tube is in place.",),
-    "central_line": ("A {side} {central} venous catheter is in place.",),
-    "chest_tube": ("A {side} {chest} tube is in place.",),
-    "feeding_tube": ("A {feeding} tube is in place.",),
+    "pneumothorax": ("{There} is a {size} {side} pneumothorax.",),
+    "pleural_effusion": ("{There} is a {size} {side} pleural effusion.",),
+    "consolidation": ("{There} is {consolidation} in the {side} lung.",),
+    "cardiomegaly": ("The heart {is enlarged}.",),
+    "nodule": ("{There} is a {size} {nodule} in the {side} lung.",),
+    "endotracheal_tube": ("{An endotracheal} tube is in place.",),
+    "central_line": ("{A} {side} {central} venous catheter is in place.",),
+    "chest_tube": ("{A} {side} {chest} tube is in place.",),
+    "feeding_tube": ("{A feeding} tube is in place.",),
 }
 _BOTH = {
-    "pneumothorax": ("There are {size} {bilateral} pneumothoraces.", "{Size} {bilateral} pneumothoraces are present."),
-    "pleural_effusion": (
-        "There are {size} {bilateral} pleural effusions.",
-        "{Size} {bilateral} pleural effusions are present.",
-    ),
-    "consolidation": ("There is consolidation in {both lungs}.", "There is {bilateral} lung consolidation."),
-    "pulmonary_edema": (
-        "There is {size} bilateral pulmonary edema.",
-        "{Size} bilateral pulmonary edema is present.",
-    ),
-    "nodule": ("There are nodules in {both lungs}.", "{Bilateral} lung nodules are seen."),
+    "pneumothorax": ("{There are} {size} {bilateral} pneumothoraces.",),
+    "pleural_effusion": ("{There are} {size} {bilateral} pleural effusions.",),
+    "consolidation": ("{There} is {consolidation} in {both lungs}.",),
+    "pulmonary_edema": ("{There} is {size} {bilateral pulmonary} edema.",),
+    "nodule": ("{There are nodules} in {both lungs}.",),
     "central_line": ("{Bilateral} central venous catheters are in place.",),
     "chest_tube": ("{Bilateral} chest tubes are in place.",),
 }
@@ -91,7 +87,7 @@ def present(plant: Plant, rng: np.random.Generator) -> str:
     """One sentence that says that the finding is there, on its side: marked text."""
     wordings = (_BOTH if plant.side == "bilateral" else _ONE)[plant.kind]
     size = severity(plant)
-    words = {"side": plant.side, "size": size, "Size": size.capitalize()}
+    words = {"side": plant.side, "size": size}
     return _IN_BRACES.sub(lambda m: strong(words.get(m.group(1), m.group(1))), pick(rng, *wordings))
 
 
@@ -111,7 +107,7 @@ def denied(kinds: Sequence[str], rng: np.random.Generator) -> str:
         return ""
     names = [NAMES[k] for k in kinds]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-    return pick(rng, f"There is {strong('no')} {listed}.", f"{strong('No')} {listed} is seen.")
+    return f"{strong('No')} {listed} is {pick(rng, 'seen', 'present')}."
 
 
 def compared(before: Plant | None, now: Plant | None, rng: np.random.Generator) -> str:
