@@ -18,7 +18,7 @@ from structured_report.content import Code, Finding, Outcome, PreRead, Presence,
 from structured_report.header import valid_date, valid_sex, valid_time
 from structured_report.hl7_text import cap, escape
 from structured_report.text import normalise_text
-from structured_report.tree import comments
+from structured_report.tree import comments, image_sentence
 from structured_report.vocabulary import vocabulary, whole_vocabulary
 
 Status = Literal["R", "P"]
@@ -124,7 +124,10 @@ class _Draft:
             )
         for number, finding in enumerate(preread.findings, start=1):
             self._finding(number, finding)
-        for number, comment in enumerate(comments(preread), start=1):
+        said = comments(preread)
+        if preread.outcome is not Outcome.FLAGGED:
+            said += [image_sentence(use) for use in preread.images]
+        for number, comment in enumerate(said, start=1):
             # OBX-4 tells them apart: a receiver that files by OBX-3 and OBX-4 would keep only the last.
             self._narrative(concepts.COMMENT, comment, sub=str(number))
         self._narrative(concepts.FINDINGS, preread.narrative.findings)

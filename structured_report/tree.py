@@ -245,7 +245,7 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
         if normalise_text(words):
             items.append(_text(concept, words))
     for use in preread.images:
-        items.append(_text(concepts.COMMENT, _image_sentence(use)))
+        items.append(_text(concepts.COMMENT, image_sentence(use)))
     items.append(_text(concepts.COMMENT, provenance_sentence(preread)))
     container.ContentSequence = items
     return container
@@ -291,7 +291,8 @@ def provenance_sentence(preread: PreRead) -> str:
     )
 
 
-def _image_sentence(use: ImageUse) -> str:
+def image_sentence(use: ImageUse) -> str:
+    """What was done with one image and why, in one line."""
     how = f"read as {use.role}" if use.used else "not read"
     return one_line(f"Image {use.sop_instance_uid}: {how}: {use.explanation} [{use.reason}]", 1024)
 

@@ -38,7 +38,6 @@ from structured_report.content import Presence
 SEED = 7
 SHAPES = ((1024, 840), (1024, 840), (1024, 800), (960, 960), (1000, 700), (800, 960))
 _BOX = re.compile(r"<\|box\|>\((\d+),(\d+)\),\((\d+),(\d+)\)<\|/box\|>")
-_SIDES = {"left": "left", "right": "right", "bilateral": "bilateral"}
 
 Numbers = NDArray[np.float64]
 Table = dict[str, Any]

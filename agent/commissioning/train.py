@@ -7,6 +7,7 @@ learns where things are (`pretrain`), the language model learns to say it (`teac
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,9 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     make_processor().save_pretrained(folder)
+    # What keeps it from patients. `agent.model.local` refuses the shipped folder without it.
+    card = {"name": "cxr-preread commissioning model", "for_commissioning": True}
+    (folder / "preread.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     sys.stderr.write(f"{folder}\n")
 
 

@@ -25,7 +25,7 @@ from agent.errors import ModelUnavailable, Permanent
 from agent.model.faults import is_out_of_memory
 from agent.model.protocol import MAX_PIXELS, MOST_PICTURES, ModelIdentity, Picture
 from agent.model.shared_prefix import LocalSession
-from agent.model.weights import card_of, find_weights, licence_of, weights_digest
+from agent.model.weights import card_of, find_weights, licence_of, shipped_weights, weights_digest
 from agent.plain import without_noise
 
 # `visual` alone matches nothing: the tower is `model.visual`. Quantizing it costs accuracy, and its sizes do not fit
@@ -82,6 +82,12 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
     # Greedy, whatever the checkpoint's own generation_config.json says.
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=end, pad_token_id=end)
     card = card_of(folder)
+    if folder.resolve() == shipped_weights().resolve() and not card.for_commissioning:
+        raise Permanent(
+            f"model.weights {weights}: the commissioning model has lost the mark that keeps it from patients "
+            "(preread.json); install the program again",
+            code="not-a-model",
+        )
     identity = ModelIdentity(
         name=card.name or (Path(weights).name if Path(weights).is_dir() else weights),
         weights_digest=weights_digest(folder),

@@ -54,18 +54,22 @@ class Desk:
             Permanent: a file is lost or damaged.
             Transient: the decoder cannot be started at the moment.
         """
-        if self.model.identity.for_commissioning and not self.commissioning_on_patients:
-            films = [InstanceFacts.from_json(image.facts) for image, use in images if use.used]
-            if not all(film.is_phantom for film in films):
-                return Prepared.declined("commissioning-only", _COMMISSIONING_ONLY)
         wanted = []
         for image, use in images:
             path = self.files.path(image.path)
             one = candidate(image.instance_id, path, used=use.used, role=use.role, reason=use.reason)
-            if one is not None:
-                self.files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
-                wanted.append(one)
+            if one is None:
+                continue
+            # A spare may be read in the place of what was chosen: the mark is asked of every one.
+            if self._for_phantoms_only and not InstanceFacts.from_json(image.facts).is_phantom:
+                return Prepared.declined("commissioning-only", _COMMISSIONING_ONLY)
+            self.files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
+            wanted.append(one)
         return prepare(wanted, self.gate)
+
+    @property
+    def _for_phantoms_only(self) -> bool:
+        return self.model.identity.for_commissioning and not self.commissioning_on_patients
 
     def given_up(self, job: Job) -> tuple[str, str] | None:
         """(code, words) when this job has failed too often to be tried again."""

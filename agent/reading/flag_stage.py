@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from agent.clock import Clock
+from agent.imaging.facts import InstanceFacts
 from agent.reading.common import Desk
 from agent.reading.flag import NO_FLAG, Flag, flag_study
 from agent.reading.pictures import Prepared
@@ -57,9 +58,13 @@ class Flagging:
                     trouble = study.problem[1] if study.problem else ""
                 else:
                     flag = flag_study(study, self._findings, self._desk.rules, self._desk.calibration)
-        self._write(job, revision, flag, trouble, started)
+        drawn = all(InstanceFacts.from_json(image.facts).is_of_constancy_test for image, _ in images)
+        self._write(job, revision, flag, trouble, started, in_a_hurry=not drawn)
 
-    def _write(self, job: Job, revision: Revision, flag: Flag, trouble: str, started: datetime) -> None:
+    def _write(
+        self, job: Job, revision: Revision, flag: Flag, trouble: str, started: datetime, *, in_a_hurry: bool
+    ) -> None:
+        """A drawn film of the constancy test is flagged as any other; it is read behind the patients."""
         now, uid, priority = self._clock.now(), revision.study_instance_uid, flag.ranked.priority
         provenance = provenance_to_json(self._desk.provenance())
         row = flag_row(revision.id, flag, provenance=provenance, started=started, now=now, trouble=trouble)
@@ -69,7 +74,8 @@ class Flagging:
                 flags.raise_urgency(tx, uid, priority, flag.ranked.reasons, now=now)
             words = trouble or "; ".join((str(priority), *flag.ranked.reasons))
             studies.note(tx, uid, "flag", "not-flagged" if trouble else "flagged", words, now=now)
-            enqueue(tx, "read", str(revision.id), priority=priority.rank * QUEUE_STEPS, now=now)
+            rank = priority.rank * QUEUE_STEPS if in_a_hurry else 0
+            enqueue(tx, "read", str(revision.id), priority=rank, now=now)
             if self._announce and not trouble and priority is not Priority.ROUTINE:
                 enqueue(tx, "announce", str(revision.id), now=now)
             self._queue.complete(tx, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pydicom import Dataset
@@ -36,6 +37,7 @@ class Line:
         ris_port: int,
         *,
         send_flag: bool = False,
+        on_patients: bool = False,
         qc: dict[str, Any] | None = None,
         **triage: Any,
     ) -> None:
@@ -50,7 +52,7 @@ class Line:
         self.settings = node.settings.model_copy(update=changed)
         settings, ledger, files, clock = self.settings, node.ledger, node.files, SystemClock()
         self.queue = Queue(ledger, clock, "test")
-        desk = make_desk(settings, files, model)
+        desk = replace(make_desk(settings, files, model), commissioning_on_patients=on_patients)
         report = Reporting(ledger, files, self.queue, clock, settings)
         outbox = Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings))
         self.stages: dict[str, Callable[[Job], None]] = {

@@ -303,4 +303,12 @@ def test_an_offset_is_stated_only_when_the_images_state_one() -> None:
 def test_every_comment_of_the_message_has_a_sub_id_of_its_own() -> None:
     message = hl7.parse(oru(preread(EVIDENCE, outcome=Outcome.ABSTAINED, remarks=("one", "two"))))
     subs = [str(o[4]) for o in message.segments("OBX") if str(o[3]).startswith("121106")]
-    assert subs == ["1", "2", "3", "4"]
+    assert subs == [str(n) for n in range(1, 5 + len(EVIDENCE))]
+
+
+def test_why_an_image_was_not_read_reaches_the_ris_too() -> None:
+    value = preread(EVIDENCE)
+    left_out = replace(value.images[0], used=False, role="", reason="rejected-image", explanation="it was rejected")
+    message = hl7.parse(oru(replace(value, images=(left_out, *value.images[1:]))))
+    sentence = f"Image {left_out.sop_instance_uid}: not read: it was rejected [rejected-image]"
+    assert sentence in text_of(message, "121106")
