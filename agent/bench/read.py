@@ -112,27 +112,29 @@ def _flag(
 def _report(
     model: Any, protocol: ReadingProtocol, pictures: Sequence[Picture], most: int | None, say: Callable[[str], None]
 ) -> Timing:
-    """Findings in reasoning mode and the impression."""
+    """Everything that is asked after the flag: findings in reasoning mode, impression, view, and where two findings lie."""
     from agent.model import quick_start
 
-    tasks = [protocol.task("findings"), protocol.task("impression")]
-    limits = [most or t.most_tokens for t in tasks]
+    about: list[tuple[str, dict[str, str]]] = [("findings", {}), ("impression", {}), ("view", {})]
+    about += [("grounding", {"finding": protocol.called(f)}) for f in ("pleural_effusion", "pneumothorax")]
+    asked = [(protocol.prompt(protocol.task(t), **what), protocol.task(t).most_tokens) for t, what in about]
+    asked = [(prompt, min(limit, most or limit)) for prompt, limit in asked]
     say("report over the shared encoding")
     started = time.monotonic()
     session = model.open_study(pictures, system=protocol.system)
     ours = [
-        session.ask(protocol.prompt(t), pictures=range(len(pictures)), max_new_tokens=limit, deadline_s=DEADLINE_S).text
-        for t, limit in zip(tasks, limits, strict=True)
+        session.ask(prompt, pictures=range(len(pictures)), max_new_tokens=limit, deadline_s=DEADLINE_S).text
+        for prompt, limit in asked
     ]
     took = time.monotonic() - started
     session.close()
     say("report by the quick start")
     started = time.monotonic()
     theirs = [
-        quick_start.ask(model, pictures, protocol.prompt(t), system=protocol.system, max_new_tokens=limit)
-        for t, limit in zip(tasks, limits, strict=True)
+        quick_start.ask(model, pictures, prompt, system=protocol.system, max_new_tokens=limit)
+        for prompt, limit in asked
     ]
-    return Timing("report", len(tasks), took, time.monotonic() - started, ours == theirs)
+    return Timing("report", len(asked), took, time.monotonic() - started, ours == theirs)
 
 
 def films(count: int) -> list[Picture]:
