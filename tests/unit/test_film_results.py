@@ -290,6 +290,23 @@ def test_results_are_continued_after_a_line_that_was_cut_off(tmp_path: Path) -> 
         assert set(journal.results) == {"a", "c"}
 
 
+def test_a_film_that_was_read_again_counts_once_and_by_its_last_result(tmp_path: Path) -> None:
+    with Journal(tmp_path, HEAD) as journal:
+        journal.add(answered("a", 0.5))
+        journal.add(answered("b", 0.5))
+        journal.let_go(["a"])
+        assert set(journal.results) == {"b"}
+        journal.add(answered("a", 0.75))
+    with Journal(tmp_path, HEAD) as journal:
+        assert {k: r.shares["nodule"] for k, r in journal.results.items()} == {"a": 0.75, "b": 0.5}
+
+
+def test_the_threshold_of_a_model_that_is_very_sure_is_shown() -> None:
+    films = [film(str(n), n < 2) for n in range(4)]
+    evaluation = measured(films, [answered(str(n), 1.25e-5 if n < 2 else 1e-7) for n in range(4)])
+    assert "1.25e-05" in as_page(evaluation, MADE)
+
+
 def test_results_of_another_model_are_not_mixed_with_these(tmp_path: Path) -> None:
     with Journal(tmp_path, HEAD) as journal:
         journal.add(answered("a", 0.5))
