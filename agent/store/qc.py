@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,12 +58,16 @@ def run_of(view: Connection, run_id: str) -> QcRun | None:
     return _run(view.execute(select(qc_run).where(qc_run.c.id == run_id)).first())
 
 
-def newest(view: Connection, *, finished: bool = False) -> QcRun | None:
-    """The run that began last, or that finished last, if there is one."""
-    query = select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)
-    if finished:
-        query = select(qc_run).where(qc_run.c.finished_at.is_not(None)).order_by(qc_run.c.finished_at.desc()).limit(1)
-    return _run(view.execute(query).first())
+def newest(view: Connection) -> QcRun | None:
+    """The run that began last, if there is one."""
+    return _run(view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)).first())
+
+
+def finished(view: Connection) -> Iterator[QcRun]:
+    """The runs that came to a verdict, newest first."""
+    query = select(qc_run).where(qc_run.c.passed.is_not(None)).order_by(qc_run.c.finished_at.desc())
+    for row in view.execute(query):
+        yield QcRun(**row._mapping)
 
 
 def films_since(view: Connection, moment: datetime) -> frozenset[str]:

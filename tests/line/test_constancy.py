@@ -32,6 +32,7 @@ from agent.imaging.geometry import Transform, Turn
 from agent.reading.triage import ROUTINE
 from agent.store import flags, overview, processes, qc
 from agent.store.qc import QcRun
+from agent.store.schema import qc_run
 from agent.work.schedule import Schedule
 from agent.work.worker import Running, Worker
 from structured_report.content import Priority
@@ -258,7 +259,7 @@ def test_the_command_shows_every_check_and_ends_with_1_when_one_failed(
     good = command(file, "qc", "--film", NORMAL, "--film", AIR)
     assert good.exit_code == 0, good.output
     assert "passed" in good.output
-    assert "constancy test: passed" in command(file, "studies").output
+    assert "constancy test: has never run here over all films" in command(file, "studies").output
     monkeypatch.setattr(render, "apply_turn", mirrored)
     until(lambda: qc.new_id(SystemClock().now()) not in good.output, seconds=5, what="another second")
     bad = command(file, "qc", "--film", AIR, "--as", "SENDER")
@@ -367,7 +368,7 @@ def test_the_schedule_runs_the_test_whatever_is_killed_between_two_steps(sound: 
         if job is not None:  # another process each time
             ConstancyStage(line.node.ledger, line.queue, SystemClock(), constancy(line))(job)
         with line.node.ledger.read() as view:
-            return qc.newest(view, finished=True) is not None
+            return next(qc.finished(view), None) is not None
 
     until(step, seconds=120, what="the scheduled run is over")
     with line.node.ledger.read() as view:
@@ -397,7 +398,7 @@ def test_a_line_that_takes_no_film_has_failed_and_is_not_silently_parked(tmp_pat
 def test_a_daily_test_that_has_not_run_for_two_days_is_bad(tmp_path: Path, ris: DemoRis) -> None:
     line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc={"daily_at": "03:30"})
     now = datetime.now(UTC)
-    done = QcRun("1", "schedule", now, now, True, {}, [], [])
+    done = QcRun("1", "schedule", now, now, True, {}, [{"name": n} for n in line.settings.qc.films], [])
     try:
         with line.node.ledger.begin() as tx:
             qc.keep(tx, done)
@@ -406,6 +407,36 @@ def test_a_daily_test_that_has_not_run_for_two_days_is_bad(tmp_path: Path, ris: 
             assert standing(view, line.settings.qc, now + timedelta(hours=49))[0] == "bad"
             switched_off = line.settings.qc.model_copy(update={"daily_at": ""})
             assert standing(view, switched_off, now + timedelta(hours=49))[0] == "ok"
+    finally:
+        line.node.stop()
+
+
+def test_a_look_at_one_film_does_not_silence_an_alarm_nor_stand_for_the_daily_test(
+    tmp_path: Path, ris: DemoRis
+) -> None:
+    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port, qc={"daily_at": "03:30"})
+    now, own = datetime.now(UTC), line.settings.qc
+    wrong = {"film": AIR, "what": "side", "passed": False, "words": "left instead of right", "value": None}
+
+    def after(*finished: tuple[int, tuple[str, ...], bool]) -> str:
+        with line.node.ledger.begin() as tx:
+            tx.execute(qc_run.delete())
+            for hour, names, good in finished:
+                films, moment = [{"name": n} for n in names], now + timedelta(hours=hour)
+                checks = [] if good else [wrong]
+                qc.keep(tx, QcRun(f"{hour}", "hand", moment, moment, good, {}, films, checks))
+        with line.node.ledger.read() as view:
+            return standing(view, own, now + timedelta(hours=60))[0]
+
+    try:
+        assert after((20, own.films, True)) == "ok"
+        assert after((20, own.films, False), (40, (AIR,), True)) == "bad"
+        assert after((20, own.films, False), (40, own.films, True)) == "ok"
+        assert after((20, own.films, True), (40, (AIR,), False)) == "bad"
+        assert after((2, own.films, True), (40, own.films[1:], True)) == "bad", (
+            "the daily test has not run for two days"
+        )
+        assert after((59, (AIR,), True)) == "note", "never over all films"
     finally:
         line.node.stop()
 
