@@ -106,6 +106,12 @@ def stored_boxes(film: Film) -> tuple[StoredBox, ...]:
     return tuple(stored_box(box, style) for box in draw(film.scene, style.rows, style.columns).boxes)
 
 
+def stored_half(film: Film, side: str) -> StoredBox:
+    """The half of the stored frontal image in which that side of the patient lies."""
+    x0, x1 = (0.0, 0.5) if side == "right" else (0.5, 1.0)  # the patient's right is on the left of an upright film
+    return stored_box(Box("", side, x0, 0.0, x1, 1.0), film.style)
+
+
 def stored_box(box: Box, style: FilmStyle) -> StoredBox:
     """A box of the upright film as it lies in the stored image."""
     turned = style.orientation in ("transposed", "quarter-turn")
