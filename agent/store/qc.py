@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import qc_run, study
+from agent.store.schema import job, qc_run, study
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class QcRun:
     Attributes:
         id: ``YYMMDDhhmmss``, UTC; accession numbers and patient ids of its films hold it.
         started_by: ``hand`` or ``schedule``.
-        finished_at: None while it runs; a run that was cut off never finishes.
-        passed: whether every check passed; None while it runs.
+        finished_at: None while it runs; a run that was killed never finishes.
+        passed: whether every check passed; None while it runs, and for one that was given up by hand.
         build: JSON form of the provenance of what was tested.
         films: JSON forms of what was sent and of what is drawn on it (`agent.evaluation.qc`).
         checks: JSON forms of the checks.
@@ -41,10 +41,27 @@ class QcRun:
         """Those that did not pass."""
         return [check for check in self.checks if not check["passed"]]
 
+    @property
+    def stepped_at(self) -> datetime:
+        """When it last did something that is written down: sent a film, or began."""
+        sent = [datetime.fromisoformat(film["sent_at"]) for film in self.films if "sent_at" in film]
+        return max([self.started_at, *sent])
 
-def new_id(moment: datetime) -> str:
-    """The id of a run that begins then."""
-    return moment.strftime("%y%m%d%H%M%S")
+
+def free_id(tx: Connection, moment: datetime) -> str:
+    """An id for a run that begins then, or is to: the films of two runs must not have the same identifiers. Those 16
+    characters of an accession number (PS3.5 6.2) hold the second and no more, so the next free one is taken."""
+    taken = set(tx.execute(select(qc_run.c.id)).scalars())
+    taken |= set(tx.execute(select(job.c.key).where(job.c.kind == "qc")).scalars())
+    while (run_id := moment.strftime("%y%m%d%H%M%S")) in taken:
+        moment += timedelta(seconds=1)
+    return run_id
+
+
+def unfinished_since(view: Connection, moment: datetime) -> tuple[QcRun, ...]:
+    """The runs that have not come to their end and have done something since then."""
+    runs = [QcRun(**row._mapping) for row in view.execute(select(qc_run).where(qc_run.c.finished_at.is_(None)))]
+    return tuple(run for run in runs if run.stepped_at >= moment)
 
 
 def keep(tx: Connection, run: QcRun) -> None:

@@ -4,6 +4,7 @@ ones, the model one that looks at the picture."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,17 @@ import time_machine
 from click.testing import CliRunner
 from PIL import Image
 from pydicom import Dataset
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from agent.cli import preread
 from agent.clock import SystemClock
 from agent.demo.ris import DemoRis
+from agent.errors import Transient
 from agent.evaluation.qc.door import find_door
-from agent.evaluation.qc.run import ConstancyTest
+from agent.evaluation.qc.films import CATALOGUE, drawn
+from agent.evaluation.qc.run import AnotherRun, ConstancyTest
+from agent.evaluation.qc.seen import Seen, look
 from agent.evaluation.qc.stage import ConstancyStage
 from agent.evaluation.qc.state import standing
 from agent.imaging import geometry, render
@@ -32,9 +37,10 @@ from agent.imaging.geometry import Transform, Turn
 from agent.reading.triage import ROUTINE
 from agent.store import flags, overview, processes, qc
 from agent.store.qc import QcRun
+from agent.store.schema import job as job_table
 from agent.store.schema import qc_run
 from agent.work.schedule import Schedule
-from agent.work.worker import Running, Worker
+from agent.work.worker import DEFECTS_TOLERATED, Running, Worker
 from structured_report.content import Priority
 from tests.support.films import small_image
 from tests.support.looking import LookingModel
@@ -86,7 +92,7 @@ def constancy(line: Line, **options: Any) -> ConstancyTest:
 
 def run(line: Line, *films: str, **options: Any) -> QcRun:
     test = constancy(line, **{"patience_s": 120.0} | options)
-    state = [test.begin(qc.new_id(SystemClock().now()), "hand", films)]
+    state = [test.begin(films)]
 
     def over() -> bool:
         state[0] = test.advance(state[0])
@@ -261,7 +267,6 @@ def test_the_command_shows_every_check_and_ends_with_1_when_one_failed(
     assert "passed" in good.output
     assert "constancy test: has never run here over all films" in command(file, "studies").output
     monkeypatch.setattr(render, "apply_turn", mirrored)
-    until(lambda: qc.new_id(SystemClock().now()) not in good.output, seconds=5, what="another second")
     bad = command(file, "qc", "--film", AIR, "--as", "SENDER")
     assert bad.exit_code == 1
     assert "left instead of right" in bad.output
@@ -312,7 +317,7 @@ def test_a_line_without_its_readers_is_said_at_once_and_nothing_is_sent(
 def test_a_line_whose_processes_die_during_the_test_does_not_keep_a_person_waiting(
     tmp_path: Path, ris: DemoRis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.commands.qc._AWAY", timedelta(seconds=1))
+    monkeypatch.setattr("agent.commands.qc.AWAY", timedelta(seconds=1))
     line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
     try:
         with line.node.ledger.begin() as tx:
@@ -378,21 +383,229 @@ def test_the_schedule_runs_the_test_whatever_is_killed_between_two_steps(sound: 
     assert line.queue.claim("qc") is None
 
 
-def test_a_line_that_takes_no_film_has_failed_and_is_not_silently_parked(tmp_path: Path, ris: DemoRis) -> None:
-    line = Line(Node(tmp_path / "node", quiet_time_s=0.0), LookingModel(), ris.port)
-    try:
-        nobody = line.settings.model_copy(update={"peers": ()})
-        test = ConstancyTest(line.node.ledger, SystemClock(), nobody, lambda: find_door(nobody))
-        Schedule(line.node.ledger, line.node.files, SystemClock(), qc_daily_at="03:30").test_constancy()
-        job = line.queue.claim("qc")
-        assert job is not None
-        ConstancyStage(line.node.ledger, line.queue, SystemClock(), test)(job)
-        with line.node.ledger.read() as view:
-            state, words = standing(view, nobody.qc, SystemClock().now())
-    finally:
-        line.node.stop()
+class Scheduled:
+    """A line without stages, with the job of the schedule: what becomes of that job is under test."""
+
+    def __init__(self, folder: Path, ris: DemoRis, **changes: Any) -> None:
+        self.line = Line(Node(folder / "node", quiet_time_s=0.0), LookingModel(), ris.port)
+        self.settings = self.line.settings.model_copy(update=changes)
+        self.line.settings = self.settings
+        self.stage = ConstancyStage(self.line.node.ledger, self.line.queue, SystemClock(), constancy(self.line))
+        assert Schedule(self.line.node.ledger, self.line.node.files, SystemClock()).test_constancy()
+
+    def announce(self, *roles: str, silent_s: float = 0.0) -> None:
+        with self.line.node.ledger.begin() as tx:
+            for role in roles:
+                moment = SystemClock().now() + timedelta(hours=1) - timedelta(seconds=silent_s)
+                processes.announce(tx, role, 1, "ready", "", now=moment)
+
+    def worker(self) -> Worker:
+        return Worker(
+            ledger=self.line.node.ledger, queue=self.line.queue, clock=SystemClock(), running=Running(),
+            stop=threading.Event(), kind="qc", stage=self.stage,
+        )  # fmt: skip
+
+    def standing(self) -> tuple[str, str]:
+        with self.line.node.ledger.read() as view:
+            return standing(view, self.settings.qc, SystemClock().now())
+
+    def hurry(self) -> None:
+        """Whatever waits is due."""
+        with self.line.node.ledger.begin() as tx:
+            tx.execute(job_table.update().values(run_at=SystemClock().now()))
+
+    def jobs(self) -> list[str]:
+        with self.line.node.ledger.read() as view:
+            return list(view.execute(select(job_table.c.state).where(job_table.c.kind == "qc")).scalars())
+
+
+@pytest.fixture
+def scheduled(tmp_path: Path, ris: DemoRis) -> Iterator[Callable[..., Scheduled]]:
+    made: list[Scheduled] = []
+
+    def make(**changes: Any) -> Scheduled:
+        made.append(Scheduled(tmp_path, ris, **changes))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.line.node.stop()
+
+
+def test_a_line_that_takes_no_film_has_failed_and_is_not_silently_parked(
+    scheduled: Callable[..., Scheduled],
+) -> None:
+    nobody = scheduled(peers=())
+    nobody.announce(*ROLES)
+    nobody.worker().work_once()
+    assert nobody.jobs() == []
+    state, words = nobody.standing()
     assert state == "bad"
     assert "no peer may send from this host" in words
+
+
+def test_a_scheduled_test_of_a_line_that_is_down_says_so_and_does_not_wait_for_an_hour(
+    scheduled: Callable[..., Scheduled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.evaluation.qc.stage.AWAY", timedelta(seconds=2))
+    here = scheduled()
+    here.announce("receive", "office")
+    worker, started = here.worker(), time.monotonic()
+    with capture_logs() as log:
+        until(lambda: worker.work_once() and not here.jobs(), seconds=20, what="the run is over")
+    assert time.monotonic() - started >= 2, "a process that is started again is waited for"
+    state, words = here.standing()
+    assert state == "bad"
+    assert "the line is not running: the read process has never run here" in words
+    assert [e["log_level"] for e in log if e["event"] == "constancy test failed"] == ["error"]
+    with here.line.node.ledger.read() as view:
+        assert overview.studies(view) == (), "no film was sent to a line that is not there"
+
+
+def test_a_process_that_is_started_again_does_not_fail_the_scheduled_test(
+    scheduled: Callable[..., Scheduled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.evaluation.qc.stage.AWAY", timedelta(seconds=60))
+    here = scheduled()
+    here.announce("receive", "office")
+    worker = here.worker()
+    worker.work_once()
+    here.announce("read")
+    until(worker.work_once, seconds=10, what="it looks again")
+    with here.line.node.ledger.read() as view:
+        run = qc.newest(view)
+        assert run is not None
+        assert run.finished_at is None
+        assert len(overview.studies(view)) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), Transient("the disk is full", code="disk-full")])
+def test_a_scheduled_test_that_our_own_defect_ends_is_an_alarm_and_no_parked_job(
+    scheduled: Callable[..., Scheduled], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise error
+
+    here = scheduled()
+    here.announce(*ROLES)
+    monkeypatch.setattr("agent.evaluation.qc.run._store", broken)
+    worker = here.worker()
+    for _ in range(DEFECTS_TOLERATED):
+        assert here.standing()[0] == "note"
+        here.hurry()
+        assert worker.work_once()
+    assert here.jobs() == []
+    state, words = here.standing()
+    assert state == "bad"
+    assert ("the disk is full" if isinstance(error, Transient) else "internal error (ValueError)") in words
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_film_that_this_version_does_not_know_ends_the_run_as_failed(
+    scheduled: Callable[..., Scheduled], sent: bool
+) -> None:
+    here = scheduled()
+    here.announce(*ROLES)
+    key, now = _key(here), SystemClock().now()
+    film: dict[str, Any] = {"name": "of-old"}
+    if sent:
+        film |= {
+            "sent_at": now.isoformat(),
+            "study_instance_uid": "1.2",
+            "frontal": "1.2.3",
+            "boxes": [],
+            "trouble": "no",
+        }
+    with here.line.node.ledger.begin() as tx:
+        qc.keep(tx, QcRun(key, "schedule", now, None, None, {}, [film], []))
+    here.worker().work_once()
+    assert here.jobs() == []
+    state, words = here.standing()
+    assert state == "bad"
+    assert 'another version of this program, which knew a film "of-old"' in words
+
+
+def _key(here: Scheduled) -> str:
+    with here.line.node.ledger.read() as view:
+        return str(view.execute(select(job_table.c.key).where(job_table.c.kind == "qc")).scalar_one())
+
+
+def test_two_runs_of_one_second_do_not_send_the_same_films(scheduled: Callable[..., Scheduled]) -> None:
+    with time_machine.travel(datetime(2026, 11, 25, 3, 30, tzinfo=UTC), tick=False):
+        here = scheduled()
+        test = constancy(here.line)
+        ids = [_key(here)]
+        for _ in range(3):
+            ids.append(test.begin((NORMAL,)).id)
+            test.give_up(ids[-1])
+    assert len(set(ids)) == 4
+    assert all(len(f"QC{run_id}01") <= 16 for run_id in ids), "an accession number has 16 characters"
+
+
+def test_a_run_waits_for_the_one_before_and_not_for_one_that_was_killed(
+    scheduled: Callable[..., Scheduled], tmp_path: Path
+) -> None:
+    here = scheduled()
+    here.announce(*ROLES)
+    first = constancy(here.line).begin((NORMAL,))
+    refused = command(settings_file(here.line, tmp_path), "qc", "--film", NORMAL)
+    assert refused.exit_code == 1
+    assert f"constancy test {first.id} is under way (by hand" in str(refused.exception)
+    here.worker().work_once()
+    assert here.jobs() == ["waiting"], "the scheduled one comes later"
+    assert here.standing()[0] == "note"
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1.1)):
+        assert constancy(here.line).scheduled(_key(here)).started_by == "schedule"
+        with pytest.raises(AnotherRun):
+            constancy(here.line).begin((NORMAL,))
+
+
+def test_a_run_that_a_person_breaks_off_keeps_nobody_waiting_and_is_no_verdict(
+    scheduled: Callable[..., Scheduled], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = ConstancyTest.advance
+
+    def broken_off(test: ConstancyTest, run: QcRun) -> QcRun:
+        advance(test, run)
+        raise KeyboardInterrupt
+
+    here = scheduled()
+    here.announce(*ROLES)
+    monkeypatch.setattr(ConstancyTest, "advance", broken_off)
+    command(settings_file(here.line, tmp_path), "qc", "--film", NORMAL)
+    with here.line.node.ledger.read() as view:
+        run = qc.newest(view)
+        assert run is not None
+        assert run.passed is None
+        assert "study_instance_uid" in run.films[0], "its film is still known as one of the test"
+    assert here.standing()[0] == "note"
+    assert constancy(here.line).begin((NORMAL,)).id != run.id
+
+
+def test_the_documents_of_an_earlier_part_of_a_study_are_not_taken_for_those_of_all_of_it(
+    scheduled: Callable[..., Scheduled],
+) -> None:
+    line = scheduled().line
+    first, second = drawn(CATALOGUE["normal-two-views"], run_id="261125033000", number=1)
+    uid = str(first.StudyInstanceUID)
+
+    def seen() -> Seen:
+        with line.node.ledger.read() as view:
+            return look(view, uid)
+
+    line.send(first)
+    line.do("assemble", "flag", "read")
+    assert not seen().reported
+    line.do("report")
+    assert seen().reported
+    assert seen().documents
+    line.send(second)
+    line.do("assemble")
+    assert not seen().reported
+    assert seen().documents == ()
+    line.do("flag", "read", "report")
+    assert seen().reported
+    assert seen().documents
 
 
 def test_a_daily_test_that_has_not_run_for_two_days_is_bad(tmp_path: Path, ris: DemoRis) -> None:

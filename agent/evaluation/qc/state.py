@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 
 from agent.settings import Qc
 from agent.store import processes, qc
+from agent.store.engine import Ledger
 from agent.store.processes import ProcessState
 
 STALE_AFTER = timedelta(days=2)
+AWAY = timedelta(seconds=30)  # a process that is started again is back by then
 _ROLES = ("receive", "read", "office")
 _OVER_ALL = " over all films of the settings"
 _SHOWN = 3  # checks that are named; the others are counted
@@ -44,6 +46,13 @@ def not_running(view: Connection, now: datetime) -> str:
     """What keeps a film from coming through the line, in words; empty when every process is there."""
     known = {p.role: p for p in processes.all_processes(view)}
     return "; ".join(words for role in _ROLES if (words := _gone(role, known.get(role), now)))
+
+
+def absence(ledger: Ledger, now: datetime) -> str:
+    """The same as one sentence that says what to do; empty when the line runs."""
+    with ledger.read() as view:
+        words = not_running(view, now)
+    return f"the line is not running: {words}; start it with: preread serve" if words else ""
 
 
 def _gone(role: str, process: ProcessState | None, now: datetime) -> str:
