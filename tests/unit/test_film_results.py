@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,7 +23,7 @@ from agent.evaluation.films.page import as_page
 from agent.evaluation.films.provenance import Made
 from agent.evaluation.films.result import ABSTAINED, FAILED, FLAGGED, READ, Result, Said
 from agent.evaluation.films.truth import LabelledFilm, Truth
-from agent.reading.calibration import UNCALIBRATED, Calibration, load_calibration
+from agent.reading.calibration import UNCALIBRATED, Calibration, load_calibration, shortened
 from agent.reading.triage import Rule
 from structured_report.content import Laterality, Presence, Priority
 
@@ -205,9 +206,17 @@ def test_a_line_fitted_on_one_half_helps_the_other_and_the_reading_can_use_it(tm
     used = load_calibration(tmp_path / "calibration.json")
     assert used.lines == {"nodule": pytest.approx(one.calibration.line)}
     assert used.name == "evaluate held-out 2026-01-03 abababab"
+    assert used.fitted_on == {"weights_digest": "ab" * 32, "quantization": "nf4", "prompt_id": "p@1"}
     assert {p.name for p in written} == {"report.html", "report.json", "calibration.json"}
     report.write(tmp_path, {}, "", None)
     assert not (tmp_path / "calibration.json").exists(), "lines of an earlier run are not those of this one"
+
+
+def test_calibrations_of_a_test_set_with_a_long_name_can_be_told_apart() -> None:
+    long = replace(MADE, test_set="films of the hospital at the far end of the valley, spring 2026")
+    assert long.calibration_name == "evaluate films of the ho...lley, spring 2026 2026-01-03 abababab"
+    assert len(long.calibration_name) <= 64
+    assert shortened("a" * 60 + " 2026-01-03 abababab", 64).endswith(" 2026-01-03 abababab")
 
 
 def test_everything_is_in_the_json_file_and_what_has_no_value_is_null() -> None:
