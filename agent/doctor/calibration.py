@@ -31,7 +31,8 @@ def _model(named: ModelSettings) -> dict[str, str]:
     """What can be known of the build without loading it."""
     if named.backend != "local":
         return {}
-    folder, known = Path(named.weights), {"quantization": named.quantization}
+    folder = Path(named.weights)
+    known: dict[str, str] = {"quantization": named.quantization}
     if folder.is_dir() and sum(f.stat().st_size for f in folder.glob("*.safetensors")) <= _MOST_BYTES:
         known["weights_digest"] = weights_digest(folder)
     return known

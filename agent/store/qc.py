@@ -10,7 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import job, qc_run, study
+from agent.store.schema import job, qc_picture, qc_run, study
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the model was shown of a film of the test: the size of the picture, and the picture in few pixels
+    (`agent.imaging.shrunk`), row by row."""
+
+    rows: int
+    columns: int
+    grid: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,20 @@ def films_since(view: Connection, moment: datetime) -> frozenset[str]:
     """Study Instance UIDs of the films that runs which began since then have sent."""
     rows = view.execute(select(qc_run.c.films).where(qc_run.c.started_at >= moment)).scalars()
     return frozenset(film["study_instance_uid"] for films in rows for film in films if "study_instance_uid" in film)
+
+
+def keep_shown(tx: Connection, revision_id: int, shown: Shown) -> None:
+    """Write down what was shown of a revision. Only for films of the test."""
+    values = {"rows": shown.rows, "columns": shown.columns, "grid": shown.grid}
+    wanted = upsert(qc_picture).values(revision_id=revision_id, **values)
+    tx.execute(wanted.on_conflict_do_update(index_elements=["revision_id"], set_=values))
+
+
+def shown_of(view: Connection, revision_id: int) -> Shown | None:
+    """What was shown of that revision, if that was written down."""
+    c = qc_picture.c
+    row = view.execute(select(c.rows, c.columns, c.grid).where(c.revision_id == revision_id)).first()
+    return None if row is None else Shown(*row)
 
 
 def first_arrival(view: Connection) -> datetime | None:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from agent.store import flags, overview, results, studies
+from agent.store import flags, overview, qc, results, studies
 from agent.store.flags import StoredFlag
+from agent.store.qc import Shown
 from agent.store.results import StoredReading
 from agent.work.queue import is_wanted
 
@@ -20,6 +21,7 @@ class Seen:
     Attributes:
         arrived_at: when its last image was kept; None when the line does not know it.
         documents: (kind, when it was made) of each document of the newest revision.
+        shown: what the model was shown of its frontal image.
         reported: whether the report stage is through with that revision.
     """
 
@@ -27,6 +29,7 @@ class Seen:
     flag: StoredFlag | None = None
     reading: StoredReading | None = None
     documents: tuple[tuple[str, datetime], ...] = ()
+    shown: Shown | None = None
     reported: bool = False
 
     @property
@@ -50,6 +53,7 @@ def look(view: Connection, study_instance_uid: str) -> Seen:
         flag=flags.flag_of(view, revision.id),
         reading=reading,
         documents=tuple((d["kind"], d["created_at"]) for d in made if d["kind"] != "flag"),
+        shown=qc.shown_of(view, revision.id),
         # A reading is written in one transaction with its report job, and the documents with the end of that job.
         reported=reading is not None and not is_wanted(view, "report", str(revision.id)),
     )
