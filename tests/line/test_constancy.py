@@ -485,6 +485,9 @@ def test_a_scheduled_test_of_a_line_that_is_down_says_so_and_does_not_wait_for_a
     assert [e["log_level"] for e in log if e["event"] == "constancy test failed"] == ["error"]
     with here.line.node.ledger.read() as view:
         assert overview.studies(view) == (), "no film was sent to a line that is not there"
+    assert Schedule(here.line.node.ledger, here.line.node.files, SystemClock()).test_constancy()
+    assert worker.work_once()
+    assert here.jobs() == ["waiting"], "the next day's run has a grace of its own"
 
 
 def test_a_process_that_is_started_again_does_not_fail_the_scheduled_test(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -26,7 +26,7 @@ class ConstancyStage:
     def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, test: ConstancyTest) -> None:
         self._ledger, self._queue, self._clock, self._test = ledger, queue, clock, test
         self._log = structlog.get_logger()
-        self._complete_at: datetime | None = None  # when every process of the line was last seen
+        self._run_id, self._complete_at = "", clock.now()  # when every process was last seen during that run
 
     def __call__(self, job: Job) -> None:
         run = self._step(job, self._test.scheduled(job.key))
@@ -40,8 +40,8 @@ class ConstancyStage:
         now = self._clock.now()
         try:
             gone = absence(self._ledger, now)
-            if not gone or self._complete_at is None:
-                self._complete_at = now
+            if not gone or self._run_id != run.id:
+                self._run_id, self._complete_at = run.id, now
             if now - self._complete_at > AWAY:
                 return self._test.fail(run, gone)
             return run if gone else self._test.advance(run)
