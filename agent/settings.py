@@ -287,6 +287,9 @@ QcFilm = Literal[
 ]  # fmt: skip
 
 
+_USUAL: QcFilm = "right-pneumothorax"  # stored in the usual way; the films "stored-..." show the same
+
+
 class Qc(_Frozen):
     """The constancy test: drawn films that go through the whole line."""
 
@@ -301,6 +304,11 @@ class Qc(_Frozen):
     def _each_once(cls, value: tuple[QcFilm, ...]) -> tuple[QcFilm, ...]:
         if len(set(value)) != len(value):
             raise ValueError("a film is named twice")
+        variants = [name for name in value if name.startswith("stored-")]
+        if variants and _USUAL not in value:
+            raise ValueError(
+                f'"{_USUAL}" is what {", ".join(variants)} is compared with; put it in, or take those out as well'
+            )
         return value
 
 

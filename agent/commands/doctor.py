@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from agent.commands.common import print_json, settings_of
-from agent.doctor import constancy, ledger, line, machine, model, network
+from agent.doctor import calibration, constancy, ledger, line, machine, model, network
 from agent.doctor.check import Check, examined
 from agent.settings import Settings
 
@@ -21,6 +21,7 @@ HERE: dict[str, Look] = {
     "database": ledger.ledger,
     "processes": line.line,
     "model": model.model,
+    "calibration": calibration.calibration,
     "constancy test": constancy.constancy,
 }
 NETWORK: dict[str, Look] = {

@@ -22,7 +22,7 @@ from agent.evaluation.films.page import as_page
 from agent.evaluation.films.provenance import Made
 from agent.evaluation.films.reader import FilmReader
 from agent.evaluation.films.result import FAILED, Result
-from agent.evaluation.films.run import evaluation_desk, head_of, read_all
+from agent.evaluation.films.run import evaluation_desk, go_on, head_of, read_all
 from agent.evaluation.films.table import as_table
 from agent.evaluation.films.truth import Truth, read_truth
 from agent.model.load import described, load_model
@@ -75,7 +75,7 @@ def evaluate(
         model = load_model(settings.model)
     try:
         desk = evaluation_desk(settings, model, test_set)
-        head = head_of(settings, desk, truth, flags_only=flags_only, test_set=test_set)
+        head = head_of(settings, desk, folder, truth, flags_only=flags_only, test_set=test_set)
         reader = FilmReader(settings, desk, truth.findings, flags_only=flags_only, test_set=test_set)
         with Journal(out, head, restart=restart) as journal:
             results = _read(folder, truth, reader, journal, console)
@@ -95,12 +95,17 @@ def evaluate(
 
 
 def _read(folder: Path, truth: Truth, reader: FilmReader, journal: Journal, console: Console) -> Mapping[str, Result]:
-    done = sum(film.file in journal.results for film in truth.films)
-    if done:
-        console.print(f"{done} of {len(truth.films)} films have been read before; going on", highlight=False)
+    done = go_on(folder, truth, journal)
+    if done.changed:
+        words = f"{done.changed} files are not what they were when they were read; they are read again"
+        console.print(words, style="yellow", highlight=False)
+    if done.again:
+        console.print(f"{done.again} films failed in a way that may pass; they are tried again", highlight=False)
+    if done.kept:
+        console.print(f"{done.kept} of {len(truth.films)} films have been read before; going on", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("films", total=len(truth.films), completed=done)
+        task = progress.add_task("films", total=len(truth.films), completed=done.kept)
         return read_all(folder, truth, reader, journal, lambda: progress.advance(task))
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
-from datetime import datetime, timedelta
 
 import click
 from rich.console import Console
 
 from agent import logs
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.door import find_door
 from agent.evaluation.qc.films import CATALOGUE
 from agent.evaluation.qc.run import ConstancyTest
-from agent.evaluation.qc.state import not_running
+from agent.evaluation.qc.state import AWAY, absence
 from agent.evaluation.qc.table import as_table, failures
 from agent.settings import Settings
 from agent.store import qc as runs
@@ -26,7 +25,6 @@ from agent.store.qc import QcRun
 from dicom_nodes.scu import NodeError
 
 _STEP_S = 0.25
-_AWAY = timedelta(seconds=30)  # a process that is started again
 
 
 @click.command()
@@ -65,35 +63,37 @@ def qc(
 
 def _last(ledger: Ledger) -> QcRun:
     with ledger.read() as view:
-        run = runs.newest(view, finished=True)
+        run = next(runs.finished(view), None)
     if run is None:
         raise Permanent("the constancy test has never finished here; run it with: preread qc", code="qc-never")
     return run
 
 
-def _words_of_absence(ledger: Ledger, now: datetime) -> str:
-    with ledger.read() as view:
-        words = not_running(view, now)
-    return f"the line is not running: {words}; start it with: preread serve" if words else ""
-
-
 def _made(settings: Settings, ledger: Ledger, ae_title: str | None, films: tuple[str, ...], timeout_s: float) -> QcRun:
     logs.configure(settings.log.level, "qc")  # a failed check is an error in the log, whoever ran the test
     clock, door = SystemClock(), find_door(settings, ae_title)
-    if absence := _words_of_absence(ledger, clock.now()):
-        raise Permanent(absence, code="line-not-running")
+    if gone := absence(ledger, clock.now()):
+        raise Permanent(gone, code="line-not-running")
     test = ConstancyTest(ledger, clock, settings, lambda: door, patience_s=timeout_s)
-    run = test.begin(runs.new_id(clock.now()), "hand", films)
+    run = test.begin(films)
+    try:
+        return _carried_out(test, run, ledger, clock)
+    except BaseException:
+        test.give_up(run.id)
+        raise
+
+
+def _carried_out(test: ConstancyTest, run: QcRun, ledger: Ledger, clock: Clock) -> QcRun:
     alive = clock.now()
     with Console(stderr=True).status("") as status:
         while run.finished_at is None:
-            absence = _words_of_absence(ledger, now := clock.now())
-            alive = alive if absence else now
-            if now - alive > _AWAY:
-                return test.fail(run, absence)
+            gone = absence(ledger, now := clock.now())
+            alive = alive if gone else now
+            if now - alive > AWAY:
+                return test.fail(run, gone)
             try:
                 run = test.advance(run)
-            except NodeError as error:
+            except (NodeError, Permanent) as error:
                 return test.fail(run, str(error))
             sent = [film["name"] for film in run.films if "sent_at" in film]
             status.update(f"{len(sent)} of {len(run.films)} films sent; waiting for {sent[-1] if sent else 'the line'}")

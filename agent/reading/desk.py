@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+
+import structlog
 
 from agent.clock import Clock
 from agent.errors import ModelBroken, ModelUnavailable, Transient
-from agent.model.protocol import Model
+from agent.model.protocol import Model, ModelIdentity
 from agent.model.reading_protocol import ReadingProtocol, load_protocol
-from agent.model.weights import card_of
 from agent.reading.build import Build
-from agent.reading.calibration import UNCALIBRATED, Calibration, load_calibration, parse_calibration
+from agent.reading.calibration import UNCALIBRATED, Calibration, calibration_of
 from agent.reading.common import Desk
 from agent.reading.flag_stage import Flagging
 from agent.reading.opened import OpenStudies
@@ -43,7 +43,7 @@ def make_desk(settings: Settings, files: FileStore, model: Model) -> Desk:
         model=model,
         protocol=protocol,
         rules=load_rules(settings.triage.rules),
-        calibration=_calibration(settings),
+        calibration=_calibration(settings, model.identity, protocol),
         build=Build.of(settings.report),
         studies=OpenStudies(lambda prepared: open_study(model, prepared, protocol, limits)),
         files=files,
@@ -53,13 +53,14 @@ def make_desk(settings: Settings, files: FileStore, model: Model) -> Desk:
     )
 
 
-def _calibration(settings: Settings) -> Calibration:
-    """The site's own, else the one that came with the checkpoint, else none. Raises `SettingsError`."""
-    folder = Path(settings.model.weights)
-    if settings.triage.calibration is None and settings.model.backend == "local" and folder.is_dir():
-        shipped = card_of(folder).calibration
-        return UNCALIBRATED if shipped is None else parse_calibration(shipped)
-    return load_calibration(settings.triage.calibration)
+def _calibration(settings: Settings, identity: ModelIdentity, protocol: ReadingProtocol) -> Calibration:
+    """That of the settings, if it was not fitted on the answers of another build. Raises `SettingsError`."""
+    wanted = calibration_of(settings)
+    build = {"weights_digest": identity.weights_digest, "quantization": identity.quantization}
+    words = wanted.mismatch(build | {"prompt_id": protocol.id})
+    if words:
+        structlog.get_logger().error("calibration not used", words=words)
+    return UNCALIBRATED if words else wanted
 
 
 def open_study(model: Model, prepared: Prepared, protocol: ReadingProtocol, limits: ModelSettings) -> OpenStudy:

@@ -14,13 +14,15 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
+from agent.imaging.facts import InstanceFacts
+from agent.imaging.shrunk import shrunk
 from agent.reading.common import Desk
 from agent.reading.flag import NO_FLAG, Flag
 from agent.reading.pictures import Prepared
 from agent.reading.read import Read, read_study
 from agent.reading.rows import reading_row
 from agent.reading.triage import Ranked
-from agent.store import flags, results, studies
+from agent.store import flags, qc, results, studies
 from agent.store.engine import Ledger
 from agent.store.flags import StoredFlag, StoredReply
 from agent.store.results import StoredReading
@@ -28,6 +30,8 @@ from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, Priority
 from structured_report.plain import probability_from_json, provenance_to_json
+
+Images = tuple[tuple[StoredImage, Use], ...]
 
 
 class Reading:
@@ -55,24 +59,32 @@ class Reading:
             return
         started = self._clock.now()
         given_up = self._desk.given_up(job)
-        read = Read.abstained(*given_up) if given_up else self._read(revision, images, flag)
+        if given_up:
+            read, shown = Read.abstained(*given_up), None
+        else:
+            read, shown = self._read(revision, images, flag)
         self._desk.studies.forget(revision.id)
-        self._write(
-            job, revision, replace(read, ranked=read.ranked.raised_to(flag.ranked)), self._clock.now() - started
-        )
+        read = replace(read, ranked=read.ranked.raised_to(flag.ranked))
+        self._write(job, revision, read, self._clock.now() - started, shown)
 
-    def _read(self, revision: Revision, images: tuple[tuple[StoredImage, Use], ...], flag: Flag) -> Read:
+    def _read(self, revision: Revision, images: Images, flag: Flag) -> tuple[Read, qc.Shown | None]:
+        """The reading and, of a film of the constancy test, what the model was shown."""
         self._log.info("reading", study=revision.study_instance_uid, revision=revision.number, images=len(images))
         indication = str(revision.study.get("order", {}).get("indication", ""))
         with self._desk.studies.using(revision.id, lambda: self._desk.prepare(images)) as study:
             if isinstance(study, Prepared):
-                return Read.nothing_to_read(study)
-            return read_study(study, flag, self._desk.rules, indication=indication, between_tokens=self._between)
+                return Read.nothing_to_read(study), None
+            shown = _shown(study.prepared) if _are_of_constancy_test(images) else None
+            rules = self._desk.rules
+            read = read_study(study, flag, rules, indication=indication, between_tokens=self._between)
+            return read, shown
 
-    def _write(self, job: Job, revision: Revision, read: Read, took: timedelta) -> None:
+    def _write(self, job: Job, revision: Revision, read: Read, took: timedelta, shown: qc.Shown | None) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             results.add_reading(tx, self._row(tx, revision, read, took))
+            if shown is not None:
+                qc.keep_shown(tx, revision.id, shown)
             flags.add_replies(tx, revision.id, [StoredReply(**asdict(r)) for r in read.replies])
             changes = [Use(c.key, c.used, c.role, c.reason, c.explanation) for c in read.changes]
             studies.change_uses(tx, revision.id, changes)
@@ -112,6 +124,16 @@ class Reading:
             studies.note(tx, revision.study_instance_uid, "read", "superseded", words, now=self._clock.now())
             self._queue.complete(tx, job)
         self._desk.studies.forget(revision.id)
+
+
+def _are_of_constancy_test(images: Images) -> bool:
+    return all(InstanceFacts.from_json(image.facts).is_of_constancy_test for image, _ in images)
+
+
+def _shown(prepared: Prepared) -> qc.Shown:
+    picture = prepared.pictures[0].picture
+    rows, columns = picture.shape
+    return qc.Shown(rows, columns, shrunk(picture).tobytes())
 
 
 def _flag_from(row: StoredFlag | None) -> Flag:

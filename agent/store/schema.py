@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -306,6 +307,16 @@ qc_run = Table(
     Column("films", JSON, nullable=False),  # what was sent
     Column("checks", JSON, nullable=False),  # what was checked
     Index("qc_run_by_start", "started_at"),
+)
+
+# What the model was shown of a film of the constancy test, in few pixels; of films of patients there is none.
+qc_picture = Table(
+    "qc_picture",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("rows", Integer, nullable=False),  # of the picture as it was shown
+    Column("columns", Integer, nullable=False),
+    Column("grid", LargeBinary, nullable=False),  # agent.imaging.shrunk, row by row, one byte a pixel
 )
 
 process = Table(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, cast, func, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, or_, select, union
 
+from agent.imaging.facts import PHANTOM, QC_MARK
 from agent.store.schema import delivery, document, event, instance, job, refusal, study, study_revision
 
 _STATES = ("needs-attention", "not-analysed", "abstained")
@@ -55,12 +56,24 @@ def _in_trouble() -> Select[Any]:
     )
     assembly = select(job.c.key).where(job.c.kind == "assemble", job.c.error != "")
     # What became of a film of the constancy test is said by the test, and nobody waits for it.
-    drawn = select(event.c.study_instance_uid).where(event.c.code == "qc-not-sent")
+    own = select(instance.c.id).where(instance.c.study_instance_uid == study.c.study_instance_uid)
+    drawn = own.exists() & ~own.where(~_is_of_constancy_test()).exists()
     standing = select(study.c.study_instance_uid).where(
-        or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), study.c.study_instance_uid.not_in(drawn)
+        or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), ~drawn
     )
     found = union(undelivered, stages, assembly, standing, _unreported()).subquery()
     return select(found.c[0])
+
+
+def _is_of_constancy_test() -> ColumnElement[bool]:
+    """`InstanceFacts.is_of_constancy_test` of a row of `instance`."""
+
+    def fact(name: str) -> Any:
+        return func.coalesce(func.json_extract(instance.c.facts, f"$.{name}"), "")
+
+    made_by = zip(("manufacturer", "manufacturer_model_name"), PHANTOM, strict=True)
+    marked = [func.substr(fact(name), 1, len(QC_MARK)) == QC_MARK for name in ("patient_id", "accession_number")]
+    return and_(*(fact(name) == value for name, value in made_by), *marked)
 
 
 def _unreported() -> Select[Any]:

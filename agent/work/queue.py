@@ -208,6 +208,14 @@ def enqueue(
     enqueue_all(tx, kind, [key], now=now, run_at=run_at, lane=lane, priority=priority)
 
 
+def is_wanted(view: Connection, kind: str, key: str) -> bool:
+    """Whether a job of that kind and key waits or runs."""
+    query = select(table.c.id).where(
+        table.c.kind == kind, table.c.key == key, table.c.state.in_(("waiting", "running"))
+    )
+    return view.execute(query).first() is not None
+
+
 def revive(tx: Connection, kind: str, key: str, *, now: datetime, lane: str = "") -> None:
     """Run a parked or missing job again, from a clean slate; a waiting one runs at once, a running one is left
     alone."""
@@ -219,4 +227,4 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 
-__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "revive"]
+__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "is_wanted", "revive"]

@@ -88,7 +88,7 @@ class Schedule:
         now = self._clock.now()
         try:
             with self._ledger.begin() as tx:
-                enqueue(tx, "qc", qc.new_id(now), now=now)
+                enqueue(tx, "qc", qc.free_id(tx, now), now=now)
         except PrereadError as error:
             self._log.error("constancy test not begun", reason=error.code)
             return False

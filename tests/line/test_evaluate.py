@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from agent.commissioning.phantom import draw
 from agent.errors import ModelBroken, Permanent, Transient
 from agent.evaluation.films.journal import FILE
 from agent.evaluation.qc.films import CATALOGUE, drawn
-from agent.model.protocol import Picture
+from agent.model.protocol import Choice, Picture
 from agent.reading.calibration import load_calibration
 from tests.support.films import save, small_image
 from tests.support.looking import LookingModel, LookingSession
@@ -78,9 +80,9 @@ def evaluate(tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch) ->
     settings = tmp_path / "settings.toml"
     settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
 
-    def run(*more: str, model: Any = None, labels: Path = folder.labels) -> Result:
+    def run(*more: str, model: Any = None, labels: Path = folder.labels, films: Path = folder.films) -> Result:
         monkeypatch.setattr("agent.commands.evaluate.load_model", lambda _: model or LookingModel())
-        words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(labels)]
+        words = ["--settings", str(settings), "evaluate", str(films), "--labels", str(labels)]
         return CliRunner().invoke(preread, [*words, "--out", str(tmp_path / "out"), *more])
 
     return run
@@ -166,8 +168,9 @@ def test_a_second_run_reads_nothing_again_and_takes_corrected_labels(
     corrected = tmp_path / "corrected.csv"
     corrected.write_text(folder.labels.read_text().replace("normal.dcm,P4,0,,", "normal.dcm,P4,1,left,"))
     done = evaluate("--test-set", "x", "--flags-only", labels=corrected)
-    assert "16 of 16 films have been read before" in done.output
-    assert (tmp_path / "out" / FILE).read_bytes() == before
+    assert "15 of 16 films have been read before" in done.output, "a file that was gone may have come back"
+    assert (tmp_path / "out" / FILE).read_bytes().startswith(before)
+    assert len((tmp_path / "out" / FILE).read_bytes().splitlines()) == len(before.splitlines()) + 1
     assert numbers(tmp_path)["findings"]["pneumothorax"]["answer"]["table"]["misses"] == 1
     assert evaluate("--test-set", "x", "--flags-only", "--restart").exit_code == 0
     assert (tmp_path / "out" / FILE).read_bytes() != before
@@ -193,6 +196,102 @@ def test_a_model_that_is_gone_ends_the_run_and_costs_no_film(evaluate: Callable[
     again = evaluate("--test-set", "x", "--flags-only")
     assert "2 of 16 films have been read before" in again.output
     assert numbers(tmp_path)["outcomes"] == {"flagged": 12, "failed": 4}
+
+
+def copied(folder: Folder, tmp_path: Path, name: str) -> Path:
+    return Path(shutil.copytree(folder.films, tmp_path / name))
+
+
+def test_results_of_one_folder_are_not_passed_off_as_those_of_another(
+    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+) -> None:
+    evaluate("--test-set", "x", "--flags-only")
+    done = evaluate("--test-set", "x", "--flags-only", films=copied(folder, tmp_path, "other"))
+    assert done.exit_code == 1
+    assert "differ in: folder" in str(done.exception)
+    assert evaluate("--test-set", "x", "--flags-only", films=folder.films / "pictures" / "..").exit_code == 0
+
+
+def test_a_film_that_was_replaced_is_not_judged_by_the_answer_to_the_old_one(
+    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+) -> None:
+    films = copied(folder, tmp_path, "films")
+    evaluate("--test-set", "x", "--flags-only", films=films)
+    shutil.copyfile(films / "normal.dcm", films / "right-pneumothorax.dcm")
+    shutil.copyfile(films / "normal.dcm", films / "knee.dcm")
+    (films / "normal-two-views.dcm").unlink()
+    done = evaluate("--test-set", "x", "--flags-only", films=films)
+    assert "3 files are not what they were when they were read" in done.output
+    assert "12 of 16 films have been read before" in done.output
+    value = numbers(tmp_path)
+    table = value["findings"]["pneumothorax"]["answer"]["table"]
+    assert table == {"hits": 7, "false_alarms": 0, "misses": 1, "rejections": 4}
+    assert {r["file"] for r in value["not_read"]} == {"notes.txt", "cut.png", "gone.dcm", "normal-two-views.dcm"}
+
+
+def test_a_film_that_came_back_is_read_and_one_that_was_refused_is_not_asked_of_again(
+    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+) -> None:
+    films = copied(folder, tmp_path, "films")
+    evaluate("--test-set", "x", "--flags-only", films=films)
+    before = (tmp_path / "out" / FILE).read_bytes()
+    shutil.copyfile(films / "left-pneumothorax.dcm", films / "gone.dcm")
+    done = evaluate("--test-set", "x", "--flags-only", films=films)
+    assert "1 films failed in a way that may pass" in done.output
+    assert numbers(tmp_path)["outcomes"] == {"flagged": 13, "failed": 3}
+    added = (tmp_path / "out" / FILE).read_bytes().removeprefix(before).splitlines()
+    assert [json.loads(line)["file"] for line in added] == ["gone.dcm"]
+
+
+def test_films_that_a_slow_or_faulty_moment_cost_are_read_when_it_is_over(
+    evaluate: Callable[..., Result], tmp_path: Path
+) -> None:
+    for error in (Transient("slow", code="model-timeout"), ValueError("ours")):
+        evaluate("--test-set", "x", "--flags-only", "--restart", model=Failing(error))
+        assert numbers(tmp_path)["outcomes"] == {"flagged": 2, "failed": 14}
+        evaluate("--test-set", "x", "--flags-only")
+        assert numbers(tmp_path)["outcomes"] == {"flagged": 12, "failed": 4}
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ("[model]\nmax_new_tokens = 99\n", "max_new_tokens"),
+        ("[model]\ndeadline_s = 3.0\n", "deadline_s"),
+        ("[triage]\nrules = 'rules.toml'\n", "rules"),
+        ("[triage]\ncalibration = 'lines.json'\n", "calibration, calibration_lines"),
+    ],
+)
+def test_what_changes_a_draft_is_not_mixed_with_drafts_from_before(
+    evaluate: Callable[..., Result], tmp_path: Path, changed: str, differs: str
+) -> None:
+    evaluate("--test-set", "x", "--flags-only")
+    rules = (ROOT / "agent" / "reading" / "triage.toml").read_text(encoding="utf-8")
+    (tmp_path / "rules.toml").write_text(re.sub(r"probability = \S+", "probability = 0.99", rules, count=1))
+    (tmp_path / "lines.json").write_text('{"name": "x", "findings": {"nodule": [1, 0]}}', encoding="utf-8")
+    (tmp_path / "settings.toml").write_text(f"[log]\nlevel = 'error'\n{changed}", encoding="utf-8")
+    done = evaluate("--test-set", "x", "--flags-only")
+    assert done.exit_code == 1
+    assert f"differ in: {differs})" in str(done.exception)
+
+
+class Certain(LookingModel):
+    """Is so sure that six digits would call it certain."""
+
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> LookingSession:
+        return CertainSession(pictures)
+
+
+class CertainSession(LookingSession):
+    def choose(self, *args: Any, **options: Any) -> tuple[Choice, ...]:
+        sure = [c.shares is not None and c.shares[0] > 0.5 for c in super().choose(*args, **options)]
+        return tuple(Choice((1 - 1e-9, 1e-9) if yes else (2e-9, 1 - 2e-9), 0 if yes else 1) for yes in sure)
+
+
+def test_a_very_sure_answer_is_kept_as_sure_as_it_was(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    evaluate("--test-set", "x", "--flags-only", model=Certain())
+    results = [json.loads(line) for line in (tmp_path / "out" / FILE).read_text().splitlines()[1:]]
+    assert {r["shares"]["pneumothorax"] for r in results if r["shares"]} == {1 - 1e-9, 2e-9}
 
 
 @pytest.mark.parametrize(

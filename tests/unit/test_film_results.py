@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,7 +23,7 @@ from agent.evaluation.films.page import as_page
 from agent.evaluation.films.provenance import Made
 from agent.evaluation.films.result import ABSTAINED, FAILED, FLAGGED, READ, Result, Said
 from agent.evaluation.films.truth import LabelledFilm, Truth
-from agent.reading.calibration import UNCALIBRATED, Calibration, load_calibration
+from agent.reading.calibration import UNCALIBRATED, Calibration, load_calibration, shortened
 from agent.reading.triage import Rule
 from structured_report.content import Laterality, Presence, Priority
 
@@ -205,9 +206,17 @@ def test_a_line_fitted_on_one_half_helps_the_other_and_the_reading_can_use_it(tm
     used = load_calibration(tmp_path / "calibration.json")
     assert used.lines == {"nodule": pytest.approx(one.calibration.line)}
     assert used.name == "evaluate held-out 2026-01-03 abababab"
+    assert used.fitted_on == {"weights_digest": "ab" * 32, "quantization": "nf4", "prompt_id": "p@1"}
     assert {p.name for p in written} == {"report.html", "report.json", "calibration.json"}
     report.write(tmp_path, {}, "", None)
     assert not (tmp_path / "calibration.json").exists(), "lines of an earlier run are not those of this one"
+
+
+def test_calibrations_of_a_test_set_with_a_long_name_can_be_told_apart() -> None:
+    long = replace(MADE, test_set="films of the hospital at the far end of the valley, spring 2026")
+    assert long.calibration_name == "evaluate films of the ho...lley, spring 2026 2026-01-03 abababab"
+    assert len(long.calibration_name) <= 64
+    assert shortened("a" * 60 + " 2026-01-03 abababab", 64).endswith(" 2026-01-03 abababab")
 
 
 def test_everything_is_in_the_json_file_and_what_has_no_value_is_null() -> None:
@@ -288,6 +297,23 @@ def test_results_are_continued_after_a_line_that_was_cut_off(tmp_path: Path) -> 
         journal.add(answered("c", 0.5))
     with Journal(tmp_path, HEAD) as journal:
         assert set(journal.results) == {"a", "c"}
+
+
+def test_a_film_that_was_read_again_counts_once_and_by_its_last_result(tmp_path: Path) -> None:
+    with Journal(tmp_path, HEAD) as journal:
+        journal.add(answered("a", 0.5))
+        journal.add(answered("b", 0.5))
+        journal.let_go(["a"])
+        assert set(journal.results) == {"b"}
+        journal.add(answered("a", 0.75))
+    with Journal(tmp_path, HEAD) as journal:
+        assert {k: r.shares["nodule"] for k, r in journal.results.items()} == {"a": 0.75, "b": 0.5}
+
+
+def test_the_threshold_of_a_model_that_is_very_sure_is_shown() -> None:
+    films = [film(str(n), n < 2) for n in range(4)]
+    evaluation = measured(films, [answered(str(n), 1.25e-5 if n < 2 else 1e-7) for n in range(4)])
+    assert "1.25e-05" in as_page(evaluation, MADE)
 
 
 def test_results_of_another_model_are_not_mixed_with_these(tmp_path: Path) -> None:

@@ -200,3 +200,10 @@ def test_the_command_explains_mistakes_without_a_traceback(site: Site) -> None:
     assert 'did you mean "port"' in done.stderr
     assert "Traceback" not in done.stderr
     assert site.run("serve").returncode == 78
+
+
+def test_a_film_of_the_constancy_test_is_not_left_without_the_one_it_is_compared_with() -> None:
+    with pytest.raises(ValueError, match=r'"right-pneumothorax" is what stored-16-bit is compared with; put it in'):
+        Settings(qc={"films": ["normal", "stored-16-bit"]})
+    assert Settings(qc={"films": ["right-pneumothorax", "stored-16-bit"]}).qc.films[1] == "stored-16-bit"
+    assert Settings(qc={"films": ["normal"]}).qc.films == ("normal",)

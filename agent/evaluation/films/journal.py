@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -13,7 +13,7 @@ from typing import IO, Any
 from agent.errors import Permanent
 from agent.evaluation.films.result import Result
 
-FORMAT = 1
+FORMAT = 2
 FILE = "results.jsonl"
 
 
@@ -58,6 +58,11 @@ class Journal:
         self._write(result.to_json())
         self.results[result.file] = result
 
+    def let_go(self, files: Iterable[str]) -> None:
+        """Forget the results of these films: what is added for them next stands in their place."""
+        for file in files:
+            self.results.pop(file, None)
+
     def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,7 +90,7 @@ class Journal:
                 "or begin anew with --restart",
                 code="results-of-another-run",
             )
-        self.results = {result.file: result for result in results}
+        self.results = {result.file: result for result in results}  # the last one of a film that was read again
 
     def _write(self, value: Mapping[str, Any]) -> None:
         try:

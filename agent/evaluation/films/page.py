@@ -154,7 +154,7 @@ def _details(one: Measured) -> Iterable[Element]:
     rows: list[list[Child]] = [
         [
             f"{p.what}{' *' if p.chosen_here else ''}",
-            f"{p.threshold:.3f}",
+            f"{p.threshold:.3g}",
             *(_number(p.numbers[n]) for n in (*_RATES, "flag_rate")),
         ]
         for p in one.points

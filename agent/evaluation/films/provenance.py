@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.reading.calibration import shortened
+
+_LONGEST = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -35,5 +39,6 @@ class Made:
     @property
     def calibration_name(self) -> str:
         """What results that use the lines fitted here will say they are calibrated by."""
-        parts = (f"evaluate {self.test_set}".strip(), f"{self.at:%Y-%m-%d}", self.build["weights_digest"][:8])
-        return " ".join(parts)[:64]
+        end = f"{self.at:%Y-%m-%d} {self.build['weights_digest'].removeprefix('served:')[:8]}"
+        room = _LONGEST - len(f"evaluate  {end}")  # the date and the digest tell two of them apart, so they stay whole
+        return " ".join(("evaluate", shortened(self.test_set, room), end) if self.test_set else ("evaluate", end))

@@ -28,6 +28,12 @@ from agent.settings import Settings
 from structured_report.content import Outcome
 
 
+def sha256_of(file: Path) -> str:
+    """Of the content, in hexadecimal. Raises `OSError`."""
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
 class FilmReader:
     """Reads films.
 
@@ -52,15 +58,28 @@ class FilmReader:
         """
         started = time.monotonic()
         try:
-            result = self._tried(folder / file, file)
+            result = self._of_its_content(folder / file, file)
+        except OSError as error:
+            words = f"the file cannot be read ({error.strerror})"
+            result = Result(file, FAILED, "file-unreadable", words, may_pass=True)
+        return replace(result, test_set=self._test_set, seconds=round(time.monotonic() - started, 3))
+
+    def _of_its_content(self, path: Path, file: str) -> Result:
+        """What became of the film as it is on the disk now. Raises `OSError` when it cannot be read."""
+        sha256 = sha256_of(path)
+        try:
+            result = self._tried(path, file)
         except ModelUnavailable:
             raise
-        except (Permanent, Transient) as error:
+        except Transient as error:
+            result = Result(file, FAILED, error.code, str(error), may_pass=True)
+        except Permanent as error:
             result = Result(file, FAILED, error.code, str(error))
         except Exception as error:  # noqa: BLE001  edge of the run: our defect costs one film, which is listed, and not the thousands after it
             self._log.error("film failed", error_type=type(error).__name__, exc_info=True)
-            result = Result(file, FAILED, "internal", f"internal error ({type(error).__name__})")
-        return replace(result, test_set=self._test_set, seconds=round(time.monotonic() - started, 3))
+            words = f"internal error ({type(error).__name__})"
+            result = Result(file, FAILED, "internal", words, may_pass=True)
+        return replace(result, sha256=sha256)
 
     def _tried(self, path: Path, file: str) -> Result:
         """A model that fails on this film is asked again, as often as the settings say."""
@@ -74,17 +93,13 @@ class FilmReader:
         return self._read(path, file)
 
     def _read(self, path: Path, file: str) -> Result:
-        try:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            picture = is_picture(path)
-        except OSError as error:
-            raise Permanent(f"the file cannot be read ({error.strerror})", code="file-unreadable") from error
+        picture = is_picture(path)
         prepared, indication = (prepare_picture(path, self._desk.gate), "") if picture else self._prepare_dicom(path)
         if prepared.problem is not None:
-            return Result(file, FAILED, *prepared.problem, sha256=sha256)
+            return Result(file, FAILED, *prepared.problem)
         study = open_study(self._desk.model, prepared, self._desk.protocol, self._settings.model)
         try:
-            return replace(self._asked(study, file, indication), sha256=sha256, notes=prepared.notes)
+            return replace(self._asked(study, file, indication), notes=prepared.notes)
         finally:
             study.close()
 
@@ -101,7 +116,7 @@ class FilmReader:
         result = Result(
             file,
             FLAGGED,
-            shares={f: None if a.shares is None else round(a.shares[0], 6) for f, a in answers.items()},
+            shares={f: None if a.shares is None else a.shares[0] for f, a in answers.items()},
             answers={f: yes for f, a in answers.items() if (yes := _yes(a)) is not None},
         )
         if self._flags_only:

@@ -29,11 +29,12 @@ class Result:
             ``failed`` (nothing).
         reason: stable code of what went wrong, `words` the same for a person.
         test_set: the named test set it is of, or empty.
-        sha256: of the file.
+        sha256: of the file; empty when it could not be read.
         shares: finding -> share of yes over no, uncalibrated; None when the engine gives no probabilities.
         answers: finding -> yes or no; what was answered with neither is left out.
         draft: finding -> what the draft says; what it does not name is left out.
         seconds: wall time.
+        may_pass: it failed in a way that another try may not.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Result:
     draft: Mapping[str, Said] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    may_pass: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.errors import Permanent
 from agent.evaluation.films.journal import Journal
-from agent.evaluation.films.reader import FilmReader
+from agent.evaluation.films.reader import FilmReader, sha256_of
 from agent.evaluation.films.result import Result
 from agent.evaluation.films.truth import Truth
 from agent.model.protocol import Model
@@ -38,15 +40,57 @@ def evaluation_desk(settings: Settings, model: Model, test_set: str) -> Desk:
     return replace(desk, commissioning_on_patients=True) if test_set else desk
 
 
-def head_of(settings: Settings, desk: Desk, truth: Truth, *, flags_only: bool, test_set: str) -> dict[str, Any]:
+def head_of(
+    settings: Settings, desk: Desk, folder: Path, truth: Truth, *, flags_only: bool, test_set: str
+) -> dict[str, Any]:
     """What must be the same for results to be continued."""
+    identity = desk.model.identity
     return {
+        "folder": str(folder.resolve()),
         "build": provenance_to_json(desk.provenance()),
+        "weights_digest": identity.weights_digest,
+        "quantization": identity.quantization,
+        "protocol": desk.protocol.id,
+        "rules": _digest([asdict(rule) for rule in desk.rules]),
+        "calibration": desk.calibration.name,
+        "calibration_lines": _digest({k: list(v) for k, v in desk.calibration.lines.items()}),
+        "max_new_tokens": settings.model.max_new_tokens,
+        "deadline_s": settings.model.deadline_s,
         "findings": sorted({*settings.triage.findings, *truth.findings}),
         "flags_only": flags_only,
         "test_set": test_set,
         "gate": settings.gate.model_dump(),
     }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """How many results an earlier run left: those that are `kept`, those of files that have `changed` since, and failures
+    that may not be met `again`. All but the kept are read anew."""
+
+    kept: int
+    changed: int
+    again: int
+
+
+def go_on(folder: Path, truth: Truth, journal: Journal) -> Continued:
+    """Let go of what an earlier run left and cannot stand: a result is one of a file's content, and a failure may pass."""
+    known = [journal.results[film.file] for film in truth.films if film.file in journal.results]
+    again = [r.file for r in known if r.may_pass]
+    changed = [r.file for r in known if not r.may_pass and r.sha256 != _content(folder / r.file)]
+    journal.let_go([*again, *changed])
+    return Continued(len(known) - len(again) - len(changed), len(changed), len(again))
+
+
+def _content(file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError:
+        return ""
 
 
 def read_all(

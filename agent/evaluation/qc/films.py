@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from agent.commissioning.films import FilmStyle, phantom_study
@@ -104,6 +106,18 @@ def stored_boxes(film: Film) -> tuple[StoredBox, ...]:
     the line's own geometry, which is under test."""
     style = film.style
     return tuple(stored_box(box, style) for box in draw(film.scene, style.rows, style.columns).boxes)
+
+
+def upright_picture(film: Film) -> NDArray[np.uint8]:
+    """What the model has to be shown of the frontal image, however the film is stored: the drawing itself."""
+    density = draw(film.scene, film.style.rows, film.style.columns).density
+    return (density * 255 + 0.5).astype(np.uint8)
+
+
+def stored_half(film: Film, side: str) -> StoredBox:
+    """The half of the stored frontal image in which that side of the patient lies."""
+    x0, x1 = (0.0, 0.5) if side == "right" else (0.5, 1.0)  # the patient's right is on the left of an upright film
+    return stored_box(Box("", side, x0, 0.0, x1, 1.0), film.style)
 
 
 def stored_box(box: Box, style: FilmStyle) -> StoredBox:

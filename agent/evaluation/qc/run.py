@@ -12,9 +12,10 @@ from typing import Any
 
 import structlog
 from pydicom import Dataset
+from sqlalchemy import Connection
 
 from agent.clock import Clock
-from agent.errors import Permanent
+from agent.errors import Permanent, Transient
 from agent.evaluation.qc.checks import Check, Limits, Sent, judge
 from agent.evaluation.qc.door import Door
 from agent.evaluation.qc.films import CATALOGUE, Film, StoredBox, drawn, stored_boxes
@@ -29,6 +30,17 @@ from structured_report.plain import provenance_to_json
 
 # After the last film was sent, and nothing came: a line that is this far behind has failed, too.
 PATIENCE_S = 3600.0
+# A run that has not finished and has sent nothing for so long was killed, and keeps nobody from beginning another.
+RECENT = timedelta(seconds=PATIENCE_S)
+
+
+class AnotherRun(Transient):
+    """A run is under way; two at once would measure one another's queue. Wait for its end."""
+
+    def __init__(self, run: QcRun) -> None:
+        words = f"constancy test {run.id} is under way (by {run.started_by}, last film {run.stepped_at:%H:%M:%S} UTC)"
+        hint = f"should it have been killed, another may begin at {run.stepped_at + RECENT:%H:%M:%S} UTC"
+        super().__init__(f"{words}; {hint}", code="qc-under-way", blames_work=False, wait_s=30.0)
 
 
 class ConstancyTest:
@@ -52,23 +64,46 @@ class ConstancyTest:
         self._patience = timedelta(seconds=patience_s)
         self._log = structlog.get_logger()
 
-    def begin(self, run_id: str, started_by: str, films: tuple[str, ...] = ()) -> QcRun:
-        """The run of that id: the one that has begun, or a new one of these films, or of those of the settings."""
+    def begin(self, films: tuple[str, ...] = ()) -> QcRun:
+        """A new run, by hand, of these films, or of those of the settings.
+
+        Raises:
+            AnotherRun: one is under way.
+        """
+        with self._ledger.begin() as tx:
+            return self._new(tx, qc.free_id(tx, self._clock.now()), "hand", films)
+
+    def scheduled(self, run_id: str) -> QcRun:
+        """The run of that id: the one that has begun, or a new one of the films of the settings.
+
+        Raises:
+            AnotherRun: another is under way.
+        """
         with self._ledger.begin() as tx:
             run = qc.run_of(tx, run_id)
-            if run is None:
-                build = provenance_to_json(Build.of(self._settings.report).without_model())
-                names = [{"name": name} for name in films or self._settings.qc.films]
-                run = QcRun(run_id, started_by, self._clock.now(), None, None, build, names, [])
-                qc.keep(tx, run)
+            if run is not None:
+                self._refuse_beside_another(tx, run_id)
+            return run or self._new(tx, run_id, "schedule", ())
+
+    def _new(self, tx: Connection, run_id: str, started_by: str, films: tuple[str, ...]) -> QcRun:
+        self._refuse_beside_another(tx, run_id)
+        build = provenance_to_json(Build.of(self._settings.report).without_model())
+        names = [{"name": name} for name in films or self._settings.qc.films]
+        run = QcRun(run_id, started_by, self._clock.now(), None, None, build, names, [])
+        qc.keep(tx, run)
         return run
+
+    def _refuse_beside_another(self, tx: Connection, run_id: str) -> None:
+        recent = qc.unfinished_since(tx, self._clock.now() - RECENT)
+        if other := next((run for run in recent if run.id != run_id), None):
+            raise AnotherRun(other)
 
     def advance(self, run: QcRun) -> QcRun:
         """Do what is due.
 
         Raises:
             NodeError: the line could not be reached.
-            Permanent: nobody may send from this host.
+            Permanent: nobody may send from this host, or the run is one of another version of this program.
         """
         if run.finished_at is not None:
             return run
@@ -93,6 +128,13 @@ class ConstancyTest:
         unsent = next((film["name"] for film in run.films if "sent_at" not in film), run.films[-1]["name"])
         return self._conclude(run, [Check(unsent, "received", False, words)], run.build)
 
+    def give_up(self, run_id: str) -> None:
+        """End a run without a verdict: whoever waited for it does not wait any more, and another may begin."""
+        with self._ledger.begin() as tx:
+            run = qc.run_of(tx, run_id)
+            if run is not None and run.finished_at is None:
+                qc.keep(tx, replace(run, finished_at=self._clock.now()))
+
     def _may_send(self, sent: list[dict[str, Any]], seen: list[Seen], last: datetime | None) -> bool:
         """One study after the other, so that the time to a flag is that of the line and not that of its queue."""
         if last is None or sent[-1]["trouble"] or seen[-1].flagged:
@@ -100,7 +142,7 @@ class ConstancyTest:
         return self._clock.now() - last > timedelta(seconds=self._settings.qc.longest_flag_s)
 
     def _send(self, run: QcRun, number: int) -> QcRun:
-        film = CATALOGUE[run.films[number]["name"]]
+        film = _known(run.films[number]["name"])
         images = drawn(film, run_id=run.id, number=number + 1)
         trouble = _store(images, self._door(), self._settings.delivery.timeout_s)
         entry = _entry(film, images, trouble, self._clock.now())
@@ -168,10 +210,12 @@ def _entry(film: Film, images: list[Dataset], trouble: str, now: datetime) -> di
 
 
 def _sent(entry: dict[str, Any]) -> Sent:
-    try:
-        boxes = tuple(StoredBox(**box) for box in entry["boxes"])
-        return Sent(CATALOGUE[entry["name"]], entry["frontal"], boxes, entry["trouble"])
-    except KeyError as error:
-        raise Permanent(
-            f"the run was begun by another version of this program, which knew a film {error}", code="qc-unknown-film"
-        ) from error
+    boxes = tuple(StoredBox(**box) for box in entry["boxes"])
+    return Sent(_known(entry["name"]), entry["frontal"], boxes, entry["trouble"])
+
+
+def _known(name: str) -> Film:
+    if name not in CATALOGUE:
+        words = f'the run was begun by another version of this program, which knew a film "{name}"'
+        raise Permanent(words, code="qc-unknown-film")
+    return CATALOGUE[name]

@@ -8,36 +8,51 @@ from sqlalchemy import Connection
 
 from agent.settings import Qc
 from agent.store import processes, qc
+from agent.store.engine import Ledger
 from agent.store.processes import ProcessState
 
 STALE_AFTER = timedelta(days=2)
+AWAY = timedelta(seconds=30)  # a process that is started again is back by then
 _ROLES = ("receive", "read", "office")
+_OVER_ALL = " over all films of the settings"
 _SHOWN = 3  # checks that are named; the others are counted
 
 
 def standing(view: Connection, settings: Qc, now: datetime) -> tuple[str, str]:
-    """(state, words): ``bad`` when the last run failed, or none has finished for two days although it is to run daily;
-    ``note`` when it has never run; else ``ok``."""
-    run = qc.newest(view, finished=True)
-    if run is not None and not run.passed:
-        return "bad", failure(run)
-    since = qc.first_arrival(view) if run is None or run.finished_at is None else run.finished_at
+    """(state, words): ``bad`` when a run failed and none over all films of the settings has passed since, or none has
+    finished for two days although it is to run daily; ``note`` when it has never run over all of them; else ``ok``."""
+    whole, some = None, None
+    for run in qc.finished(view):
+        if not run.passed:
+            return "bad", failure(run)
+        some = some or run
+        if {film["name"] for film in run.films} >= set(settings.films):
+            whole = run
+            break
+    since = qc.first_arrival(view) if whole is None else whole.finished_at
     if settings.daily_at and since is not None and now - since > STALE_AFTER:
-        words = "has never finished" if run is None else f"finished last on {since:%Y-%m-%d %H:%M} UTC"
+        words = f"has never finished{_OVER_ALL}" if whole is None else f"finished last on {since:%Y-%m-%d %H:%M} UTC"
         return (
             "bad",
             f"it is to run daily at {settings.daily_at} and {words}; see the log of the office, or run: preread qc",
         )
-    if run is None:
+    if whole is None:
         when = f"it runs daily at {settings.daily_at}" if settings.daily_at else "run it with: preread qc"
-        return "note", f"has never run here; {when}"
-    return "ok", f"passed, {len(run.checks)} checks, {run.finished_at:%Y-%m-%d %H:%M} UTC"
+        return "note", f"has never run here{_OVER_ALL if some else ''}; {when}"
+    return "ok", f"passed, {len(whole.checks)} checks, {whole.finished_at:%Y-%m-%d %H:%M} UTC"
 
 
 def not_running(view: Connection, now: datetime) -> str:
     """What keeps a film from coming through the line, in words; empty when every process is there."""
     known = {p.role: p for p in processes.all_processes(view)}
     return "; ".join(words for role in _ROLES if (words := _gone(role, known.get(role), now)))
+
+
+def absence(ledger: Ledger, now: datetime) -> str:
+    """The same as one sentence that says what to do; empty when the line runs."""
+    with ledger.read() as view:
+        words = not_running(view, now)
+    return f"the line is not running: {words}; start it with: preread serve" if words else ""
 
 
 def _gone(role: str, process: ProcessState | None, now: datetime) -> str:

@@ -16,6 +16,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], int | None]] = {
     "flag s": (("flag",), 1),
     "urgency": (("priority",), None),
     "read": (("read",), None),
+    "pict": (("picture",), 1),
     "kind": (("kind",), None),
     "side": (("side",), None),
     "box": (("box",), 2),

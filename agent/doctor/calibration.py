@@ -1,0 +1,38 @@
+"""The calibration of the short answers: does it hold for the model that the settings name?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.doctor.check import Check
+from agent.model.reading_protocol import load_protocol
+from agent.model.weights import weights_digest
+from agent.reading.calibration import calibration_of
+from agent.settings import ModelSettings, Settings
+
+_MOST_BYTES = 1 << 30  # of weights that are read through to answer a question
+
+
+def calibration(settings: Settings) -> Sequence[Check]:
+    """Nothing where there is none: then the reports say that probabilities are uncalibrated."""
+    wanted = calibration_of(settings)
+    if not wanted.name:
+        return []
+    build = {"prompt_id": load_protocol(settings.model.protocol).id, **_model(settings.model)}
+    if words := wanted.mismatch(build):
+        return [Check("calibration", "bad", f"{words}; make another with: preread evaluate")]
+    unknown = set(wanted.fitted_on) - set(build)
+    later = "; the log of the read process says whether it holds for the weights in use" if unknown else ""
+    return [Check("calibration", "ok", f"{wanted.name}, {len(wanted.lines)} findings{later}")]
+
+
+def _model(named: ModelSettings) -> dict[str, str]:
+    """What can be known of the build without loading it."""
+    if named.backend != "local":
+        return {}
+    folder = Path(named.weights)
+    known: dict[str, str] = {"quantization": named.quantization}
+    if folder.is_dir() and sum(f.stat().st_size for f in folder.glob("*.safetensors")) <= _MOST_BYTES:
+        known["weights_digest"] = weights_digest(folder)
+    return known
