@@ -132,7 +132,7 @@ def _print_report(console: Console, study: dict[str, Any]) -> None:
     about, reading = study["study"], study["reading"]
     console.rule(f"study {about['study_instance_uid']}")
     console.print(f"{about['state']} {about['explanation']}".strip(), markup=False)
-    if study["flag"] is not None:
+    if study["flag"] is not None and not study["flag"]["trouble"]:
         after = (study["flag"]["flagged_at"] - about["last_received_at"]).total_seconds()
         console.print(f"Flagged {study['flag']['priority']} {after:.1f} s after its last image", markup=False)
     if about["priority"]:
