@@ -109,7 +109,7 @@ def test_late_images_make_a_new_revision_that_supersedes_the_old_one(town: Town)
     old, new = sorted(town.reports(), key=lambda r: "PredecessorDocumentsSequence" in r)
     referenced = new.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert referenced.ReferencedSOPInstanceUID == old.SOPInstanceUID
-    assert "frontal and a lateral" in read_narrative(new).reasoning
+    assert "and a lateral view" in read_narrative(new).reasoning
     town.send(frontal, lateral)
     town.wait(uid, state="read")
     assert len(town.site.json("show", uid)["deliveries"]) == 4, "the same bytes again are no new work"

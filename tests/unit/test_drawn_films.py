@@ -21,6 +21,7 @@ from agent.commissioning.phantom import Plant, Scene, draw
 from agent.imaging.facts import facts_of
 from agent.imaging.render import render
 from agent.imaging.views import select_images
+from agent.settings import Gate
 
 SCENE = Scene(3, (Plant("pneumothorax", "right", 0.6), Plant("chest_tube", "right", 0.5)), "AP")
 SMALL = {"rows": 200, "columns": 164}
@@ -83,7 +84,7 @@ def test_the_header_says_that_it_is_a_phantom_and_not_what_is_planted() -> None:
 
 def test_both_films_of_a_study_are_used() -> None:
     facts = [facts_of(image) for image in study(FilmStyle(**SMALL))]
-    assert [s.role for s in select_images(facts)] == ["frontal", "lateral"]
+    assert [s.role for s in select_images(facts, Gate())] == ["frontal", "lateral"]
 
 
 def test_the_same_arguments_give_the_same_objects() -> None:
