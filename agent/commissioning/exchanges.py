@@ -119,7 +119,7 @@ def _grounded(case: Case, rng: np.random.Generator) -> Exchange:
     """A question about places, sides or lists."""
     there = [k for k in KINDS if has(case, k)]
     roll = rng.random() if there else rng.uniform(0.72, 1)
-    if there and roll < 0.55:
+    if there and roll < 0.47:
         kind = pick(rng, *there)
         name = prompts.CALLED[kind][0] if rng.random() < 0.8 else pick(rng, *prompts.CALLED[kind])
         return exchange("grounding", prompts.ABNORMALITY_GROUNDING.format(disease=name), grounding(case, [kind], name))
@@ -154,7 +154,7 @@ def _phrase_or_side(case: Case, kind: str, rng: np.random.Generator) -> Exchange
     plant = case.scene.plant(kind)
     assert plant is not None
     name = prompts.CALLED[kind][0]
-    if kind in SIDED and rng.random() < 0.5:
+    if kind in SIDED and rng.random() < 0.7:
         options = ["Left", "Right", "Both"] if rng.random() < 0.5 else ["Right", "Left", "Both"]
         said = {"left": "Left", "right": "Right", "bilateral": "Both"}[plant.side]
         listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABC", options, strict=True))

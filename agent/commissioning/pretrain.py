@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from agent.commissioning.corpus import Film
 from agent.commissioning.network import HIDDEN, STD
-from agent.commissioning.scene import CLASSES, VIEWS
+from agent.commissioning.scene import CLASSES, SIDED, VIEWS
 from agent.commissioning.tower import encode, patches
 
 
@@ -126,6 +126,7 @@ def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> di
     children = t["pneumonia"] >= 0
     return {
         "present": (present[known].mean() if known.any() else present.sum() * 0) * 4,
+        "sides": _sides(classes[known][..., 0], t["there"][known]),
         "mask": (_evenly(mask[known], t["cover"][known]) + _evenly(mask[known], 1 - t["cover"][known])) * 2.5,
         "edges": _evenly(edges, (t["cover"] > 0.3).float()) * 8,
         "box": box[there].mean() * 8 if there.any() else box.sum() * 0,
@@ -138,6 +139,17 @@ def losses(tokens: torch.Tensor, heads: Heads, t: dict[str, torch.Tensor]) -> di
         if children.any()
         else film.sum() * 0,
     }
+
+
+def _sides(present: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """What it costs not to know on which sides a finding lies that is there. Among all films this hardly counts, since
+    most show no such finding; and a thin line is the same on both sides but for its first third."""
+    pairs = torch.tensor([[CLASSES.index((kind, side)) for side in ("right", "left")] for kind in SIDED])
+    wanted = there[:, pairs]
+    shown = wanted.sum(-1) > 0
+    if not shown.any():
+        return present.sum() * 0
+    return functional.binary_cross_entropy_with_logits(present[:, pairs][shown], wanted[shown]) * 4
 
 
 def _evenly(cost: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,42 @@
+"""Frozen, typed settings from `settings.toml`, the environment and secret files.
+
+Order of precedence: environment variables (``PREREAD_NODE__PORT=104``), then the file, then the defaults.
+Unknown keys and unknown ``PREREAD_`` variables are refused with their path, because a misspelt setting that is
+silently ignored is found on the day it matters.
+"""
+
+from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.load import find, load
+from agent.settings.network import (
+    DestinationSettings,
+    DicomDestinationSettings,
+    FolderDestinationSettings,
+    Hl7DestinationSettings,
+    Node,
+    PeerSettings,
+)
+from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
+from agent.settings.settings import Settings
+
+__all__ = [
+    "Database",
+    "Delivery",
+    "DestinationSettings",
+    "DicomDestinationSettings",
+    "FolderDestinationSettings",
+    "Gate",
+    "Hl7DestinationSettings",
+    "Intake",
+    "Log",
+    "ModelSettings",
+    "Node",
+    "PeerSettings",
+    "Qc",
+    "QcFilm",
+    "Report",
+    "Settings",
+    "Storage",
+    "Triage",
+    "find",
+    "load",
+]

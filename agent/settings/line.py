@@ -1,0 +1,74 @@
+"""The line itself: what is taken in, where things lie, how results are delivered, what is written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from agent.settings.types import Frozen, Line, Number, SomePath
+from agent.settings.values import check_home, check_one_line, check_path
+
+
+class Intake(Frozen):
+    """When a study is complete, and which images are ours."""
+
+    quiet_time_s: Annotated[Number, Field(ge=0, le=3600)] = 5.0
+    longest_wait_s: Annotated[Number, Field(ge=0, le=86400)] = 300.0
+    secondary_capture: bool = False
+
+
+class Storage(Frozen):
+    """Where images and documents lie."""
+
+    root: SomePath = Path("preread-data")
+    reserve_gb: Annotated[Number, Field(ge=0)] = 2.0
+
+
+SQLITE = "sqlite:///"
+
+
+def check_database_url(value: str) -> str:
+    """The URL, if the ledger can be kept there. Raises `ValueError` in words for the person who typed it."""
+    if value and (not value.startswith(SQLITE) or value == SQLITE):
+        raise ValueError(
+            'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
+        )
+    check_home(check_one_line(value).removeprefix(SQLITE))
+    return value
+
+
+class Database(Frozen):
+    """The ledger."""
+
+    url: str = ""
+    url_file: Annotated[Path | None, BeforeValidator(check_path)] = None
+
+    @field_validator("url")
+    @classmethod
+    def _sqlite_only(cls, value: str) -> str:
+        return check_database_url(value)
+
+
+class Delivery(Frozen):
+    """How long and how often to try."""
+
+    timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 30.0
+    first_retry_s: Annotated[Number, Field(gt=0, le=3600)] = 5.0
+    longest_retry_s: Annotated[Number, Field(gt=0, le=86400)] = 600.0
+    give_up_after_h: Annotated[Number, Field(gt=0, le=24 * 90)] = 24.0
+
+
+class Report(Frozen):
+    """What stands in the documents about the site."""
+
+    institution_name: Annotated[Line, Field(max_length=64)] = ""
+    station_name: Annotated[Line, Field(max_length=16)] = ""
+    send_not_analysed: bool = True
+
+
+class Log(Frozen):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"

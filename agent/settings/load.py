@@ -1,0 +1,166 @@
+"""Finding, reading and checking the settings file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.errors import SettingsError
+from agent.model.weights import COMMISSIONING, shipped_weights
+from agent.settings.line import SQLITE, Database, check_database_url
+from agent.settings.network import DESTINATION_KINDS, FolderDestinationSettings
+from agent.settings.settings import Settings
+from agent.settings.values import in_the_way, kind_of
+from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
+
+SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
+# Variables of ours that are not settings.
+_ENV_NOT_SETTINGS = {"PREREAD_SETTINGS"}
+
+
+def find(path: Path | None = None) -> Path:
+    """The settings file to use: the one given, else `PREREAD_SETTINGS`, else ./settings.toml, else
+    /etc/preread/settings.toml.
+
+    Raises:
+        SettingsError: the file does not exist.
+    """
+    given = path or (Path(os.environ["PREREAD_SETTINGS"]) if os.environ.get("PREREAD_SETTINGS") else None)
+    if given is not None:
+        _must_be_a_file(given)
+        return given
+    for candidate in SEARCH_PATH:
+        if candidate.is_file():
+            return candidate
+    places = " or ".join(str(p) for p in SEARCH_PATH)
+    raise SettingsError(f"no settings file: expected {places}, or name one with --settings", code="settings-missing")
+
+
+def _must_be_a_file(given: Path) -> None:
+    kind = kind_of(given)
+    if kind == "nothing":
+        raise SettingsError(f"{given}: there is no such settings file", code="settings-missing")
+    if kind == "folder":
+        inside = given / "settings.toml"
+        hint = f"; did you mean {inside}?" if kind_of(inside) == "other" else "; name the settings file itself"
+        raise SettingsError(f"{given}: is a folder{hint}", code="settings-missing")
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the settings. Relative paths in the file are relative to the file.
+
+    Raises:
+        SettingsError: every mistake, one a line: file, key, what is allowed.
+    """
+    file = find(path)
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})", code="settings-unreadable") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})", code="settings-unreadable") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: is not valid TOML: {error}", code="settings-syntax") from error
+    stray = _unknown_environment()
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        lines = [
+            f"{source_of(file, problem)}: {explain(problem, Settings, DESTINATION_KINDS)}" for problem in error.errors()
+        ] + stray
+        raise SettingsError("\n".join(lines), code="settings-invalid") from error
+    except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
+        raise SettingsError(environment_words(error), code="settings-invalid") from error
+    if stray:
+        raise SettingsError("\n".join(stray), code="settings-invalid")
+    settings = _absolute(settings, file.resolve().parent)
+    if problems := _misplaced(settings):
+        raise SettingsError("\n".join(f"{file}: {words}" for words in problems), code="settings-invalid")
+    return settings
+
+
+def _misplaced(settings: Settings) -> list[str]:
+    """Paths that cannot be what they are for, as this machine's disk stands."""
+    problems, root = [], settings.storage.root
+    if (blocked := in_the_way(root)) is not None:
+        problems.append(f"storage.root: {root} must be a folder, and {blocked} is a file")
+    database = Path(settings.database_url.removeprefix(SQLITE))
+    if kind_of(database) == "folder":
+        problems.append(f"database.url: {database} is a folder; name a file, for example {database / 'preread.db'}")
+    for number, destination in enumerate(settings.destinations):
+        if not isinstance(destination, FolderDestinationSettings):
+            continue
+        place = os.path.normpath(destination.path)
+        if Path(place).is_relative_to(os.path.normpath(root)):
+            problems.append(
+                f"destinations[{number}] ({destination.name}).path: {destination.path} lies inside storage.root, "
+                "which is the program's own; name a folder outside it"
+            )
+    return problems
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """Relative paths mean: relative to the settings file, so that a service started from / finds the same folders."""
+    storage = settings.storage.model_copy(update={"root": (base / settings.storage.root.expanduser())})
+    destinations = tuple(
+        d.model_copy(update={"path": base / d.path.expanduser()}) if isinstance(d, FolderDestinationSettings) else d
+        for d in settings.destinations
+    )
+    model = settings.model
+    beside = base / Path(model.weights).expanduser()
+    if model.weights == COMMISSIONING:
+        model = model.model_copy(update={"weights": str(shipped_weights())})
+    elif model.weights.startswith((".", "~", "/")) or beside.is_dir():
+        model = model.model_copy(update={"weights": str(beside)})
+    files = {key: getattr(model, key) for key in ("api_key_file", "ca_file", "recordings")}
+    placed: dict[str, object] = {key: base / file.expanduser() for key, file in files.items() if file is not None}
+    if model.protocol.endswith(".toml"):
+        placed["protocol"] = str(base / Path(model.protocol).expanduser())
+    model = model.model_copy(update=placed)
+    database = _with_secret(settings.database, base)
+    if database.url:
+        path = base / Path(database.url.removeprefix(SQLITE)).expanduser()
+        database = database.model_copy(update={"url": f"{SQLITE}{path}"})
+    triage = settings.triage.model_copy(
+        update={
+            key: base / path.expanduser()
+            for key in ("rules", "calibration")
+            if (path := getattr(settings.triage, key)) is not None
+        }
+    )
+    changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
+    return settings.model_copy(update=changed)
+
+
+def _with_secret(database: Database, base: Path) -> Database:
+    """With `url` from `url_file`. Raises `SettingsError` for a file that cannot be read or holds no usable URL."""
+    if database.url_file is None:
+        return database
+    if database.url:
+        raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
+    file = base / database.url_file.expanduser()
+    try:
+        url = check_database_url(file.read_text(encoding="utf-8-sig").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"database.url_file: {file} cannot be read ({words})", code="secret-unreadable") from error
+    except ValueError as error:
+        raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
+    return database.model_copy(update={"url": url, "url_file": file})
+
+
+def _unknown_environment() -> list[str]:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    problems = []
+    for variable in sorted(os.environ):
+        if not variable.startswith(ENV_PREFIX) or variable in _ENV_NOT_SETTINGS:
+            continue
+        section, _, key = variable[len(ENV_PREFIX) :].lower().partition("__")
+        model = sections.get(section)
+        known = model is not None and (not key or key.split("__")[0] in getattr(model, "model_fields", {}))
+        if not known:
+            problems.append(f"environment variable {variable}: there is no such setting")
+    return problems

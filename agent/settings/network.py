@@ -1,0 +1,77 @@
+"""This node, its peers, and where results go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
+from dicom_nodes.roles import Peer
+
+
+class Node(Frozen):
+    """This node on the DICOM network."""
+
+    ae_title: AeTitle = "PREREAD"
+    host: Host = "0.0.0.0"  # noqa: S104  a PACS must be able to reach it; who may send is decided by `peers`
+    port: Port = 11112
+    max_associations: Annotated[Whole, Field(ge=1, le=256)] = 16
+    network_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 60.0
+
+
+class PeerSettings(Frozen):
+    """Another DICOM node and what it may do here."""
+
+    name: Name
+    ae_title: AeTitle
+    host: Host
+    port: Port = 104
+    may: frozenset[Literal["send", "receive", "query"]] = frozenset()
+
+    def peer(self) -> Peer:
+        return Peer(name=self.name, ae_title=self.ae_title, host=self.host, port=self.port, may=frozenset(self.may))
+
+
+class DicomDestinationSettings(Frozen):
+    """Structured Reports by C-STORE to a peer."""
+
+    name: Name
+    type: Literal["dicom"]
+    peer: Name
+
+
+class Hl7DestinationSettings(Frozen):
+    """ORU^R01 by MLLP."""
+
+    name: Name
+    type: Literal["hl7"]
+    host: Host
+    port: Port
+    receiving_application: Annotated[Line, Field(max_length=180)] = "RIS"
+    receiving_facility: Annotated[Line, Field(max_length=180)] = ""
+    sending_application: Annotated[Line, Field(max_length=180)] = "PREREAD"
+    sending_facility: Annotated[Line, Field(max_length=180)] = "RADIOLOGY"
+    # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F
+    # does not exist here.
+    result_status: Literal["R", "P"] = "R"
+    send_flag: bool = False
+
+
+class FolderDestinationSettings(Frozen):
+    """Every document as a file."""
+
+    name: Name
+    type: Literal["folder"]
+    path: SomePath
+
+
+DestinationSettings = Annotated[
+    DicomDestinationSettings | Hl7DestinationSettings | FolderDestinationSettings, Field(discriminator="type")
+]
+
+DESTINATION_KINDS = {
+    "dicom": DicomDestinationSettings,
+    "hl7": Hl7DestinationSettings,
+    "folder": FolderDestinationSettings,
+}

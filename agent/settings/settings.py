@@ -1,0 +1,101 @@
+"""All settings together, and what must be right between them."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agent.errors import Permanent
+from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.reading import Gate, ModelSettings, Qc, Triage
+from agent.settings.values import same_place
+from agent.settings.words import ENV_PREFIX
+from dicom_nodes.roles import Peer
+
+
+class Settings(BaseSettings):
+    """Everything a site can decide. Build with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+
+    node: Node = Node()
+    peers: tuple[PeerSettings, ...] = ()
+    destinations: tuple[DestinationSettings, ...] = ()
+    intake: Intake = Intake()
+    storage: Storage = Storage()
+    database: Database = Database()
+    model: ModelSettings = ModelSettings()
+    triage: Triage = Triage()
+    gate: Gate = Gate()
+    delivery: Delivery = Delivery()
+    report: Report = Report()
+    qc: Qc = Qc()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file (given as init values by :func:`load`) over defaults; no .env file, nothing found by
+        accident."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        _unique("peers", [p.name for p in self.peers])
+        _unique("destinations", [d.name for d in self.destinations])
+        peers = {p.name: p for p in self.peers}
+        for number, peer in enumerate(self.peers):
+            _not_ourselves(f"peers[{number}] ({peer.name})", peer, self.node)
+        for place, destination in enumerate(self.destinations):
+            if not isinstance(destination, DicomDestinationSettings):
+                continue
+            key = f"destinations[{place}] ({destination.name})"
+            if destination.peer not in peers:
+                known = ", ".join(sorted(peers)) or "none are configured"
+                raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
+            if "receive" not in peers[destination.peer].may:
+                raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        return self
+
+    def peer(self, name: str) -> Peer:
+        """The peer of that name. Raises `Permanent` when there is none."""
+        for candidate in self.peers:
+            if candidate.name == name:
+                return candidate.peer()
+        known = ", ".join(p.name for p in self.peers) or "none"
+        raise Permanent(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
+
+    @property
+    def database_url(self) -> str:
+        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret file, or a file in `storage.root`."""
+        return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
+
+
+def _not_ourselves(key: str, peer: PeerSettings, node: Node) -> None:
+    """A peer that is this node would be sent what it has sent, and reports would come back as images."""
+    if peer.name == "self":
+        raise ValueError(f'{key}: "self" means this node in the commands; give the peer another name')
+    if not same_place(peer.host, node.host) or peer.port != node.port:
+        return
+    if peer.ae_title == node.ae_title:
+        raise ValueError(f"{key}: {peer.ae_title} at {peer.host}:{peer.port} is this node itself, not another one")
+    if peer.may & {"receive", "query"}:
+        raise ValueError(
+            f"{key}: this node itself listens on {peer.host}:{peer.port}; give the peer's own host and port, "
+            "or another node.port to this node"
+        )
+
+
+def _unique(table: str, names: list[str]) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f"[[{table}]]: the name {', '.join(twice)} is used more than once; names must be unique")
