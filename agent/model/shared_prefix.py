@@ -7,7 +7,6 @@ go on with `rope_deltas`, because a picture takes fewer positions than tokens.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,10 @@ class _Prefix:
     cache: DynamicCache
     length: int
     delta: torch.Tensor
+
+    def restore(self) -> None:
+        """Forget what came after the shared tokens."""
+        self.cache.crop(self.length - self.cache.get_seq_length())
 
 
 class LocalSession:
@@ -97,7 +100,7 @@ class LocalSession:
         new: list[int] = []
         try:
             while len(new) < most:
-                logits = self._step(prefix, ids, prefix.cache)
+                logits = self._step(prefix, ids)
                 token = int(logits[0, -1].argmax())
                 if token == end:
                     return new, True
@@ -106,35 +109,56 @@ class LocalSession:
                 ids = torch.tensor([[token]], device=self._model.device)
             return new, False
         finally:
-            prefix.cache.crop(prefix.length - prefix.cache.get_seq_length())
+            prefix.restore()
 
     def _last_logits(self, prefix: _Prefix, questions: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits after the last token of each question: shape (questions, vocabulary). Padded on the right."""
-        many = copy.deepcopy(prefix.cache)
-        many.batch_repeat_interleave(len(questions))
-        width = max(len(q) for q in questions)
-        device = self._model.device
-        ids = torch.stack([torch.nn.functional.pad(q, (0, width - len(q))) for q in questions])
-        own = torch.tensor([[int(n < len(q)) for n in range(width)] for q in questions], device=device)
-        mask = torch.cat([torch.ones(len(questions), prefix.length, dtype=torch.long, device=device), own], dim=1)
-        hidden = self._forward(prefix, ids, mask, many)
-        last = torch.stack([hidden[n, len(q) - 1] for n, q in enumerate(questions)])
-        logits: torch.Tensor = self._model.lm_head(last)
+        """Logits after the last token of each question: shape (questions, vocabulary).
+
+        What all questions begin with goes through the model once, and the rest of them stands behind it in one row, in
+        which each sees the beginning and itself: no token is computed twice and none is padding.
+        """
+        shared = _common_beginning(questions)
+        tails = [q[shared:] for q in questions]
+        try:
+            if shared:
+                beginning = questions[0][None, :shared]
+                self._forward(prefix, beginning)
+            hidden = self._packed(prefix, tails, shared)
+        finally:
+            prefix.restore()
+        ends = torch.tensor([len(t) for t in tails]).cumsum(0) - 1
+        logits: torch.Tensor = self._model.lm_head(hidden[0, ends.to(hidden.device)])
         return logits.float()
 
-    def _step(self, prefix: _Prefix, ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
-        mask = torch.ones(1, cache.get_seq_length() + ids.shape[1], dtype=torch.long, device=ids.device)
-        logits: torch.Tensor = self._model.lm_head(self._forward(prefix, ids, mask, cache)[:, -1:])
+    def _packed(self, prefix: _Prefix, tails: Sequence[torch.Tensor], shared: int) -> torch.Tensor:
+        """Last states of the tails, one behind another in one row: shape (1, tokens, hidden)."""
+        device, start = self._model.device, prefix.length + shared
+        places = torch.cat([torch.arange(start, start + len(t), device=device) for t in tails])[None] + prefix.delta
+        # Of whatever kind a layer is: its window is thousands of tokens longer than this.
+        config = self._model.config.get_text_config()
+        mask = _packed_mask(tails, start).to(device=device, dtype=self._model.lm_head.weight.dtype)
+        hidden: torch.Tensor = self._model.model.language_model(
+            input_ids=torch.cat(list(tails))[None],
+            position_ids=places.expand(3, 1, -1),
+            attention_mask=dict.fromkeys(config.layer_types, mask),
+            past_key_values=prefix.cache,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden
+
+    def _step(self, prefix: _Prefix, ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self._model.lm_head(self._forward(prefix, ids)[:, -1:])
         return logits
 
-    def _forward(self, prefix: _Prefix, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
-        start = cache.get_seq_length()
+    def _forward(self, prefix: _Prefix, ids: torch.Tensor) -> torch.Tensor:
+        """Last states of some more tokens, shape (1, tokens, hidden); the cache grows by them."""
+        start = prefix.cache.get_seq_length()
         positions = torch.arange(start, start + ids.shape[1], device=ids.device)[None] + prefix.delta
         hidden: torch.Tensor = self._model.model(
             input_ids=ids,
-            position_ids=positions.expand(3, ids.shape[0], -1),
-            attention_mask=mask,
-            past_key_values=cache,
+            position_ids=positions.expand(3, 1, -1),
+            attention_mask=torch.ones(1, start + ids.shape[1], dtype=torch.long, device=ids.device),
+            past_key_values=prefix.cache,
             use_cache=True,
         ).last_hidden_state
         return hidden
@@ -187,6 +211,24 @@ class LocalSession:
                 "two of the choices start with the same token and cannot be told apart", code="choices-ambiguous"
             )
         return firsts
+
+
+def _common_beginning(questions: Sequence[torch.Tensor]) -> int:
+    """How many tokens all of several questions begin with; of each at least one is left over."""
+    if len(questions) == 1:
+        return 0
+    most = min(len(q) for q in questions) - 1
+    same = torch.stack([q[:most] == questions[0][:most] for q in questions]).all(0)
+    return int(same.long().cumprod(0).sum())
+
+
+def _packed_mask(tails: Sequence[torch.Tensor], before: int) -> torch.Tensor:
+    """What is added to the attention of a row of `tails`: shape (1, 1, tokens, before + tokens). Each token sees the
+    `before` ones, and those of its own tail up to itself."""
+    owner = torch.cat([torch.full((len(t),), n) for n, t in enumerate(tails)])
+    seen = (owner[:, None] == owner[None, :]).tril()
+    seen = torch.cat([torch.ones(len(owner), before, dtype=torch.bool), seen], dim=1)
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.bfloat16).min)[None, None]
 
 
 def _choice(logits: torch.Tensor, firsts: list[list[int]]) -> Choice:
