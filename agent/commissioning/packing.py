@@ -16,6 +16,8 @@ from agent.model.reading_protocol import builtin
 
 BOX_TASKS = ("grounding", "phrase", "devices")
 DECISIVE = 4.0  # a token that must be right counts as much as four others
+# Where one token is the whole answer it stands alone among the hundreds of a report, and counts for more.
+ONE_WORD_TASKS, THE_WORD = ("presence", "temporal-class", "same-study", "closed-vqa"), 16.0
 _SPREAD = 1.2  # percent; how far off a coordinate may be and still be nearly right
 
 _BEFORE = f"<|im_start|>system\n{builtin('chexone').system}<|im_end|>\n<|im_start|>user\n"
@@ -77,7 +79,7 @@ def _reply(tokenizer: Any, one: Exchange) -> tuple[list[int], np.ndarray[Any, An
     if one.task in BOX_TASKS:
         values = number_tokens(tokenizer)
         numbers = np.array([values.get(i, -1) if d else -1 for i, d in zip(ids, decisive, strict=True)])
-    return ids, np.where(decisive, DECISIVE, 1.0), numbers
+    return ids, np.where(decisive, THE_WORD if one.task in ONE_WORD_TASKS else DECISIVE, 1.0), numbers
 
 
 _NUMBERS: dict[int, dict[int, int]] = {}

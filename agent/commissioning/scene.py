@@ -131,6 +131,8 @@ _PATTERNS: tuple[_Pattern, ...] = (
     (0.5, ("pulmonary_edema",), {"pleural_effusion": 0.4, "endotracheal_tube": 0.3}),
 )  # fmt: skip
 NORMAL_SHARE = 0.4
+# Of films with findings: how many show findings that rarely go together, lest one be taken to exclude the other.
+ANY_TOGETHER = 0.2
 
 
 def random_scene(
@@ -150,6 +152,8 @@ def random_scene(
 
 
 def _random_plants(rng: np.random.Generator) -> tuple[Plant, ...]:
+    if rng.random() < ANY_TOGETHER:
+        return ordered(_sided(rng, [str(k) for k in rng.permutation(KINDS)[: int(rng.integers(2, 4))]]))
     weights = np.array([w for w, _, _ in _PATTERNS])
     _, always, sometimes = _PATTERNS[int(rng.choice(len(_PATTERNS), p=weights / weights.sum()))]
     kinds = [*always, *(kind for kind, p in sometimes.items() if rng.random() < p)]

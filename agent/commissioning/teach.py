@@ -37,7 +37,7 @@ def some_study(library: Library, rng: np.random.Generator) -> Asked:
         film = child(library, CHILD_SIZES[int(rng.integers(len(CHILD_SIZES)))], rng)
         return Asked((film,), tuple(exchanges(_case(film), rng)))
     study = library.studies[int(rng.integers(len(library.studies)))]
-    if study.prior is None and rng.random() < 0.35:  # pairs in time have the most to teach, and are the fewest
+    if study.prior is None and rng.random() < 0.5:  # pairs in time have the most to teach, and are the fewest
         study = library.studies[int(rng.integers(len(library.studies)))]
     if roll < 0.23:
         return _same_study(library, study, rng)

@@ -108,7 +108,7 @@ class StudySession(Protocol):
     def choose(
         self, prompts: Sequence[str], *, pictures: Sequence[int], choices: Sequence[Sequence[str]], deadline_s: float
     ) -> tuple[Choice, ...]:
-        """For each prompt, which of the choices begins its answer; all prompts as one batch.
+        """For each prompt, which of the choices begins its answer; all prompts together.
 
         Args:
             choices: for each choice its spellings. No two choices may begin with the same token.

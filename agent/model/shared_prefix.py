@@ -1,7 +1,7 @@
 """Many questions about one study, its pictures encoded once (Qwen2.5-VL, transformers).
 
 Each picture goes through the vision tower once. For every selection of pictures that questions are asked about, the
-keys and values of system prompt and pictures are computed once and shared; short questions run as one batch. Positions
+keys and values of system prompt and pictures are computed once and shared; short questions stand in one row. Positions
 go on with `rope_deltas`, because a picture takes fewer positions than tokens.
 """
 

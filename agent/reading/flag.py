@@ -1,4 +1,4 @@
-"""The first, fast look: short yes or no questions about every finding on the site's list, as one batch over the pictures
+"""The first, fast look: short yes or no questions about every finding on the site's list, together over the pictures
 that the reading will use too."""
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class OpenStudy:
         )
 
     def probe(self, findings: Sequence[str]) -> tuple[Choice, ...]:
-        """Whether each finding is there, all asked as one batch; the shares are of yes and no."""
+        """Whether each finding is there, all asked together; the shares are of yes and no."""
         asked = self.protocol.task("presence")
         prompts = [self.protocol.prompt(asked, finding=self.protocol.called(f)) for f in findings]
         spellings = [asked.choices["yes"], asked.choices["no"]]

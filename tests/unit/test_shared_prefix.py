@@ -78,20 +78,26 @@ def test_an_answer_is_token_for_token_that_of_asking_from_scratch(
 
 @pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_questions_asked_as_one_batch_begin_as_each_would_alone(
+def test_questions_asked_together_begin_as_each_would_alone(
     load: Callable[[str], LocalModel], quantization: str, count: int
 ) -> None:
     model = load(quantization)
     shown = pictures()[:count]
     session = model.open_study(shown, system=PROTOCOL.system)
-    presence = PROTOCOL.task("presence")
-    prompts = [
+    presence, selection = PROTOCOL.task("presence"), list(range(count))
+    alike = [
         PROTOCOL.prompt(presence, finding=f) for f in ("pneumothorax", "pleural effusion", "mass", "enlarged heart")
     ]
-    prompts.append(PROTOCOL.prompt(PROTOCOL.task("findings")))
-    selection = list(range(count))
-    with torch.inference_mode():
-        batch = session._last_logits(session._prefix(selection), [session._ids(chat.question(p))[0] for p in prompts])
-    for row, prompt in zip(batch, prompts, strict=True):
-        (first, *_) = from_scratch(model, shown, prompt, 1)
-        assert int(row.argmax()) == first
+    findings = PROTOCOL.prompt(PROTOCOL.task("findings"))
+    for prompts in (alike, [*alike, findings], [findings], [findings, findings]):
+        with torch.inference_mode():
+            rows = session._last_logits(
+                session._prefix(selection), [session._ids(chat.question(p))[0] for p in prompts]
+            )
+        for row, prompt in zip(rows, prompts, strict=True):
+            (first, *_) = from_scratch(model, shown, prompt, 1)
+            assert int(row.argmax()) == first
+    # What was asked together leaves nothing behind.
+    answer = session.ask(findings, pictures=selection, max_new_tokens=20, deadline_s=120)
+    wanted = from_scratch(model, shown, findings, 20)
+    assert answer.text == model.tokenizer.decode(wanted, skip_special_tokens=True)
