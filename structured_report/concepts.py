@@ -15,6 +15,7 @@ IMPRESSIONS = Code("19005-8", "LN", "Impressions")  # CID 7001
 COMPARISON = Code("18834-2", "LN", "Previous Findings")  # CID 7001
 COMMENT = Code("121106", "DCM", "Comment")
 PROCEDURE_GENERIC = Code("363679005", "SCT", "Imaging procedure")  # CID 100
+SOURCE = Code("260753009", "SCT", "Source")  # TID 1601: what an image of the library is
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 NORMALITY = Code("121402", "DCM", "Normality")
 SIGNIFICANCE = Code("121403", "DCM", "Level of Significance")

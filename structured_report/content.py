@@ -270,6 +270,10 @@ class PreRead:
         explanation: the same in words.
         priority: None while nothing ranks the study.
         reasons: why it has that priority, in words.
+        findings: what the draft states, at most one for each concept and side.
+        checked: what only the short questions said of findings that the draft does not mention: absent or undetermined, without
+            a side.
+        regions: of the findings that are present.
         abnormal: True or False when the draft's findings say so, None when undetermined.
         verdicts: what was checked and did not hold.
         remarks: sentences for the reader about the images and how they were read.
@@ -303,3 +307,4 @@ class PreRead:
     supersedes_sr_uid: str = ""
     supersedes_series_uid: str = ""
     prior: PriorStudy | None = None
+    checked: tuple[Finding, ...] = ()
