@@ -94,7 +94,7 @@ def write_document(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom and pydicom remark on source images we do not write
         report = kind(
-            evidence=headers,
+            evidence=[*headers, *(_prior_evidence(p) for p in [preread.prior] if p is not None)],
             content=tree(headers),
             series_instance_uid=place.series_uid,
             series_number=place.series_number,
@@ -160,8 +160,6 @@ def _complete(report: Dataset, preread: PreRead) -> None:
         report.StudyDescription = one_line(preread.study.order.procedure_description, 64)
     report.AuthorObserverSequence = [_author(preread)]
     report.ReferencedRequestSequence = [_request(preread)]
-    if preread.prior is not None:
-        report.PertinentOtherEvidenceSequence = [_prior(preread.prior)]
     for item in report.get("ContributingEquipmentSequence", []):
         if "ContributionDateTime" in item:
             item.ContributionDateTime = local.strftime("%Y%m%d%H%M%S.%f%z")
@@ -249,10 +247,12 @@ def _plain_code(code: Code) -> Dataset:
     return item
 
 
-def _prior(prior: PriorStudy) -> Dataset:
-    """The image of another study that this one was compared with (Hierarchical SOP Instance Reference, PS3.3 Table
-    C.17-3)."""
-    return reference(prior.study_instance_uid, prior.series_instance_uid, prior.sop_class_uid, prior.sop_instance_uid)
+def _prior_evidence(prior: PriorStudy) -> Dataset:
+    """As much of the prior image as Pertinent Other Evidence (PS3.3 C.17.2.3) takes from it."""
+    image = Dataset()
+    image.StudyInstanceUID, image.SeriesInstanceUID = prior.study_instance_uid, prior.series_instance_uid
+    image.SOPClassUID, image.SOPInstanceUID = prior.sop_class_uid, prior.sop_instance_uid
+    return image
 
 
 def reference(study_uid: str, series_uid: str, sop_class_uid: str, sop_instance_uid: str) -> Dataset:

@@ -40,8 +40,6 @@ from structured_report.text import normalise_text, to_dicom
 
 __all__ = ["coded", "comments", "content_tree", "fits", "image_sentence", "triage_sentence"]
 
-_IMAGING_MEASUREMENTS, _IMAGE_LIBRARY = "126010", "111028"
-
 
 def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     """The root container. `images`: headers made fit by `header.evidence_dataset`, at least one."""
@@ -63,7 +61,7 @@ def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     if preread.prior is not None:
         _add_to_library(root, preread.prior)
     if not said:
-        root.ContentSequence = [i for i in root.ContentSequence if _name_of(i) != _IMAGING_MEASUREMENTS]
+        root.ContentSequence = [i for i in root.ContentSequence if _name_of(i) != concepts.IMAGING_MEASUREMENTS.value]
     root.ContentSequence.append(_evaluations(preread))
     return root
 
@@ -130,7 +128,7 @@ def _add_to_library(root: Dataset, prior: PriorStudy) -> None:
 def _library(root: Dataset) -> Dataset:
     """The image library of the report; an empty one, in the place the template has for it, where there was none."""
     for item in root.ContentSequence:
-        if _name_of(item) == _IMAGE_LIBRARY:
+        if _name_of(item) == concepts.IMAGE_LIBRARY.value:
             return item
     library = ContainerContentItem(
         name=codes.DCM.ImageLibrary,
@@ -139,7 +137,7 @@ def _library(root: Dataset) -> Dataset:
     )
     library.ContentSequence = ContentSequence()
     names = [_name_of(i) for i in root.ContentSequence]
-    root.ContentSequence.insert(names.index(_IMAGING_MEASUREMENTS), library)
+    root.ContentSequence.insert(names.index(concepts.IMAGING_MEASUREMENTS.value), library)
     return library
 
 
