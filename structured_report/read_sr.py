@@ -47,8 +47,8 @@ def read_sr(report: Dataset) -> PreRead:
       an evidence or a remark that was empty is not there;
     * dates, times and the sex that cannot be written validly are empty, and so are numbers of an order that do not fit
       their attribute, the time zone when it is no offset, and the procedure code when it cannot be written whole; identifiers
-      have lost control characters and blanks at their ends; the procedure's description and the indication are on one
-      line of at most 64 characters;
+      have lost control characters and blanks at their ends; the procedure's description, the indication and the institution
+      are on one line of at most 64 characters;
     * a box is clipped to its image, to single precision, and stands by its finding; one of a finding that is not stated as
       present, or of the other side, is not there. A box without a side has that of its finding. Where the vocabulary
       knows no site for a finding, the side of a box is that of the finding, and a place is not there;
@@ -314,4 +314,4 @@ def _first(said: list[tuple[str, str]], concept: Code) -> str:
 
 
 def _key_of(values: Mapping[_Key, Code], value: str) -> _Key:
-    return next(key for key, code in values.items() if code.value == value)
+    return {code.value: key for key, code in values.items()}[value]
