@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
 from io import BytesIO
 
-import highdicom as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from pydicom import DataElement, Dataset, dcmwrite
-from pydicom.config import IGNORE
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.sr.codedict import codes
+from pydicom import Dataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from structured_report import concepts
 from structured_report.content import Code, Narrative, Outcome, PreRead, PriorStudy, Region
 from structured_report.groups import coded
-from structured_report.header import evidence_dataset, size_of, valid_date, valid_sex, valid_time, with_caret
+from structured_report.header import evidence_dataset, size_of
+from structured_report.identity import Place, equipment, identify, stamp
 from structured_report.text import one_line
 from structured_report.tree import fits
 
@@ -58,16 +54,6 @@ def _clipped(region: Region, size: tuple[int, int] | None) -> Region:
         for low, high, most in ((region.x0, region.x1, size[0]), (region.y0, region.y1, size[1]))
     )
     return replace(region, x0=x0, y0=y0, x1=x1, y1=y1)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the study a document goes: the UIDs of its series and of itself, and how its series is called."""
-
-    series_uid: str
-    sop_instance_uid: str
-    series_description: str
-    series_number: int
 
 
 def write_document(
@@ -110,28 +96,13 @@ def write_document(
             is_final=False,
             is_verified=False,
             performed_procedure_codes=[coded(c) for c in [preread.study.order.procedure] if c is not None and fits(c)],
-            contributing_equipment=[_equipment(preread)],
+            contributing_equipment=[equipment(preread)],
             coding_schemes=[_private_scheme(preread)],
             content_qualification="RESEARCH",
             specific_character_set="ISO_IR 192",
         )
         _complete(report, preread)
     return report
-
-
-def _equipment(preread: PreRead) -> hd.ContributingEquipment:
-    """The model build as Processing Equipment (IHE AIR 6.5.3.1)."""
-    made_by = preread.provenance
-    equipment = hd.ContributingEquipment(
-        manufacturer=made_by.manufacturer,
-        purpose_of_reference=codes.DCM.ProcessingEquipment,
-        manufacturer_model_name=made_by.model_name,
-        software_versions=made_by.algorithm_version,
-        contribution_datetime=preread.analysed_at,
-        contribution_description="Automated chest radiograph pre-read",
-    )
-    equipment.DeviceUID = made_by.device_uid  # highdicom has no argument for it
-    return equipment
 
 
 def _private_scheme(preread: PreRead) -> CodingSchemeIdentificationItem:
@@ -147,61 +118,10 @@ def _private_scheme(preread: PreRead) -> CodingSchemeIdentificationItem:
 
 def _complete(report: Dataset, preread: PreRead) -> None:
     """What highdicom does not write, or writes from the wall clock."""
-    stated = _zone(preread.study.timezone_offset)
-    local = preread.analysed_at.astimezone(stated)  # without an offset of the images: in this machine's own zone
-    for prefix in ("Content", "InstanceCreation", "Series"):
-        setattr(report, f"{prefix}Date", local.strftime("%Y%m%d"))
-        setattr(report, f"{prefix}Time", local.strftime("%H%M%S.%f"))
-    if stated is not None:
-        # It holds for every date and time of the object, the study's copied ones included: said only when they say so.
-        report.TimezoneOffsetFromUTC = local.strftime("%z")
-    _identify(report, preread)
-    if preread.study.order.procedure_description:
-        report.StudyDescription = one_line(preread.study.order.procedure_description, 64)
+    identify(report, preread)
+    stamp(report, preread)
     report.AuthorObserverSequence = [_author(preread)]
     report.ReferencedRequestSequence = [_request(preread)]
-    for item in report.get("ContributingEquipmentSequence", []):
-        if "ContributionDateTime" in item:
-            item.ContributionDateTime = local.strftime("%Y%m%d%H%M%S.%f%z")
-
-
-def _identify(report: Dataset, preread: PreRead) -> None:
-    """Identity is that of the pre-read, which the ORU carries too; highdicom copies that of the first image."""
-    study, patient = preread.study, preread.study.patient
-    for keyword, value in (
-        ("PatientID", patient.patient_id),
-        ("PatientName", patient.name),
-        ("StudyID", study.study_id),
-        ("AccessionNumber", study.order.accession_number),
-    ):
-        copy_exactly(report, keyword, value)
-    if study.order.referring_physician:
-        copy_exactly(report, "ReferringPhysicianName", with_caret(study.order.referring_physician))
-    report.PatientBirthDate, report.PatientSex = valid_date(patient.birth_date), valid_sex(patient.sex)
-    report.StudyDate, report.StudyTime = valid_date(study.study_date), valid_time(study.study_time)
-    if patient.issuer:
-        copy_exactly(report, "IssuerOfPatientID", patient.issuer)
-    elif "IssuerOfPatientID" in report:
-        del report.IssuerOfPatientID
-
-
-def copy_exactly(report: Dataset, keyword: str, text: str) -> None:
-    """An identifier as it is but for control characters: too long is better than cut, which would be another's."""
-    plain = "".join(c for c in text if c.isprintable())
-    tag = tag_for_keyword(keyword)
-    assert tag is not None
-    report.add(DataElement(tag, dictionary_VR(tag), plain, validation_mode=IGNORE))
-
-
-def _zone(offset: str) -> timezone | None:
-    """The images' own Timezone Offset From UTC (&ZZXX), so that the report's times read like theirs; None when they do
-    not say."""
-    try:
-        parsed = datetime.strptime(offset.strip(), "%z").tzinfo
-    except ValueError:
-        return None
-    shift = parsed.utcoffset(None) if parsed is not None else None
-    return timezone(shift) if shift is not None and abs(shift) <= timedelta(hours=14) else None
 
 
 def _author(preread: PreRead) -> Dataset:

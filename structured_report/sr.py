@@ -9,7 +9,8 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage
 
 from structured_report.content import PreRead
-from structured_report.document import Place, file_bytes, reference, sayable, write_document
+from structured_report.document import file_bytes, reference, sayable, write_document
+from structured_report.identity import Place
 from structured_report.tree import content_tree
 
 __all__ = ["as_comprehensive_sr", "encode_sr", "file_bytes"]
