@@ -15,12 +15,21 @@ IMPRESSIONS = Code("19005-8", "LN", "Impressions")  # CID 7001
 COMPARISON = Code("18834-2", "LN", "Previous Findings")  # CID 7001
 COMMENT = Code("121106", "DCM", "Comment")
 PROCEDURE_GENERIC = Code("363679005", "SCT", "Imaging procedure")  # CID 100
+SOURCE = Code("260753009", "SCT", "Source")  # TID 1601: what an image of the library is
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 NORMALITY = Code("121402", "DCM", "Normality")
 SIGNIFICANCE = Code("121403", "DCM", "Level of Significance")
 LATERALITY = Code("272741003", "SCT", "Laterality")
 SEVERITY = Code("246112005", "SCT", "Severity")
 PLACE = Code("106233006", "SCT", "Topographical modifier")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+TRACKING = Code("112039", "DCM", "Tracking Identifier")
+PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+FINDING_SITE = Code("363698007", "SCT", "Finding Site")
+IMAGE_REGION = Code("111030", "DCM", "Image Region")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+STUDY_DATE = Code("111060", "DCM", "Study Date")
 CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 
 NORMALITY_VALUES = {  # CID 222
@@ -42,7 +51,7 @@ PRESENCE_VALUES = {  # CID 240
 LATERALITY_VALUES = {  # CID 244
     Laterality.RIGHT: Code("24028007", "SCT", "Right"),
     Laterality.LEFT: Code("7771000", "SCT", "Left"),
-    Laterality.BILATERAL: Code("51440002", "SCT", "Right and left"),
+    Laterality.BILATERAL: Code("51440002", "SCT", "Bilateral"),
 }
 TIMING = {  # HL7 table 0485
     Priority.CRITICAL: "S^STAT^HL70485",

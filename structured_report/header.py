@@ -54,7 +54,7 @@ def evidence_dataset(image: Dataset) -> Dataset:
     header.PatientBirthDate = valid_date(str(header.get("PatientBirthDate") or ""))
     header.PatientSex = valid_sex(str(header.get("PatientSex") or ""))
     header.PatientName = _one_name(header.get("PatientName"))
-    header.ReferringPhysicianName = _with_caret(_one_name(header.get("ReferringPhysicianName")))
+    header.ReferringPhysicianName = with_caret(_one_name(header.get("ReferringPhysicianName")))
     for keyword, absent in _NEEDED.items():
         if not header.get(keyword):
             setattr(header, keyword, absent)
@@ -68,10 +68,19 @@ def _one_name(value: object) -> str:
     return " ".join(str(v) for v in values if v)
 
 
-def _with_caret(name: str) -> str:
+def with_caret(name: str) -> str:
     """A name of one component, with the delimiter that tells it from the retired free form; a trailing delimiter means
     nothing else (PS3.5 6.2.1.1)."""
     return f"{name}^" if name and "^" not in name and "=" not in name else name
+
+
+def size_of(image: Dataset) -> tuple[int, int] | None:
+    """(columns, rows) of the stored image; None when the header does not say."""
+    try:
+        columns, rows = int(image.get("Columns") or 0), int(image.get("Rows") or 0)
+    except (TypeError, ValueError):
+        return None
+    return (columns, rows) if columns > 0 and rows > 0 else None
 
 
 def _element(image: Dataset, keyword: str) -> object:

@@ -8,11 +8,12 @@ from dataclasses import asdict, replace
 
 from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.reading.build import derived_control_id, derived_uid
+from agent.reading.guards.probes import clearly_no
 from agent.reading.labels import draft_is_abnormal
 from agent.store.flags import StoredFlag
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
-from structured_report.content import ImageUse, Narrative, Outcome, PreRead, Priority
+from structured_report.content import Finding, ImageUse, Narrative, Outcome, PreRead, Presence, Priority, Probability
 from structured_report.plain import (
     finding_from_json,
     probability_from_json,
@@ -21,6 +22,7 @@ from structured_report.plain import (
     study_from_json,
     verdict_from_json,
 )
+from structured_report.vocabulary import vocabulary
 
 
 def series_of(sr_instance_uid: str) -> str:
@@ -47,6 +49,7 @@ def compose(
         superseded: SOP Instance UID of the earlier SR that this one replaces, if there is one.
     """
     findings = tuple(finding_from_json(f) for f in reading.findings)
+    probabilities = () if flag is None else tuple(probability_from_json(p) for p in flag.probabilities)
     facts = [InstanceFacts.from_json(image.facts) for image, _ in images]
     said = PreRead(
         study=study_from_json(revision.study),
@@ -65,7 +68,8 @@ def compose(
         abnormal=draft_is_abnormal(findings),
         priority=Priority(reading.priority) if reading.priority else None,
         reasons=tuple(reading.reasons),
-        probabilities=() if flag is None else tuple(probability_from_json(p) for p in flag.probabilities),
+        probabilities=probabilities,
+        checked=only_asked(findings, probabilities) if reading.outcome == Outcome.READ else (),
         regions=tuple(region_from_json(r) for r in reading.regions),
         verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
         remarks=(*reading.notes, *filter(None, (differing_orders(facts),))),
@@ -73,6 +77,17 @@ def compose(
         supersedes_series_uid=series_of(superseded) if superseded else "",
     )
     return _identified(said)
+
+
+def only_asked(findings: Sequence[Finding], probabilities: Sequence[Probability]) -> tuple[Finding, ...]:
+    """What the short questions say of findings that the draft does not mention: denied where the answer is a clear no, else
+    undetermined. A question alone never makes a finding present."""
+    stated = {f.concept for f in findings}
+    return tuple(
+        Finding(p.concept, Presence.ABSENT if clearly_no(p) else Presence.UNDETERMINED)
+        for p in probabilities
+        if p.concept not in stated and p.concept in vocabulary()
+    )
 
 
 def compose_flag(revision: Revision, images: Sequence[tuple[StoredImage, Use]], flag: StoredFlag) -> PreRead:
