@@ -127,7 +127,8 @@ class _Draft:
         self._count += 1
         made_by, line = self._preread.provenance, self.fields.line
         obx: Any = self._order.add_group("ORU_R01_OBSERVATION").add_segment("OBX")
-        obx.obx_1, obx.obx_2, obx.obx_3, obx.obx_4, obx.obx_5 = str(self._count), row.kind, row.name, row.sub, row.value
+        sub = row.sub or self._form.sub_id_of_the_study
+        obx.obx_1, obx.obx_2, obx.obx_3, obx.obx_4, obx.obx_5 = str(self._count), row.kind, row.name, sub, row.value
         obx.obx_8, obx.obx_9 = row.flag, row.probability
         obx.obx_11 = row.status or self._status
         obx.obx_14 = self._observed

@@ -70,6 +70,11 @@ class OruForm:
         return self.version != "2.3.1"
 
     @property
+    def sub_id_of_the_study(self) -> str:
+        """OBX-4 of rows that belong to no finding and no text of several: v2.3.1 wants one in every row."""
+        return "0" if self.version == "2.3.1" else ""
+
+    @property
     def priorities(self) -> frozenset[PriorityField]:
         """Where the priority stands."""
         if self.priority_in is not None:

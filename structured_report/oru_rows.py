@@ -110,12 +110,14 @@ class _Writer:
         self._text(concepts.IMPRESSIONS, narrative.impression, status=self._status)
         self._text(concepts.COMPARISON, narrative.comparison, status=self._status)
         self._text(concepts.REASONING, narrative.reasoning, status=self._status)
-        if replaced := self._fields.replaced:
-            words = (
-                f"Remark: {replaced} characters that {self._form.character_set} has not stand as [U+code point] in this "
-                "message; the DICOM Structured Report has them."
-            )
-            self._text(concepts.COMMENT, words, sub=str(len(said) + 1))
+        if self._fields.replaced:
+            self._text(concepts.COMMENT, self._what_was_replaced(), sub=str(len(said) + 1))
+
+    def _what_was_replaced(self) -> str:
+        count, where = self._fields.replaced, "the DICOM Structured Report has what belongs there"
+        what = "1 character stands" if count == 1 else f"{count} characters stand"
+        words = f"Remark: {what} in this message as [U+code point], because {self._form.character_set} has no other way"
+        return f"{words}." if self._preread.outcome is Outcome.FLAGGED else f"{words}; {where}."
 
     def _text(self, concept: Code, text: str, *, sub: str = "", status: str = "") -> None:
         whole = self._fields.words(text)
