@@ -12,16 +12,19 @@ import re
 _ESCAPES = {"|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\\": "\\E\\"}
 _PLAIN = {code.strip("\\"): character for character, code in _ESCAPES.items()}
 _SEQUENCE = re.compile(r"\\([^\\]*)\\")
+_PIECE = re.compile(r"\\[^\\]*\\|\[U\+[0-9A-F]{4,6}\]|[^\\]", re.DOTALL)
 
 
-def escape(text: str, *, formatted: bool) -> str:
+def escape(text: str, *, formatted: bool, line_end: str | None = None) -> str:
     """Escape normalised text (`text.normalise_text`) for a field.
 
     Args:
         formatted: True for FT, where line ends become ``\\.br\\``; False for ST and TX, where they become
             ``\\X0D0A\\``.
+        line_end: what they become instead.
     """
-    line_end = "\\.br\\" if formatted else "\\X0D0A\\"
+    if line_end is None:
+        line_end = "\\.br\\" if formatted else "\\X0D0A\\"
     return "".join(line_end if c == "\n" else _ESCAPES.get(c, c if c >= " " else " ") for c in text)
 
 
@@ -40,13 +43,13 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def cap(escaped: str, limit: int, mark: str) -> str:
-    """At most `limit` characters of an escaped text, never cut inside an escape sequence; a text that was cut ends
-    with `mark`."""
+    """At most `limit` characters of an escaped text, never cut inside an escape sequence, nor inside what stands for a
+    character (`hl7_characters.fit`); a text that was cut ends with `mark`."""
     if len(escaped) <= limit:
         return escaped
     kept, length = [], 0
     room = limit - len(mark)
-    for piece in re.findall(r"\\[^\\]*\\|[^\\]", escaped):
+    for piece in _PIECE.findall(escaped):
         if length + len(piece) > room:
             break
         kept.append(piece)

@@ -19,7 +19,8 @@ def build_destinations(settings: Settings) -> dict[str, Destination]:
                 d.name, settings.peer(d.peer), own_ae_title=settings.node.ae_title, timeout_s=timeout
             )
         elif isinstance(d, Hl7DestinationSettings):
-            made[d.name] = Hl7Destination(d.name, d.host, d.port, timeout_s=timeout)
+            both, tls = d.acknowledgement == "both", None if d.tls is None else d.tls.files()
+            made[d.name] = Hl7Destination(d.name, d.host, d.port, timeout_s=timeout, both=both, tls=tls)
         else:
             made[d.name] = FolderDestination(d.name, d.path)
     return made

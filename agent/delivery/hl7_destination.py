@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import threading
 
-from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.delivery.protocol import REFUSAL, UNREACHABLE, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
-from agent.hl7.ack import Verdict, judge
-from agent.hl7.mllp import MllpClient, TransportFault
+from agent.hl7.ack import Ack, Verdict, judge
+from agent.hl7.mllp import MllpClient, NoConnection, TransportFault
+from dicom_nodes.tls import TlsFiles
 
 
 class Hl7Destination:
-    """Sends the same bytes with the same MSH-10 until they are acknowledged: receivers tell duplicates by MSH-10."""
+    """Sends the same bytes with the same MSH-10 until they are acknowledged: receivers tell duplicates by MSH-10.
 
-    def __init__(self, name: str, host: str, port: int, *, timeout_s: float) -> None:
-        self._name = name
-        self._client = MllpClient(host, port, timeout_s=timeout_s)
+    Args:
+        both: the messages ask for an application acknowledgement after the commit acknowledgement (enhanced mode).
+        tls: our certificate and the authorities of the other end; None: in the clear.
+    """
+
+    def __init__(
+        self, name: str, host: str, port: int, *, timeout_s: float, both: bool = False, tls: TlsFiles | None = None
+    ) -> None:
+        self._name, self._both = name, both
+        self._client = MllpClient(host, port, timeout_s=timeout_s, tls=tls)
         self._lock = threading.Lock()  # one message in flight (MLLP release 1)
 
     @property
@@ -23,31 +31,40 @@ class Hl7Destination:
         return self._name
 
     def accepts(self, kind: str) -> bool:
-        return kind in ("oru", "flag")
+        return kind in ("oru", "flag", "retract")
 
     def send(self, document: OutgoingDocument) -> Receipt:
         if not self.accepts(document.kind):
             raise Permanent(f"{self._name}: an HL7 destination takes no {document.kind}", code="not-accepted")
         try:
             with self._lock:
-                ack = self._client.send(document.path.read_bytes(), document.identifier)
+                ack = self._client.send(document.path.read_bytes(), document.identifier, both=self._both)
+        except NoConnection as error:
+            raise Transient(f"{self._name}: {error}", code=UNREACHABLE) from error
         except TransportFault as error:
             raise Transient(f"{self._name}: {error}", code="no-acknowledgement") from error
-        verdict = judge(ack)
-        if verdict is Verdict.DELIVERED:
-            return Receipt(ack.words)
-        code = f"ack-{ack.code.lower()}"
+        if judge(ack) is Verdict.DELIVERED:
+            return Receipt(self._words(ack))
+        raise self._refusal(ack)
+
+    def _words(self, ack: Ack) -> str:
+        if self._both and ack.is_commit:
+            return f"{ack.words}; committed, and no application acknowledgement followed"
+        return ack.words
+
+    def _refusal(self, ack: Ack) -> Transient | Permanent:
+        code = f"{REFUSAL}{ack.code.lower()}"
         refusal = (
             Transient(f"{self._name} answered {ack.words}", code=code)
-            if verdict is Verdict.TRY_AGAIN
+            if judge(ack) is Verdict.TRY_AGAIN
             else Permanent(f"{self._name} refused the message: {ack.words}", code=code)
         )
         refusal.quote = ack.said
-        raise refusal
+        return refusal
 
     def probe(self) -> Receipt:
         try:
             self._client.probe()
         except TransportFault as error:
-            raise Transient(f"{self._name}: {error}", code="unreachable") from error
+            raise Transient(f"{self._name}: {error}", code=UNREACHABLE) from error
         return Receipt("accepts connections")

@@ -1,27 +1,30 @@
 """The deliver stage: one outbox row, one attempt, and what the peer said about it.
 
 Retries live here and nowhere else: full-jitter exponential, up to a maximum age, then parked where an operator sees
-it. Each destination has a lane of its own, so one that is down holds up no other.
+it. Each destination has a lane of its own, so one that is down holds up no other; of one study a destination gets
+messages in the order they were made in, and none after a newer one.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from agent.clock import Clock
 from agent.delivery.backoff import expired, next_try
-from agent.delivery.protocol import Destination, OutgoingDocument
+from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument
 from agent.errors import Permanent, Transient
 from agent.settings import Delivery
-from agent.store import results, studies
+from agent.store import messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.results import Outgoing
 from agent.work.queue import Job, Queue
+
+_BEHIND = timedelta(seconds=1)  # how soon to look again whether the message before this one has gone
 
 
 class Outbox:
@@ -42,27 +45,49 @@ class Outbox:
         self._log = structlog.get_logger()
 
     def __call__(self, job: Job) -> None:
-        with self._ledger.read() as view:
-            row = results.outgoing(view, int(job.key))
-        if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
-            with self._ledger.begin() as tx:
-                results.hold_back(tx, row.delivery_id)
-                self._queue.complete(tx, job)
+        began = self._clock.now()
+        row = self._may_go(job, began)
+        if row is None:
             return
         try:
             receipt = self._destinations[row.destination].send(self._document(row))
         except Permanent as error:
-            self._failed(job, row, error, retry=False)
+            self._failed(job, row, error, began, retry=False)
         except Transient as error:
-            self._failed(job, row, error, retry=True)
+            self._failed(job, row, error, began, retry=True)
         except Exception as error:  # noqa: BLE001  process edge: our defect; the delivery is tried again and visible, like any that failed
             self._log.error(
                 "delivery failed", destination=row.destination, error_type=type(error).__name__, exc_info=True
             )
             words = f"{row.destination}: internal error ({type(error).__name__}); see the log of the office"
-            self._failed(job, row, Transient(words, code="internal"), retry=True)
+            self._failed(job, row, Transient(words, code="internal"), began, retry=True)
         else:
             self._delivered(job, row, receipt.words)
+
+    def _may_go(self, job: Job, now: datetime) -> Outgoing | None:
+        """The delivery, if it may be made now; else what is to become of it is written down.
+
+        All of it in the transaction that says that the message is being sent: a newer result that is reported at this
+        moment finds either nothing sent, or something that it has to follow, or to take back.
+        """
+        with self._ledger.begin() as tx:
+            row = results.outgoing(tx, int(job.key))
+            if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
+                results.hold_back(tx, row.delivery_id)
+                self._queue.complete(tx, job)
+                return None
+            if messages.is_overtaken(tx, row):
+                messages.overtake(tx, row.delivery_id, now=now)
+                words = f"{row.kind} of revision {row.revision} to {row.destination}: a newer result is there"
+                studies.note(tx, row.study_instance_uid, "deliver", "superseded", words, now=now)
+                self._queue.complete(tx, job)
+                return None
+            if (earlier := messages.waits_for(tx, row)) is not None:
+                self._queue.postpone(tx, job, max(earlier, now + _BEHIND), counted=False)
+                return None
+            if row.kind in messages.MESSAGES:
+                messages.sending(tx, row.delivery_id, now=now)
+        return row
 
     def _document(self, row: Outgoing) -> OutgoingDocument:
         path = self._files.verified(row.path, offset=0, digest=row.digest)
@@ -72,6 +97,7 @@ class Outbox:
         now = self._clock.now()
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
+            messages.answered(tx, row.delivery_id)
             studies.note(
                 tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now
             )
@@ -84,7 +110,7 @@ class Outbox:
             attempts=row.attempts + 1,
         )
 
-    def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, *, retry: bool) -> None:
+    def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, began: datetime, *, retry: bool) -> None:
         now = self._clock.now()
         too_old = expired(row.created_at, now, timedelta(hours=self._settings.give_up_after_h))
         again = None
@@ -98,6 +124,10 @@ class Outbox:
         fate = f"next try {again:%H:%M:%S} UTC" if again else "parked, until: preread retry"
         with self._ledger.begin() as tx:
             results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
+            if error.code.startswith(REFUSAL):
+                messages.answered(tx, row.delivery_id)
+            elif error.code == UNREACHABLE:
+                messages.nothing_was_sent(tx, row.delivery_id, began)
             studies.note(
                 tx,
                 row.study_instance_uid,

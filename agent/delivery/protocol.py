@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+# Codes after which it is known that the destination has not got the document: nobody was there, or it said no. After any
+# other error it may have it.
+UNREACHABLE, REFUSAL = "unreachable", "ack-"
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingDocument:
     """One finished document.
 
     Attributes:
-        kind: ``sr`` (a DICOM file), or ``oru`` or ``flag``, a result or only its flag (HL7 v2 bytes, segments ended by CR, UTF-8,
-            no MLLP frame).
+        kind: ``sr`` (a DICOM file), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
+            bytes, segments ended by CR, no MLLP frame).
         identifier: SOP Instance UID of the SR or MSH-10 of the ORU; the same on every resend.
         path: the file that holds it.
         study_instance_uid: the study it is about.

@@ -17,12 +17,30 @@ class NotAnAck(ValueError):
 @dataclass(frozen=True, slots=True)
 class Ack:
     """MSA-1, MSA-2, the codes of every ERR-3, and what the receiver said in words (MSA-3, ERR-8 and ERR-7, at most 200
-    characters). Those may quote the message, patients included: they belong in the ledger and never in a log."""
+    characters). Those may quote the message, patients included: they belong in the ledger and never in a log.
+
+    Attributes:
+        own_id: MSH-10 of the acknowledgement itself. wants_commit: it asks to be acknowledged in its turn (MSH-15).
+    """
 
     code: str
     control_id: str
     errors: tuple[str, ...]
     said: str = ""
+    own_id: str = ""
+    wants_commit: bool = False
+    parties: tuple[str, str, str, str] = ("", "", "", "")
+
+    @property
+    def is_commit(self) -> bool:
+        """Of the enhanced mode's first kind: it is about safe storage, not about what was done with the message."""
+        return self.code in ("CA", "CE", "CR")
+
+    def commit(self) -> bytes:
+        """The commit acknowledgement of this application acknowledgement (2.5.1 2.9.3.2), back to where it came from."""
+        theirs, ours = self.parties[:2], self.parties[2:]
+        header = "|".join(("MSH", "^~\\&", *ours, *theirs, "", "", "ACK", f"C{self.own_id}"[:20], "P", "2.5.1"))
+        return f"{header}\rMSA|CA|{self.own_id}\r".encode()
 
     @property
     def words(self) -> str:
@@ -39,7 +57,7 @@ class Verdict(Enum):
 
 
 _LOCKED_OR_INTERNAL = {"206", "207"}  # table 0357: application record locked, application internal error
-_UNKNOWN_KEY, _DUPLICATE_KEY = "204", "205"
+_DUPLICATE_KEY = "205"
 _OUR_DEFECT = {"100", "101", "102", "103", "200", "201", "202", "203"}
 
 
@@ -48,32 +66,42 @@ def parse_ack(frame: bytes) -> Ack:
     segments = [s for s in frame.decode("utf-8", "replace").replace("\n", "\r").split("\r") if s.strip()]
     if not segments or not segments[0].startswith("MSH") or len(segments[0]) < 4:
         raise NotAnAck(f"it does not start with MSH but with {_short(frame[:20].decode('latin-1'))!r}")
-    separator = segments[0][3]
+    separator, component = segments[0][3], segments[0][4:5] or "^"
     rows = [s.split(separator) for s in segments]
     msa = next((r for r in rows if r[0] == "MSA"), None)
     if msa is None or len(msa) < 3 or not msa[2].strip():
         raise NotAnAck("it has no MSA-2")
-    errors = tuple(code for r in rows if r[0] == "ERR" and (code := _error_code(r)))
-    return Ack(_short(msa[1]), _short(msa[2]), errors, _said(msa, [r for r in rows if r[0] == "ERR"]))
+    errs = [r for r in rows if r[0] == "ERR"]
+    errors = tuple(code for r in errs if (code := _error_code(r, component)))
+    msh = rows[0]
+    return Ack(
+        _short(msa[1]).upper(),
+        _short(msa[2]),
+        errors,
+        _said(msa, errs, component),
+        own_id=_short(_field(msh, 9)),
+        wants_commit=_field(msh, 14) in ("AL", "SU"),  # it was received, so "only when it was" (SU) is now
+        parties=(_field(msh, 2), _field(msh, 3), _field(msh, 4), _field(msh, 5)),
+    )
 
 
-def _said(msa: list[str], errs: list[list[str]]) -> str:
+def _field(row: list[str], number: int) -> str:
+    return row[number].strip() if len(row) > number else ""
+
+
+def _said(msa: list[str], errs: list[list[str]], component: str) -> str:
     """MSA-3, and of every ERR the user message (ERR-8), else the diagnostic (ERR-7), else the text of its code (ERR-3.2)."""
-
-    def field(row: list[str], number: int) -> str:
-        return row[number].strip() if len(row) > number else ""
-
-    texts = [field(msa, 3)]
-    texts += [field(e, 8) or field(e, 7) or "".join(field(e, 3).split("^")[1:2]) for e in errs]
+    texts = [_field(msa, 3)]
+    texts += [_field(e, 8) or _field(e, 7) or "".join(_field(e, 3).split(component)[1:2]) for e in errs]
     whole = "; ".join(dict.fromkeys(t for t in texts if t))
     return "".join(c for c in whole if c.isprintable())[:200]
 
 
-def _error_code(err: list[str]) -> str:
+def _error_code(err: list[str], component: str) -> str:
     """ERR-3.1 (v2.5), or the code in ERR-1.4 (before)."""
-    if len(err) > 3 and err[3].strip():
-        return _short(err[3].partition("^")[0])
-    parts = err[1].split("^") if len(err) > 1 else []
+    if _field(err, 3):
+        return _short(_field(err, 3).partition(component)[0])
+    parts = _field(err, 1).split(component)
     return _short(parts[3].partition("&")[0]) if len(parts) > 3 else ""
 
 
@@ -84,9 +112,9 @@ def _short(text: str) -> str:
 def judge(ack: Ack) -> Verdict:
     """What to do with the message that was answered so.
 
-    AA is done. CA, from a receiver that answers in enhanced mode unasked, means committed to safe storage: done too.
-    AE may be about an order or patient that is not there yet and is tried again, within the age limit, unless it
-    names a defect of the message. AR is final unless the receiver was only busy.
+    AA is done. CA means committed to safe storage: done too, whether it was asked for (enhanced mode) or not. AE and CE may
+    be about an order or patient that is not there yet and are tried again, within the age limit, unless they name a defect
+    of the message. AR and CR are final unless the receiver was only busy. Whoever says that he has the message already has it.
     """
     errors = set(ack.errors)
     if ack.code in ("AA", "CA") or _DUPLICATE_KEY in errors:

@@ -30,11 +30,6 @@ def series_of(sr_instance_uid: str) -> str:
     return derived_uid("sr-series", sr_instance_uid)
 
 
-def control_id_for(preread: PreRead, destination: str) -> str:
-    """MSH-10 of the message about that pre-read for that destination."""
-    return derived_control_id(preread.sr_instance_uid, destination)
-
-
 def compose(
     revision: Revision,
     images: Sequence[tuple[StoredImage, Use]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 from pydicom import Dataset
@@ -15,19 +15,26 @@ from agent.clock import Clock
 from agent.errors import Permanent, Transient
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
-from agent.reporting.compose import compose, compose_flag, control_id_for
+from agent.reading.build import derived_control_id
+from agent.reporting.compose import compose, compose_flag
+from agent.reporting.messages import control_id_for, message_for
 from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
-from agent.store import flags, results, studies
+from agent.store import flags, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.messages import SentMessage
 from agent.store.results import StoredDocument, StoredReading
 from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, PreRead
-from structured_report.oru import encode_oru
+from structured_report.retraction import is_about, retraction_of
 from structured_report.sr import encode_sr, file_bytes
 
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
+
+_CORRECTED = (
+    "the patient or the order of the study was corrected; where a new result is sent, it stands under the right one"
+)
 
 
 @dataclass(slots=True)
@@ -48,6 +55,7 @@ class Reporting:
     def __init__(self, ledger: Ledger, files: FileStore, queue: Queue, clock: Clock, settings: Settings) -> None:
         self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
         self._destinations = settings.destinations
+        self._receivers = [d for d in settings.destinations if isinstance(d, Hl7DestinationSettings)]
         self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
 
@@ -58,10 +66,13 @@ class Reporting:
             reading = results.reading_of(view, revision.id)
             superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
             flag = flags.flag_of(view, revision.id)
+            sent = self._sent(view, revision)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag)
         made = self._make(preread, images)
+        for destination in self._receivers:
+            self._retract(made, preread, destination, sent[destination.name])
         if kept_here := self._is_kept_here(images):
             made.keep_here()
         now = self._clock.now()
@@ -72,6 +83,8 @@ class Reporting:
                 # What is newer may be out already, perhaps under a corrected identity: this one must not follow it.
                 words = f"revision {revision.number} was superseded by revision {newest.number} before it was reported"
                 studies.note(tx, uid, "report", "superseded", words, now=now)
+            elif self._sent(tx, revision) != sent:
+                raise Transient("an older message left while this was reported", code="overtaken", blames_work=False)
             else:
                 self._write(tx, revision, made.documents)
                 if kept_here:
@@ -111,6 +124,10 @@ class Reporting:
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
             for name in destinations:
+                if document.kind in messages.RESULTS:
+                    if messages.is_out(tx, revision.id, document.kind, name):
+                        continue  # perhaps in another form: the settings have changed since, and nothing is sent twice
+                    messages.replace_undelivered(tx, revision.id, document.kind, name, document.identifier, now=now)
                 delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)
                 if delivery_id is not None and not hold:
                     enqueue(tx, "deliver", str(delivery_id), lane=name, priority=steps, now=now)
@@ -152,19 +169,46 @@ class Reporting:
         made = _Made()
         self._sr(made, preread, images, [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)])
         for destination in wanted:
-            if not isinstance(destination, DicomDestinationSettings):
+            taken_back = preread.outcome is Outcome.WITHDRAWN and isinstance(destination, Hl7DestinationSettings)
+            if not isinstance(destination, DicomDestinationSettings) and not taken_back:
                 self._oru(made, "oru", preread, destination)
         return made
 
+    def _sent(self, view: Connection, revision: Revision) -> dict[str, SentMessage | None]:
+        """What each receiver of messages has of the study, or may have."""
+        uid = revision.study_instance_uid
+        return {d.name: messages.newest_sent(view, uid, d.name, revision.number) for d in self._receivers}
+
+    def _retract(
+        self, made: _Made, preread: PreRead, destination: Hl7DestinationSettings, sent: SentMessage | None
+    ) -> None:
+        """Take back what a receiver has, before it gets anything new: a person withdrew it, or it stands under a patient
+        or an order that is not that of the study."""
+        if sent is None:
+            return
+
+        def encode() -> bytes:
+            old = self._files.verified(sent.path, offset=0, digest=sent.digest).read_bytes()
+            if preread.outcome is not Outcome.WITHDRAWN and is_about(old, preread):
+                return b""
+            withdrawn = preread.outcome is Outcome.WITHDRAWN
+            reason = preread.explanation if withdrawn else _CORRECTED
+            return retraction_of(old, control_id=control_id, at=preread.analysed_at, reason=reason)
+
+        control_id = derived_control_id("retraction", sent.identifier)
+        words = f"what {destination.name} has could not be taken back"
+        content = self._attempt(made, ("retraction-not-made", words), preread, encode)
+        if content:
+            document = self._keep(messages.RETRACTION, control_id, f"{control_id}.hl7", content)
+            made.documents.insert(0, (document, [destination.name]))
+
     def _oru(self, made: _Made, kind: str, preread: PreRead, destination: DestinationSettings) -> None:
-        control_id = control_id_for(preread, destination.name)
+        control_id = control_id_for(preread, destination)
         missing = (
             "oru-not-made",
             f"no HL7 message for {destination.name} could be made from the headers of this study",
         )
-        content = self._attempt(
-            made, missing, preread, lambda: _message(replace(preread, control_id=control_id), destination)
-        )
+        content = self._attempt(made, missing, preread, lambda: message_for(preread, destination))
         if content is not None:
             document = self._keep(kind, control_id, f"{control_id}.hl7", content)
             made.documents.append((document, [destination.name]))
@@ -209,23 +253,3 @@ class Reporting:
     def _keep(self, kind: str, identifier: str, name: str, content: bytes) -> StoredDocument:
         path = self._files.put_document(content, name)
         return StoredDocument(kind, identifier, path, hashlib.sha256(content).hexdigest())
-
-
-def _message(preread: PreRead, destination: DestinationSettings) -> bytes:
-    """The ORU for one destination; a folder gets the neutral form."""
-    if isinstance(destination, Hl7DestinationSettings):
-        return encode_oru(
-            preread,
-            sending_application=destination.sending_application,
-            sending_facility=destination.sending_facility,
-            receiving_application=destination.receiving_application,
-            receiving_facility=destination.receiving_facility,
-            status=destination.result_status,
-        )
-    return encode_oru(
-        preread,
-        sending_application="PREREAD",
-        sending_facility="RADIOLOGY",
-        receiving_application="",
-        receiving_facility="",
-    )

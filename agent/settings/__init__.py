@@ -17,6 +17,7 @@ from agent.settings.network import (
 )
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
+from agent.settings.tls import Tls
 
 __all__ = [
     "Database",
@@ -36,6 +37,7 @@ __all__ = [
     "Report",
     "Settings",
     "Storage",
+    "Tls",
     "Triage",
     "find",
     "load",

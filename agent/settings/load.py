@@ -11,7 +11,12 @@ from pydantic import ValidationError
 from agent.errors import SettingsError
 from agent.model.weights import COMMISSIONING, shipped_weights
 from agent.settings.line import SQLITE, Database, check_database_url
-from agent.settings.network import DESTINATION_KINDS, FolderDestinationSettings
+from agent.settings.network import (
+    DESTINATION_KINDS,
+    DestinationSettings,
+    FolderDestinationSettings,
+    Hl7DestinationSettings,
+)
 from agent.settings.settings import Settings
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
@@ -105,10 +110,7 @@ def _misplaced(settings: Settings) -> list[str]:
 def _absolute(settings: Settings, base: Path) -> Settings:
     """Relative paths mean: relative to the settings file, so that a service started from / finds the same folders."""
     storage = settings.storage.model_copy(update={"root": (base / settings.storage.root.expanduser())})
-    destinations = tuple(
-        d.model_copy(update={"path": base / d.path.expanduser()}) if isinstance(d, FolderDestinationSettings) else d
-        for d in settings.destinations
-    )
+    destinations = tuple(_placed(d, base) for d in settings.destinations)
     model = settings.model
     beside = base / Path(model.weights).expanduser()
     if model.weights == COMMISSIONING:
@@ -133,6 +135,14 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     )
     changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
     return settings.model_copy(update=changed)
+
+
+def _placed(destination: DestinationSettings, base: Path) -> DestinationSettings:
+    if isinstance(destination, FolderDestinationSettings):
+        return destination.model_copy(update={"path": base / destination.path.expanduser()})
+    if isinstance(destination, Hl7DestinationSettings) and destination.tls is not None:
+        return destination.model_copy(update={"tls": destination.tls.beside(base)})
+    return destination
 
 
 def _with_secret(database: Database, base: Path) -> Database:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from agent.settings.tls import Tls
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
 from dicom_nodes.roles import Peer
+from structured_report.hl7_characters import UTF_8
+from structured_report.oru_form import (
+    LONGEST_CAP,
+    SHORTEST_CAP,
+    AcknowledgementMode,
+    OruForm,
+    PriorityField,
+    Status,
+    StudyUidForm,
+    TextForm,
+    Version,
+)
 
 
 class Node(Frozen):
@@ -54,8 +67,39 @@ class Hl7DestinationSettings(Frozen):
     sending_facility: Annotated[Line, Field(max_length=180)] = "RADIOLOGY"
     # R = stored, not verified. With P some archives mark the result as verified, so P is a decision of the site. F
     # does not exist here.
-    result_status: Literal["R", "P"] = "R"
+    result_status: Status = "R"
     send_flag: bool = False
+    version: Version = "2.5.1"
+    text: TextForm = "ft"
+    priority_in: frozenset[PriorityField] | None = None
+    study_uid_as: StudyUidForm = "st"
+    longest_text: Annotated[Whole, Field(ge=SHORTEST_CAP, le=LONGEST_CAP)] = 60_000
+    character_set: str = UTF_8
+    acknowledgement: AcknowledgementMode = "original"
+    tls: Tls | None = None
+
+    @field_validator("character_set")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        OruForm(character_set=value)
+        return value
+
+    @model_validator(mode="after")
+    def _is_a_form(self) -> Hl7DestinationSettings:
+        self.form()
+        return self
+
+    def form(self) -> OruForm:
+        """How the messages for this destination are written. Raises `ValueError` for choices that do not go together."""
+        return OruForm(
+            version=self.version,
+            text=self.text,
+            priority_in=self.priority_in,
+            study_uid_as=self.study_uid_as,
+            longest_text=self.longest_text,
+            character_set=self.character_set,
+            acknowledgement=self.acknowledgement,
+        )
 
 
 class FolderDestinationSettings(Frozen):

@@ -209,7 +209,7 @@ document = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # sr | oru | flag
+    Column("kind", String(8), nullable=False),  # sr | oru | flag | retract
     Column("identifier", String(64), nullable=False),  # SOP Instance UID, or MSH-10
     Column("path", Text, nullable=False),
     Column("digest", String(64), nullable=False),
@@ -238,6 +238,14 @@ delivery = Table(
     Column("finished_at", Moment),
     UniqueConstraint("document_id", "destination"),
     Index("delivery_by_state", "state", "destination"),
+)
+
+# A message that was sent, or is being sent, and that the destination has not answered: it may have it.
+unanswered = Table(
+    "unanswered",
+    metadata,
+    Column("delivery_id", Integer, ForeignKey("delivery.id"), primary_key=True),
+    Column("sent_at", Moment, nullable=False),
 )
 
 refusal = Table(

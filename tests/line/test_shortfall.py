@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from agent.commissioning.films import make_study
-from agent.reporting import stage
+from agent.reporting import messages, stage
 from agent.store import overview, results
 from structured_report.content import PreRead
 from tests.line.test_flag_first import film
@@ -44,8 +44,8 @@ def test_a_message_that_cannot_be_made_does_not_cost_the_report(line: Line, monk
     def fail(*_: object, **__: object) -> bytes:
         raise ValueError("a header nobody thought of")
 
-    whole = stage.encode_oru
-    monkeypatch.setattr(stage, "encode_oru", fail)
+    whole = messages.encode_oru
+    monkeypatch.setattr(messages, "encode_oru", fail)
     line.send(film(1))
     line.do(*WHOLE)
     assert (line.study().state, line.study().reason) == ("read", "oru-not-made")
@@ -54,7 +54,7 @@ def test_a_message_that_cannot_be_made_does_not_cost_the_report(line: Line, monk
     again(line)
     line.do("report")
     assert line.study().reason == "oru-not-made", "it is still missing, and still said"
-    monkeypatch.setattr(stage, "encode_oru", whole)
+    monkeypatch.setattr(messages, "encode_oru", whole)
     again(line)
     line.do("report", "deliver")
     assert line.study().reason == ""
