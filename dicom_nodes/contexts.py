@@ -16,6 +16,7 @@ DX_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -60,6 +61,14 @@ def storage_contexts(*, secondary_capture: bool) -> tuple[PresentationContext, .
     images = [COMPUTED_RADIOGRAPHY, DX_FOR_PRESENTATION] + ([SECONDARY_CAPTURE] if secondary_capture else [])
     syntaxes = [t.uid for t in TRANSFER_SYNTAXES]
     return (build_context(VERIFICATION, list(UNCOMPRESSED)), *(build_context(uid, syntaxes) for uid in images))
+
+
+def commitment_contexts() -> tuple[PresentationContext, ...]:
+    """What this node accepts so that a peer can say on an association of its own what it has committed (PS3.4 J.3.3):
+    the peer stays the SCP, which it says by SCP/SCU role selection (PS3.7 D.3.3.4)."""
+    context = build_context(STORAGE_COMMITMENT, list(UNCOMPRESSED))
+    context.scu_role, context.scp_role = False, True
+    return (context,)
 
 
 def contexts_for(pairs: Sequence[tuple[str, str]]) -> list[PresentationContext]:

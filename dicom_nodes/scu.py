@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
@@ -256,7 +257,11 @@ def _status_of(answer: Dataset, peer: Peer) -> tuple[int, str]:
 
 @contextmanager
 def _association(
-    peer: Peer, contexts: Sequence[PresentationContext], own_ae_title: str, timeout_s: float
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    own_ae_title: str,
+    timeout_s: float,
+    handlers: Sequence[Any] = (),
 ) -> Iterator[Association]:
     ae = AE(ae_title=own_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
@@ -264,7 +269,7 @@ def _association(
     ae.maximum_pdu_size = 0
     ae.requested_contexts = list(contexts)
     try:
-        association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=list(handlers))
     except (socket.gaierror, UnicodeError) as error:  # pynetdicom maps only what comes later
         raise UnresolvableHost(
             f"{peer.name} ({peer.ae_title}): the host name {peer.host} cannot be resolved; is it written right, "

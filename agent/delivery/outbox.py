@@ -14,14 +14,14 @@ import structlog
 
 from agent.clock import Clock
 from agent.delivery.backoff import expired, next_try
-from agent.delivery.protocol import Destination, OutgoingDocument
+from agent.delivery.protocol import Destination, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 from agent.settings import Delivery
-from agent.store import results, studies
+from agent.store import commitments, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.results import Outgoing
-from agent.work.queue import Job, Queue
+from agent.work.queue import Job, Queue, enqueue
 
 
 class Outbox:
@@ -62,16 +62,19 @@ class Outbox:
             words = f"{row.destination}: internal error ({type(error).__name__}); see the log of the office"
             self._failed(job, row, Transient(words, code="internal"), retry=True)
         else:
-            self._delivered(job, row, receipt.words)
+            self._delivered(job, row, receipt)
 
     def _document(self, row: Outgoing) -> OutgoingDocument:
         path = self._files.verified(row.path, offset=0, digest=row.digest)
         return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
 
-    def _delivered(self, job: Job, row: Outgoing, words: str) -> None:
-        now = self._clock.now()
+    def _delivered(self, job: Job, row: Outgoing, receipt: Receipt) -> None:
+        now, words, stored = self._clock.now(), receipt.words, receipt.to_commit
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
+            if stored is not None:
+                commitments.want(tx, row.delivery_id, stored.sop_class_uid, stored.sop_instance_uid, now=now)
+                enqueue(tx, "commit", str(row.delivery_id), lane=row.destination, now=now)
             studies.note(
                 tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now
             )

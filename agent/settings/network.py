@@ -39,6 +39,8 @@ class DicomDestinationSettings(Frozen):
     name: Name
     type: Literal["dicom"]
     peer: Name
+    commit: bool = False
+    commit_deadline_s: Annotated[Number, Field(gt=0, le=7 * 86400)] = 3600.0
 
 
 class Hl7DestinationSettings(Frozen):
