@@ -20,7 +20,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_nodes.contexts import IMPLICIT_LE, STORAGE_COMMITMENT, UNCOMPRESSED
 from dicom_nodes.roles import Peer
-from dicom_nodes.scu import PeerSilent, _association, _who
+from dicom_nodes.scu import PeerSilent, associated, who
 from dicom_nodes.status import PROCESSING_FAILURE, SUCCESS
 
 SOP_INSTANCE = "1.2.840.10008.1.20.1.1"  # PS3.4 J.3.5: the well-known instance
@@ -85,12 +85,12 @@ def request(
 
     context = build_context(STORAGE_COMMITMENT, list(UNCOMPRESSED))
     handlers = [(evt.EVT_N_EVENT_REPORT, reported)]
-    with _association(peer, [context], own_ae_title, timeout_s, handlers) as association:
+    with associated(peer, [context], own_ae_title, timeout_s, handlers=handlers) as association:
         answer, _ = association.send_n_action(
             _information(references, transaction_uid), REQUEST_COMMITMENT, STORAGE_COMMITMENT, SOP_INSTANCE
         )
         if "Status" not in answer:
-            raise PeerSilent(f"{_who(peer)} did not answer the N-ACTION, or the connection was lost")
+            raise PeerSilent(f"{who(peer)} did not answer the N-ACTION, or the connection was lost")
         status, report = int(answer.Status), None
         if status == SUCCESS and wait_s > 0:
             report = _next(reports, wait_s)

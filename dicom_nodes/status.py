@@ -1,6 +1,7 @@
-"""DIMSE status codes of the storage and the storage commitment service: what they mean, and whether trying again can help.
+"""DIMSE status codes of the storage, storage commitment and query/retrieve services: what they mean, and whether trying
+again can help.
 
-PS3.4 Table B.2-1 (C-STORE) and PS3.7 Annex C (general).
+PS3.4 Table B.2-1 (C-STORE), C.4-1, C.4-2 and C.4-3 (C-FIND, C-MOVE, C-GET), and PS3.7 Annex C (general).
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ NOT_AUTHORISED = 0x0124  # PS3.7 Annex C
 DUPLICATE_TRANSACTION_UID = 0x0131  # PS3.3 C.14.1.1
 UNRECOGNISED_OPERATION = 0x0211  # PS3.7 Annex C
 RESOURCE_LIMITATION = 0x0213  # PS3.7 Annex C
+PENDING = 0xFF00  # PS3.4 C.4-1: matches, or sub-operations, are continuing
+PENDING_KEYS_NOT_SUPPORTED = 0xFF01  # PS3.4 C.4-1: the same, and some optional keys are not matched
+CANCELLED = 0xFE00  # PS3.4 C.4-1: terminated due to a cancel request
+MOVE_DESTINATION_UNKNOWN = 0xA801  # PS3.4 C.4-2
+SUBOPERATIONS_FAILED = 0xA702  # PS3.4 C.4-2: out of resources, unable to perform sub-operations
 
 
 class Disposition(Enum):
@@ -46,6 +52,11 @@ def classify(status: int) -> Disposition:
     if status & 0xFF00 == 0xA700 or status == PROCESSING_FAILURE:
         return Disposition.TRY_AGAIN
     return Disposition.GIVE_UP
+
+
+def is_pending(status: int) -> bool:
+    """Whether more answers follow this one."""
+    return status in (PENDING, PENDING_KEYS_NOT_SUPPORTED)
 
 
 FAILURE_REASONS = {
