@@ -61,6 +61,15 @@ class WebPeer:
     token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Status, Content-Type and body of a response."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
 class DicomWeb:
     """Asks one service. A context manager; leaving it closes the connections. Raises `UnusableCertificates`."""
 
@@ -129,6 +138,40 @@ class DicomWeb:
             file.write_bytes(images[0])
         except OSError as error:
             raise NodeError(f"the image could not be kept ({error.strerror})") from error
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        deadline: Deadline,
+        most_bytes: int = _MOST_JSON,
+    ) -> Reply:
+        """One request with a body, and whatever is answered to it, errors of the service included.
+
+        Raises:
+            PeerUnreachable, PeerSilent, TooLarge: no answer, or not a whole one.
+        """
+        left = max(deadline.left(), 0.05)
+        timeout = httpx2.Timeout(left, connect=min(_CONNECT_S, left))
+        try:
+            with self._client.stream(
+                method, self._peer.url.rstrip("/") + path, content=content, headers=dict(headers), timeout=timeout
+            ) as answer:
+                body = bytearray()
+                for piece in answer.iter_raw():
+                    body += piece
+                    if len(body) > most_bytes:
+                        raise TooLarge(f"{self._peer.name} sent more than {most_bytes // 1_000_000} MB")
+                    if deadline.passed:
+                        raise PeerSilent(f"{self._peer.name} did not answer in time")
+                return Reply(answer.status_code, answer.headers.get("content-type", ""), bytes(body))
+        except UnicodeError as error:  # the system's answer to a name that cannot be one
+            raise PeerUnreachable(f"{self._peer.name} has a name that cannot be resolved") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise self._mapped(error) from error
 
     def _find(
         self,

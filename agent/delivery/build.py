@@ -8,7 +8,17 @@ from agent.delivery.dicom_destination import DicomDestination
 from agent.delivery.folder import FolderDestination
 from agent.delivery.hl7_destination import Hl7Destination
 from agent.delivery.protocol import Committing, Destination
-from agent.settings import DicomDestinationSettings, Hl7DestinationSettings, Settings
+from agent.delivery.stow_destination import StowDestination
+from agent.delivery.web import WebPlace
+from agent.delivery.webhook_destination import WebhookDestination
+from agent.settings import (
+    DicomDestinationSettings,
+    FolderDestinationSettings,
+    Hl7DestinationSettings,
+    Settings,
+    StowDestinationSettings,
+    WebhookDestinationSettings,
+)
 
 
 def build_destinations(settings: Settings) -> dict[str, Destination]:
@@ -27,9 +37,17 @@ def build_destinations(settings: Settings) -> dict[str, Destination]:
             )
         elif isinstance(d, Hl7DestinationSettings):
             made[d.name] = Hl7Destination(d.name, d.host, d.port, timeout_s=timeout)
-        else:
+        elif isinstance(d, FolderDestinationSettings):
             made[d.name] = FolderDestination(d.name, d.path)
+        elif isinstance(d, StowDestinationSettings):
+            made[d.name] = StowDestination(_place(d, timeout))
+        else:
+            made[d.name] = WebhookDestination(_place(d, timeout), d.secret_file)
     return made
+
+
+def _place(d: StowDestinationSettings | WebhookDestinationSettings, timeout_s: float) -> WebPlace:
+    return WebPlace(d.name, d.url, timeout_s, d.token_file, d.ca_file, d.certificate_file, d.key_file)
 
 
 def committing(settings: Settings, built: Mapping[str, Destination]) -> dict[str, Committing]:

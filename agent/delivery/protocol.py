@@ -13,8 +13,8 @@ class OutgoingDocument:
 
     Attributes:
         kind: ``sr`` (a DICOM file), or ``oru`` or ``flag``, a result or only its flag (HL7 v2 bytes, segments ended by CR, UTF-8,
-            no MLLP frame).
-        identifier: SOP Instance UID of the SR or MSH-10 of the ORU; the same on every resend.
+            no MLLP frame), or ``json`` (a result for programs).
+        identifier: SOP Instance UID of the SR, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
         path: the file that holds it.
         study_instance_uid: the study it is about.
     """

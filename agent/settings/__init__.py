@@ -17,6 +17,7 @@ from agent.settings.network import (
 )
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
+from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 
 __all__ = [
     "Database",
@@ -36,7 +37,9 @@ __all__ = [
     "Report",
     "Settings",
     "Storage",
+    "StowDestinationSettings",
     "Triage",
+    "WebhookDestinationSettings",
     "find",
     "load",
 ]

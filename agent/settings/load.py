@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from agent.errors import SettingsError
 from agent.model.weights import COMMISSIONING, shipped_weights
 from agent.settings.line import SQLITE, Database, check_database_url
-from agent.settings.network import DESTINATION_KINDS, FolderDestinationSettings
+from agent.settings.network import DESTINATION_KINDS, DestinationSettings, FolderDestinationSettings
 from agent.settings.settings import Settings
 from agent.settings.values import in_the_way, kind_of
+from agent.settings.web import WEB_FILES
 from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
 
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -105,10 +106,7 @@ def _misplaced(settings: Settings) -> list[str]:
 def _absolute(settings: Settings, base: Path) -> Settings:
     """Relative paths mean: relative to the settings file, so that a service started from / finds the same folders."""
     storage = settings.storage.model_copy(update={"root": (base / settings.storage.root.expanduser())})
-    destinations = tuple(
-        d.model_copy(update={"path": base / d.path.expanduser()}) if isinstance(d, FolderDestinationSettings) else d
-        for d in settings.destinations
-    )
+    destinations = tuple(_placed(d, base) for d in settings.destinations)
     model = settings.model
     beside = base / Path(model.weights).expanduser()
     if model.weights == COMMISSIONING:
@@ -133,6 +131,12 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     )
     changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
     return settings.model_copy(update=changed)
+
+
+def _placed(destination: DestinationSettings, base: Path) -> DestinationSettings:
+    """With every file and folder that it names in its place."""
+    named = [k for k in ("path", *WEB_FILES) if isinstance(getattr(destination, k, None), Path)]
+    return destination.model_copy(update={k: base / getattr(destination, k).expanduser() for k in named})
 
 
 def _with_secret(database: Database, base: Path) -> Database:

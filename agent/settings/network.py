@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
+from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 from dicom_nodes.roles import Peer
 
 
@@ -69,11 +70,18 @@ class FolderDestinationSettings(Frozen):
 
 
 DestinationSettings = Annotated[
-    DicomDestinationSettings | Hl7DestinationSettings | FolderDestinationSettings, Field(discriminator="type")
+    DicomDestinationSettings
+    | Hl7DestinationSettings
+    | FolderDestinationSettings
+    | StowDestinationSettings
+    | WebhookDestinationSettings,
+    Field(discriminator="type"),
 ]
 
 DESTINATION_KINDS = {
     "dicom": DicomDestinationSettings,
     "hl7": Hl7DestinationSettings,
     "folder": FolderDestinationSettings,
+    "stow": StowDestinationSettings,
+    "webhook": WebhookDestinationSettings,
 }

@@ -127,7 +127,7 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
-    kinds: Sequence[str] = ("sr", "oru", "flag"),
+    kinds: Sequence[str] = ("sr", "oru", "flag", "json"),
     now: datetime,
 ) -> int:
     """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""

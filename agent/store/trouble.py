@@ -15,7 +15,7 @@ from agent.store.schema import delivery, document, event, instance, job, refusal
 
 _STATES = ("needs-attention", "not-analysed", "abstained")
 # Codes of the notes that say that a document is missing.
-NOT_MADE = ("sr-not-made", "oru-not-made")
+NOT_MADE = ("sr-not-made", "oru-not-made", "json-not-made")
 _MANY = 500  # names in one query; SQLite allows some thousands
 
 
