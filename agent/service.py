@@ -17,7 +17,7 @@ from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
-from agent.store import processes
+from agent.store import commitments, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
@@ -115,7 +115,8 @@ def _receive(parts: Parts) -> None:
 
 
 def _office(parts: Parts) -> None:
-    from agent.delivery.build import build_destinations
+    from agent.delivery.build import build_destinations, committing
+    from agent.delivery.commitment import CommitStage
     from agent.delivery.outbox import Outbox
     from agent.evaluation.qc.door import find_door
     from agent.evaluation.qc.run import ConstancyTest
@@ -133,6 +134,11 @@ def _office(parts: Parts) -> None:
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers.append(_worker(parts, "announce", report.announce))
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
+    keepers = committing(s, destinations)
+    commit = CommitStage(ledger, queue, clock, s.delivery, keepers)
+    with ledger.begin() as tx:
+        commitments.forget_all_but(tx, keepers)
+    workers += [_worker(parts, "commit", commit, lane=name) for name in keepers]
     test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
     workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
     with Schedule(

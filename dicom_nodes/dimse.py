@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
+C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ, N_EVENT_REPORT_RQ = 0x0001, 0x0030, 0x0FFF, 0x0100
 RESPONSE = 0x8000
 NO_DATA_SET = 0x0101
 MAX_COMMAND_SET = 64 * 1024
@@ -19,6 +19,7 @@ _COMMAND_DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
 _ERROR_COMMENT = 0x0902
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
+_EVENT_TYPE_ID = 0x1002
 
 
 class MalformedCommand(ValueError):
@@ -27,13 +28,18 @@ class MalformedCommand(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request. UIDs are as sent, without padding, and may be empty or too long: that is for the service to judge."""
+    """A request. UIDs are as sent, without padding, and may be empty or too long: that is for the service to judge.
+
+    Attributes:
+        event_type: Event Type ID of an N-EVENT-REPORT-RQ (PS3.7 10.3.1); 0 in every other command.
+    """
 
     field: int
     message_id: int
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
+    event_type: int = 0
 
 
 def decode_command(data: bytes) -> Command:
@@ -52,17 +58,19 @@ def decode_command(data: bytes) -> Command:
             raise MalformedCommand("the command set holds an element of another group or a length beyond its end")
         elements[element] = data[position : position + length]
         position += length
+    field = _us(elements, _COMMAND_FIELD)
     return Command(
-        field=_us(elements, _COMMAND_FIELD),
+        field=field,
         message_id=_us(elements, _MESSAGE_ID),
         has_data_set=_us(elements, _COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
         sop_class_uid=_ui(elements, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_ui(elements, _AFFECTED_SOP_INSTANCE_UID),
+        event_type=_us(elements, _EVENT_TYPE_ID) if field == N_EVENT_REPORT_RQ else 0,
     )
 
 
 def encode_response(command: Command, status: int, comment: str = "") -> bytes:
-    """The response to a request, without a data set (PS3.7 9.3.1.2, 9.3.5.2).
+    """The response to a request, without a data set (PS3.7 9.3.1.2, 9.3.5.2, 10.3.1.2).
 
     Args:
         comment: Error Comment (0000,0902), an LO of at most 64 characters; only the default character repertoire
@@ -79,6 +87,8 @@ def encode_response(command: Command, status: int, comment: str = "") -> bytes:
         body += _element(_ERROR_COMMENT, _padded(comment[:64], b" "))
     if command.sop_instance_uid:
         body += _element(_AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_instance_uid, b"\0"))
+    if command.event_type:
+        body += _element(_EVENT_TYPE_ID, struct.pack("<H", command.event_type))
     return _element(0x0000, struct.pack("<I", len(body))) + body
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SEND, RECEIVE, QUERY = "send", "receive", "query"
+COMMIT = "commit"  # not for the settings: who is asked for storage commitments may come and say what was committed
 
 
 def check_ae_title(value: str) -> str:
@@ -35,7 +36,7 @@ def check_ae_title(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another node. `may` holds ``send`` (images to us), ``receive`` (reports from us) and ``query``."""
+    """Another node. `may` holds ``send`` (images to us), ``receive`` (reports from us), ``query`` and ``commit``."""
 
     name: str
     ae_title: str
@@ -75,7 +76,7 @@ LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "too-many-associations")
 
 
 def admit(association: AssociationInfo, *, own_ae_title: str, peers: Sequence[Peer]) -> Rejection | None:
-    """Whether that node may open an association here to send; None when it may.
+    """Whether that node may open an association here, to send or to say what it has committed; None when it may.
 
     A caller is recognised by AE title *and* address. That keeps mistakes out, not attackers: an AE title is no
     authentication.
@@ -85,12 +86,19 @@ def admit(association: AssociationInfo, *, own_ae_title: str, peers: Sequence[Pe
     named = [p for p in peers if p.ae_title == association.calling_ae_title]
     if not named:
         return CALLING_NOT_RECOGNISED
-    here = [p for p in named if _same_host(p.host, association.address)]
-    if not here:
+    rights = rights_of(association, peers)
+    if rights is None:
         return CALLING_ADDRESS_NOT_RECOGNISED
-    if not any(SEND in p.may for p in here):
+    if not rights & {SEND, COMMIT}:
         return NOT_ALLOWED_TO_SEND
     return None
+
+
+def rights_of(association: AssociationInfo, peers: Sequence[Peer]) -> frozenset[str] | None:
+    """What the caller may do here, by AE title and address; None for a stranger."""
+    named = [p for p in peers if p.ae_title == association.calling_ae_title]
+    here = [p for p in named if _same_host(p.host, association.address)]
+    return frozenset().union(*(p.may for p in here)) if here else None
 
 
 def _same_host(host: str, address: str) -> bool:

@@ -1,5 +1,5 @@
-"""C-ECHO and C-STORE as SCP (PS3.4 Annexes A and B): hands every data set, piece by piece, to the `Receiver` it is
-given.
+"""C-ECHO and C-STORE as SCP (PS3.4 Annexes A and B), and N-EVENT-REPORT of a storage commitment as SCU (Annex J): hands
+every data set, piece by piece, to the `Receiver` it is given.
 
 One thread an association, a bounded number of them. What is done with the bytes, and the status that is answered, is
 the receiver's business; what is answered is exactly what it says.
@@ -21,18 +21,20 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
-from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
 
 from dicom_nodes import dimse, upper_layer
 from dicom_nodes.roles import CONTEXT_NAME_NOT_SUPPORTED, LOCAL_LIMIT_EXCEEDED, AssociationInfo, Rejection
-from dicom_nodes.status import SUCCESS, UNRECOGNISED_OPERATION
+from dicom_nodes.status import INVALID_ARGUMENT, SUCCESS, UNRECOGNISED_OPERATION
 from dicom_nodes.upper_layer import AssociationEnded, Pdv, ProtocolError, Wire
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 Annex A: the only one there is
 REQUEST_TIMEOUT_S = (
     10.0  # ARTIM (PS3.8 9.1.5): a connection that does not ask for an association in this time is closed
 )
+MAX_EVENT = 1 << 20  # bytes of the data set of an N-EVENT-REPORT; one about a thousand instances has a fifth of it
 MAX_UNDECIDED = 64  # connections that have not asked for an association yet
 
 
@@ -60,6 +62,17 @@ class StoreAnswer:
 
     status: int
     comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An N-EVENT-REPORT-RQ (PS3.7 10.3.1): its type, and its Event Information, encoded as `transfer_syntax_uid` says."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    event_type: int
+    transfer_syntax_uid: str
+    information: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +124,16 @@ class Receiver(Protocol):
         """The association is over; nothing of it will come any more."""
         ...
 
+    def may_use(self, association: AssociationInfo, sop_class_uid: str) -> bool:
+        """Whether this SOP class of the node's is there for that association, which has been admitted."""
+        ...
+
     def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
         """A data set follows."""
+        ...
+
+    def event(self, association: AssociationInfo, event: Event) -> StoreAnswer:
+        """The peer reports what became of something it was asked for."""
         ...
 
 
@@ -305,7 +326,7 @@ class _Session(threading.Thread):
             self._wire.reject(request)
             return None
         try:
-            self._wire.accept(self._answer(request))
+            self._wire.accept(self._answer(association, request))
         except AssociationEnded:
             self.is_established = False
             raise
@@ -328,10 +349,17 @@ class _Session(threading.Thread):
             return LOCAL_LIMIT_EXCEEDED
         return rejection
 
-    def _answer(self, request: A_ASSOCIATE) -> A_ASSOCIATE:
-        """The A-ASSOCIATE-AC: our contexts, our limits. Asynchronous operations and role selection are left at their
-        defaults by silence."""
-        agreed, _roles = negotiate_as_acceptor(request.presentation_context_definition_list, self._scp._contexts, None)
+    def _answer(self, association: AssociationInfo, request: A_ASSOCIATE) -> A_ASSOCIATE:
+        """The A-ASSOCIATE-AC: our contexts, our limits. Asynchronous operations are left at their default by silence, and
+        so are roles, but where a peer proposes itself as SCP of what it may be that."""
+        ours = [c for c in self._scp._contexts if self._receiver.may_use(association, str(c.abstract_syntax))]
+        asked = {
+            i.sop_class_uid: (bool(i.scu_role), bool(i.scp_role))
+            for i in request.user_information
+            if isinstance(i, SCP_SCU_RoleSelectionNegotiation)
+        }
+        mine = [c if c.abstract_syntax in asked else _without_roles(c) for c in ours]
+        agreed, roles = negotiate_as_acceptor(request.presentation_context_definition_list, mine, asked)
         self._contexts = {int(cx.context_id): cx for cx in agreed if cx.result == 0}
         answer = A_ASSOCIATE()
         answer.application_context_name = APPLICATION_CONTEXT
@@ -345,7 +373,7 @@ class _Session(threading.Thread):
         implementation.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
         version = ImplementationVersionNameNotification()
         version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
-        answer.user_information = [length, implementation, version]
+        answer.user_information = [length, implementation, version, *roles]
         return answer
 
     def _serve(self, association: AssociationInfo) -> None:
@@ -380,6 +408,11 @@ class _Session(threading.Thread):
             return self._leave
 
 
+def _without_roles(context: PresentationContext) -> PresentationContext:
+    """For a peer that proposes no roles and takes its own anyway, as many do."""
+    return build_context(str(context.abstract_syntax), [str(t) for t in context.transfer_syntax])
+
+
 def _title(value: object) -> str:
     return str(value or "").strip()
 
@@ -395,6 +428,7 @@ class _Exchange:
         self._context_id = 0
         self._command: dimse.Command | None = None
         self._incoming: Incoming | None = None
+        self._information = b""
 
     @property
     def is_idle(self) -> bool:
@@ -442,6 +476,10 @@ class _Exchange:
             raise ProtocolError("a data set fragment without its command", upper_layer.INVALID_PARAMETER)
         if self._incoming is not None:
             self._incoming.write(value.fragment)
+        elif self._command.field == dimse.N_EVENT_REPORT_RQ:
+            self._information += value.fragment
+            if len(self._information) > MAX_EVENT:
+                raise ProtocolError(f"an N-EVENT-REPORT of more than {MAX_EVENT} bytes", upper_layer.INVALID_PARAMETER)
         if value.is_last:
             self._conclude()
 
@@ -453,9 +491,25 @@ class _Exchange:
             answer = incoming.finish()
         elif command.field == dimse.C_ECHO_RQ:
             answer = StoreAnswer(SUCCESS)
+        elif command.field == dimse.N_EVENT_REPORT_RQ:
+            answer = self._event(command)
         else:
             answer = StoreAnswer(UNRECOGNISED_OPERATION)
         self._wire.send_command(self._context_id, dimse.encode_response(command, answer.status, answer.comment))
+
+    def _event(self, command: dimse.Command) -> StoreAnswer:
+        context, information = self._contexts[self._context_id], self._information
+        self._information = b""
+        if command.sop_class_uid != context.abstract_syntax:
+            return StoreAnswer(INVALID_ARGUMENT, "SOP class is not that of the presentation context")
+        event = Event(
+            sop_class_uid=command.sop_class_uid,
+            sop_instance_uid=command.sop_instance_uid,
+            event_type=command.event_type,
+            transfer_syntax_uid=str(context.transfer_syntax[0]),
+            information=information,
+        )
+        return self._receiver.event(self._association, event)
 
     def _request(self, command: dimse.Command) -> StoreRequest:
         context = self._contexts[self._context_id]

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
 from dicom_nodes.contexts import IMPLICIT_LE, UNCOMPRESSED, VERIFICATION, contexts_for
@@ -102,10 +104,10 @@ class StoreResult:
 def echo(peer: Peer, *, own_ae_title: str, timeout_s: float) -> EchoResult:
     """C-ECHO (PS3.4 Annex A). Raises `NodeError`."""
     started = time.monotonic()
-    with _association(peer, [build_context(VERIFICATION, list(UNCOMPRESSED))], own_ae_title, timeout_s) as association:
+    with associated(peer, [build_context(VERIFICATION, list(UNCOMPRESSED))], own_ae_title, timeout_s) as association:
         answer = association.send_c_echo()
         if "Status" not in answer:
-            raise PeerSilent(f"{_who(peer)} did not answer the C-ECHO")
+            raise PeerSilent(f"{who(peer)} did not answer the C-ECHO")
         return EchoResult(int(answer.Status), time.monotonic() - started)
 
 
@@ -117,13 +119,13 @@ def offer(peer: Peer, sop_class_uids: Sequence[str], *, own_ae_title: str, timeo
         NodeError: no association.
     """
     proposed = [build_context(uid, list(UNCOMPRESSED)) for uid in (VERIFICATION, *sop_class_uids)]
-    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+    with associated(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {str(c.abstract_syntax) for c in association.accepted_contexts}
         echo = None
         if VERIFICATION in accepted:
             answer = association.send_c_echo()
             if "Status" not in answer:
-                raise PeerSilent(f"{_who(peer)} did not answer the C-ECHO")
+                raise PeerSilent(f"{who(peer)} did not answer the C-ECHO")
             echo = int(answer.Status)
         return Offer(frozenset(accepted - {VERIFICATION}), echo)
 
@@ -146,7 +148,7 @@ def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: fl
         raise NodeError(
             f"{len(proposed)} different SOP classes and transfer syntaxes do not fit into one association; send fewer files at once"
         )
-    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+    with associated(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {(str(c.abstract_syntax), str(c.transfer_syntax[0])) for c in association.accepted_contexts}
         refused = {_pair(c, proposed): c for c in association.rejected_contexts}
         results = []
@@ -154,7 +156,7 @@ def store(peer: Peer, files: Sequence[Path], *, own_ae_title: str, timeout_s: fl
             if isinstance(kind, UnreadableFile):
                 results.append(_unsent(file, str(kind)))
             elif kind not in accepted:
-                results.append(StoreResult(file, kind[0], None, f"{_who(peer)} {_refusal([refused[kind]], proposed)}"))
+                results.append(StoreResult(file, kind[0], None, f"{who(peer)} {_refusal([refused[kind]], proposed)}"))
             else:
                 results.append(_store_one(association, peer, file, kind))
         return results
@@ -181,14 +183,14 @@ def store_first_accepted(
         NodeError: no association, or it was lost on the way.
     """
     proposed = [build_context(c.sop_class_uid, list(UNCOMPRESSED)) for c in candidates]
-    with _association(peer, proposed, own_ae_title, timeout_s) as association:
+    with associated(peer, proposed, own_ae_title, timeout_s) as association:
         accepted = {str(c.abstract_syntax): str(c.transfer_syntax[0]) for c in association.accepted_contexts}
         for candidate in candidates:
             if candidate.sop_class_uid in accepted:
                 answer = association.send_c_store(_in_syntax(candidate.make(), accepted[candidate.sop_class_uid]))
                 return candidate.sop_class_uid, *_status_of(answer, peer)
     raise NoAcceptedContext(
-        f"{_who(peer)} accepts none of the SOP classes {', '.join(_name(c.sop_class_uid) for c in candidates)}"
+        f"{who(peer)} accepts none of the SOP classes {', '.join(_name(c.sop_class_uid) for c in candidates)}"
     )
 
 
@@ -234,7 +236,7 @@ def _kind(file: Path) -> tuple[str, str]:
 
 def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str, str]) -> StoreResult:
     if not association.is_established:
-        return StoreResult(file, kind[0], None, f"{_who(peer)} ended the association before it was sent")
+        return StoreResult(file, kind[0], None, f"{who(peer)} ended the association before it was sent")
     try:
         status, comment = _status_of(association.send_c_store(file), peer)
     except (*_BROKEN_FILE, AttributeError) as error:
@@ -250,35 +252,51 @@ def _store_one(association: Association, peer: Peer, file: Path, kind: tuple[str
 
 def _status_of(answer: Dataset, peer: Peer) -> tuple[int, str]:
     if "Status" not in answer:
-        raise PeerSilent(f"{_who(peer)} did not answer the C-STORE, or the connection was lost")
+        raise PeerSilent(f"{who(peer)} did not answer the C-STORE, or the connection was lost")
     return int(answer.Status), str(answer.get("ErrorComment", "") or "")
 
 
 @contextmanager
-def _association(
-    peer: Peer, contexts: Sequence[PresentationContext], own_ae_title: str, timeout_s: float
+def associated(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    own_ae_title: str,
+    timeout_s: float,
+    *,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[tuple[Any, Callable[[Any], Any]]] = (),
 ) -> Iterator[Association]:
+    """An association for the length of the block.
+
+    Args:
+        roles: where this node is to be SCP of what it proposes (PS3.7 D.3.3.4). handlers: of pynetdicom's events.
+
+    Raises:
+        NodeError: there is none, or it was lost on the way.
+    """
     ae = AE(ae_title=own_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     ae.connection_timeout = min(timeout_s, 10.0)
     ae.maximum_pdu_size = 0
     ae.requested_contexts = list(contexts)
     try:
-        association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        association = ae.associate(
+            peer.host, peer.port, ae_title=peer.ae_title, ext_neg=list(roles), evt_handlers=list(handlers)
+        )
     except (socket.gaierror, UnicodeError) as error:  # pynetdicom maps only what comes later
         raise UnresolvableHost(
             f"{peer.name} ({peer.ae_title}): the host name {peer.host} cannot be resolved; is it written right, "
             "and does the name server know it?"
         ) from error
     except OSError as error:
-        raise PeerUnreachable(f"{_who(peer)} cannot be reached: {error.strerror or error}") from error
+        raise PeerUnreachable(f"{who(peer)} cannot be reached: {error.strerror or error}") from error
     if not association.is_established:
         raise _why_not(association, peer, contexts)
     try:
         yield association
     except (OSError, RuntimeError) as error:
         # pynetdicom's answer to a request on an association that has just been lost
-        raise PeerSilent(f"{_who(peer)} ended the association ({type(error).__name__})") from error
+        raise PeerSilent(f"{who(peer)} ended the association ({type(error).__name__})") from error
     finally:
         if association.is_established:
             association.release()
@@ -290,13 +308,13 @@ def _why_not(association: Association, peer: Peer, contexts: Sequence[Presentati
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         words = f"{answer.result_str}, {answer.source_str}: {answer.reason_str}"
-        return AssociationRejected(f"{_who(peer)} rejected the association: {words}", transient=answer.result == 2)
+        return AssociationRejected(f"{who(peer)} rejected the association: {words}", transient=answer.result == 2)
     if answer is not None and answer.result == 0:
-        return NoAcceptedContext(f"{_who(peer)} {_refusal(association.rejected_contexts, contexts)}")
+        return NoAcceptedContext(f"{who(peer)} {_refusal(association.rejected_contexts, contexts)}")
     if association.is_aborted and answer is not None:
-        return PeerSilent(f"{_who(peer)} aborted the association")
+        return PeerSilent(f"{who(peer)} aborted the association")
     return PeerUnreachable(
-        f"{_who(peer)} cannot be reached: nothing answers there; are host and port right, and does the peer run?"
+        f"{who(peer)} cannot be reached: nothing answers there; are host and port right, and does the peer run?"
     )
 
 
@@ -328,5 +346,6 @@ def _name(uid: str) -> str:
     return uid if name == uid else f"{name} ({uid})"
 
 
-def _who(peer: Peer) -> str:
+def who(peer: Peer) -> str:
+    """The peer by name, AE title and address, for messages."""
     return f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from agent.work.signals import when_asked_to_stop
 from dicom_nodes.contexts import storage_contexts
 from dicom_nodes.roles import AssociationInfo
-from dicom_nodes.scp import RefusedContext, StorageSCP, StoreAnswer, StoreRequest
-from dicom_nodes.status import SUCCESS
+from dicom_nodes.scp import Event, RefusedContext, StorageSCP, StoreAnswer, StoreRequest
+from dicom_nodes.status import INVALID_ARGUMENT, SUCCESS
 
 
 class _Forgotten:
@@ -35,6 +35,12 @@ class _Sink:
 
     def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
         """Nobody is refused."""
+
+    def may_use(self, association: AssociationInfo, sop_class_uid: str) -> bool:
+        return True
+
+    def event(self, association: AssociationInfo, event: Event) -> StoreAnswer:
+        return StoreAnswer(INVALID_ARGUMENT)
 
     def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
         """Nothing to note."""

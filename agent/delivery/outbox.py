@@ -15,14 +15,14 @@ import structlog
 
 from agent.clock import Clock
 from agent.delivery.backoff import expired, next_try
-from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument
+from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 from agent.settings import Delivery
-from agent.store import messages, results, studies
+from agent.store import commitments, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.results import Outgoing
-from agent.work.queue import Job, Queue
+from agent.work.queue import Job, Queue, enqueue
 
 _BEHIND = timedelta(seconds=1)  # how soon to look again whether the message before this one has gone
 
@@ -62,7 +62,7 @@ class Outbox:
             words = f"{row.destination}: internal error ({type(error).__name__}); see the log of the office"
             self._failed(job, row, Transient(words, code="internal"), began, retry=True)
         else:
-            self._delivered(job, row, receipt.words)
+            self._delivered(job, row, receipt)
 
     def _may_go(self, job: Job, now: datetime) -> Outgoing | None:
         """The delivery, if it may be made now; else what is to become of it is written down.
@@ -93,11 +93,14 @@ class Outbox:
         path = self._files.verified(row.path, offset=0, digest=row.digest)
         return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
 
-    def _delivered(self, job: Job, row: Outgoing, words: str) -> None:
-        now = self._clock.now()
+    def _delivered(self, job: Job, row: Outgoing, receipt: Receipt) -> None:
+        now, words, stored = self._clock.now(), receipt.words, receipt.to_commit
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
             messages.answered(tx, row.delivery_id)
+            if stored is not None:
+                commitments.want(tx, row.delivery_id, stored.sop_class_uid, stored.sop_instance_uid, now=now)
+                enqueue(tx, "commit", str(row.delivery_id), lane=row.destination, now=now)
             studies.note(
                 tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now
             )

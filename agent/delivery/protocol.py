@@ -17,8 +17,8 @@ class OutgoingDocument:
 
     Attributes:
         kind: ``sr`` (a DICOM file), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
-            bytes, segments ended by CR, no MLLP frame).
-        identifier: SOP Instance UID of the SR or MSH-10 of the ORU; the same on every resend.
+            bytes, segments ended by CR, no MLLP frame), or ``json`` (a result for programs).
+        identifier: SOP Instance UID of the SR, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
         path: the file that holds it.
         study_instance_uid: the study it is about.
     """
@@ -30,12 +30,29 @@ class OutgoingDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A DICOM object as a peer has it. Its SOP class may be another than the document's: some take simpler ones only."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
-    patient data. `remark`: what a probe found unusual and not wrong."""
+    patient data. `remark`: what a probe found unusual and not wrong. `to_commit`: what the peer has yet to be asked to
+    keep, where the site wants its commitment."""
 
     words: str
     remark: str = ""
+    to_commit: StoredObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentAnswer:
+    """What a peer said of one object: Failure Reason (PS3.3 C.14.1.1), 0 when it is committed."""
+
+    failure_reason: int
 
 
 class Destination(Protocol):
@@ -62,4 +79,20 @@ class Destination(Protocol):
     def probe(self) -> Receipt:
         """Ask whether the other end is there without leaving anything behind (an association, a TCP connection, a
         folder that can be written or made). Raises `Transient` or `Permanent` as `send` does."""
+        ...
+
+
+class Committing(Protocol):
+    """A destination that can be asked to keep what it was sent (PS3.4 Annex J)."""
+
+    commit_deadline_s: float
+
+    def ask_to_commit(self, stored: StoredObject, transaction_uid: str) -> CommitmentAnswer | None:
+        """Ask; returns the answer when it comes at once, and None when it is to come later, to our own node.
+
+        Raises:
+            Transient: whether the peer was asked is unknown, or it cannot do it at the moment: ask again, as a new
+                transaction.
+            Permanent: the peer does not do this.
+        """
         ...

@@ -20,6 +20,7 @@ from pydicom.uid import UID
 from agent.clock import Clock
 from agent.errors import PrereadError
 from agent.imaging.facts import InstanceFacts
+from agent.intake.commitments import CommitmentReports, peers_with_commitments
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
@@ -28,8 +29,9 @@ from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import revive
-from dicom_nodes.roles import AssociationInfo, Rejection, admit
-from dicom_nodes.scp import Incoming, RefusedContext, StoreAnswer, StoreRequest
+from dicom_nodes.contexts import STORAGE_COMMITMENT, VERIFICATION
+from dicom_nodes.roles import COMMIT, SEND, AssociationInfo, Rejection, admit, rights_of
+from dicom_nodes.scp import Event, Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 
 _REFUSALS_REMEMBERED_S, _CONTEXTS_REMEMBERED_S = 60.0, 86_400.0
@@ -108,7 +110,8 @@ class Admission:
 
     def __init__(self, settings: Settings, ledger: Ledger, files: FileStore, clock: Clock) -> None:
         self._node = settings.node
-        self._peers = tuple(p.peer() for p in settings.peers)
+        self._peers = peers_with_commitments(settings)
+        self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
@@ -126,6 +129,15 @@ class Admission:
 
     def admit(self, association: AssociationInfo) -> Rejection | None:
         return admit(association, own_ae_title=self._node.ae_title, peers=self._peers)
+
+    def may_use(self, association: AssociationInfo, sop_class_uid: str) -> bool:
+        if sop_class_uid == VERIFICATION:
+            return True
+        needed = COMMIT if sop_class_uid == STORAGE_COMMITMENT else SEND
+        return needed in (rights_of(association, self._peers) or ())
+
+    def event(self, association: AssociationInfo, event: Event) -> StoreAnswer:
+        return self._commitments.take(association, event)
 
     def opened(self, association: AssociationInfo) -> None:
         self._log.debug(

@@ -5,14 +5,23 @@ from __future__ import annotations
 import threading
 import time
 
+from pynetdicom.presentation import PresentationContext
+
 from agent.errors import Permanent
-from agent.settings import Settings
-from dicom_nodes.contexts import storage_contexts
+from agent.settings import DicomDestinationSettings, Settings
+from dicom_nodes.contexts import commitment_contexts, storage_contexts
 from dicom_nodes.scp import CannotListen, Receiver, StorageSCP
 
 # After a kill the old process may hold the port for a moment longer; a port that is taken for longer belongs to
 # somebody else.
 _PORT_PATIENCE_S = 5.0
+
+
+def node_contexts(settings: Settings) -> tuple[PresentationContext, ...]:
+    """What this node accepts, as its settings have it."""
+    commits = any(isinstance(d, DicomDestinationSettings) and d.commit for d in settings.destinations)
+    images = storage_contexts(secondary_capture=settings.intake.secondary_capture)
+    return (*images, *(commitment_contexts() if commits else ()))
 
 
 def storage_scp(settings: Settings, receiver: Receiver, stop: threading.Event) -> StorageSCP:
@@ -26,7 +35,7 @@ def storage_scp(settings: Settings, receiver: Receiver, stop: threading.Event) -
         receiver,
         host=node.host,
         port=node.port,
-        contexts=storage_contexts(secondary_capture=settings.intake.secondary_capture),
+        contexts=node_contexts(settings),
         max_associations=node.max_associations,
         network_timeout_s=node.network_timeout_s,
     )

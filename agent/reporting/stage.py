@@ -18,7 +18,15 @@ from agent.imaging.headers import load_header
 from agent.reading.build import derived_control_id
 from agent.reporting.compose import compose, compose_flag
 from agent.reporting.messages import control_id_for, message_for
-from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
+from agent.settings import (
+    DestinationSettings,
+    DicomDestinationSettings,
+    FolderDestinationSettings,
+    Hl7DestinationSettings,
+    Settings,
+    StowDestinationSettings,
+    WebhookDestinationSettings,
+)
 from agent.store import flags, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -27,9 +35,12 @@ from agent.store.results import StoredDocument, StoredReading
 from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome, PreRead
+from structured_report.result_json import encode_result
 from structured_report.retraction import is_about, retraction_of
 from structured_report.sr import encode_sr, file_bytes
 
+_TAKES_DICOM = (DicomDestinationSettings, StowDestinationSettings, FolderDestinationSettings)
+_TAKES_HL7 = (Hl7DestinationSettings, FolderDestinationSettings)
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
 
 _CORRECTED = (
@@ -167,11 +178,13 @@ class Reporting:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = () if silent else self._destinations
         made = _Made()
-        self._sr(made, preread, images, [d.name for d in wanted if not isinstance(d, Hl7DestinationSettings)])
+        self._sr(made, preread, images, [d.name for d in wanted if isinstance(d, _TAKES_DICOM)])
         for destination in wanted:
             taken_back = preread.outcome is Outcome.WITHDRAWN and isinstance(destination, Hl7DestinationSettings)
-            if not isinstance(destination, DicomDestinationSettings) and not taken_back:
+            if isinstance(destination, _TAKES_HL7) and not taken_back:
                 self._oru(made, "oru", preread, destination)
+            elif isinstance(destination, WebhookDestinationSettings):
+                self._json(made, preread, destination)
         return made
 
     def _sent(self, view: Connection, revision: Revision) -> dict[str, SentMessage | None]:
@@ -211,6 +224,14 @@ class Reporting:
         content = self._attempt(made, missing, preread, lambda: message_for(preread, destination))
         if content is not None:
             document = self._keep(kind, control_id, f"{control_id}.hl7", content)
+            made.documents.append((document, [destination.name]))
+
+    def _json(self, made: _Made, preread: PreRead, destination: WebhookDestinationSettings) -> None:
+        identifier = control_id_for(preread, destination.name)
+        missing = ("json-not-made", f"no result for {destination.name} could be made of this study")
+        content = self._attempt(made, missing, preread, lambda: encode_result(replace(preread, control_id=identifier)))
+        if content is not None:
+            document = self._keep("json", identifier, f"{identifier}.json", content)
             made.documents.append((document, [destination.name]))
 
     def _sr(self, made: _Made, preread: PreRead, images: Sequence[tuple[StoredImage, Use]], takers: list[str]) -> None:

@@ -18,6 +18,7 @@ from agent.settings.network import (
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
 from agent.settings.tls import Tls
+from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 
 __all__ = [
     "Database",
@@ -38,7 +39,9 @@ __all__ = [
     "Settings",
     "Storage",
     "Tls",
+    "StowDestinationSettings",
     "Triage",
+    "WebhookDestinationSettings",
     "find",
     "load",
 ]

@@ -19,6 +19,7 @@ from agent.settings.network import (
 )
 from agent.settings.settings import Settings
 from agent.settings.values import in_the_way, kind_of
+from agent.settings.web import WEB_FILES
 from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
 
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -138,11 +139,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
 
 
 def _placed(destination: DestinationSettings, base: Path) -> DestinationSettings:
-    if isinstance(destination, FolderDestinationSettings):
-        return destination.model_copy(update={"path": base / destination.path.expanduser()})
+    """With every file and folder that it names in its place."""
     if isinstance(destination, Hl7DestinationSettings) and destination.tls is not None:
         return destination.model_copy(update={"tls": destination.tls.beside(base)})
-    return destination
+    named = [k for k in ("path", *WEB_FILES) if isinstance(getattr(destination, k, None), Path)]
+    return destination.model_copy(update={k: base / getattr(destination, k).expanduser() for k in named})
 
 
 def _with_secret(database: Database, base: Path) -> Database:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agent.settings.tls import Tls
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
+from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 from dicom_nodes.roles import Peer
 from structured_report.hl7_characters import UTF_8
 from structured_report.oru_form import (
@@ -52,6 +53,8 @@ class DicomDestinationSettings(Frozen):
     name: Name
     type: Literal["dicom"]
     peer: Name
+    commit: bool = False
+    commit_deadline_s: Annotated[Number, Field(gt=0, le=7 * 86400)] = 3600.0
 
 
 class Hl7DestinationSettings(Frozen):
@@ -111,11 +114,18 @@ class FolderDestinationSettings(Frozen):
 
 
 DestinationSettings = Annotated[
-    DicomDestinationSettings | Hl7DestinationSettings | FolderDestinationSettings, Field(discriminator="type")
+    DicomDestinationSettings
+    | Hl7DestinationSettings
+    | FolderDestinationSettings
+    | StowDestinationSettings
+    | WebhookDestinationSettings,
+    Field(discriminator="type"),
 ]
 
 DESTINATION_KINDS = {
     "dicom": DicomDestinationSettings,
     "hl7": Hl7DestinationSettings,
     "folder": FolderDestinationSettings,
+    "stow": StowDestinationSettings,
+    "webhook": WebhookDestinationSettings,
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
+from agent.store import commitments
 from agent.store.schema import (
     delivery,
     document,
@@ -102,7 +103,7 @@ def _jobs_of(uid: str) -> Any:
     return or_(
         and_(job.c.kind == "assemble", job.c.key == uid),
         and_(job.c.kind.in_(("flag", "read", "report", "announce")), job.c.key.in_(keys)),
-        and_(job.c.kind == "deliver", job.c.key.in_(deliveries)),
+        and_(job.c.kind.in_(("deliver", "commit")), job.c.key.in_(deliveries)),
     )
 
 
@@ -230,4 +231,5 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
         delivery.c.state == "waiting", ~has_job("deliver", delivery.c.id)
     )
     missing += [("deliver", str(r.id), str(r.destination)) for r in view.execute(unsent)]
+    missing += [("commit", str(i), lane) for i, lane in commitments.without_job(view)]
     return missing

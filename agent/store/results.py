@@ -118,6 +118,7 @@ def add_delivery(
 
 
 UNDELIVERED = ("waiting", "parked", "held")
+HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
 
 
 def supersede_undelivered(
@@ -126,7 +127,7 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
-    kinds: Sequence[str] = ("sr", "oru", "flag"),
+    kinds: Sequence[str] = ("sr", "oru", "flag", "json"),
     now: datetime,
 ) -> int:
     """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""
@@ -200,7 +201,7 @@ def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: i
             c.study_instance_uid == study_instance_uid,
             c.number < before_revision,
             document.c.kind == "sr",
-            or_(delivery.c.state == "delivered", delivery.c.attempts > 0, sending),
+            or_(delivery.c.state.in_(HAS_IT), delivery.c.attempts > 0, sending),
         )
         .order_by(c.number.desc())
         .limit(1)

@@ -230,7 +230,7 @@ delivery = Table(
     Column("id", Integer, primary_key=True),
     Column("document_id", Integer, ForeignKey("document.id"), nullable=False),
     Column("destination", String(64), nullable=False),
-    Column("state", String(16), nullable=False),  # waiting | delivered | parked | superseded | held
+    Column("state", String(16), nullable=False),  # waiting | delivered | committed | parked | superseded | held
     Column("attempts", Integer, nullable=False, default=0),
     Column("words", Text, nullable=False, default=""),  # the peer's own, of the last attempt
     Column("created_at", Moment, nullable=False),
@@ -246,6 +246,31 @@ unanswered = Table(
     metadata,
     Column("delivery_id", Integer, ForeignKey("delivery.id"), primary_key=True),
     Column("sent_at", Moment, nullable=False),
+)
+
+# What was delivered and is to be committed: the peer has answered Success, and has yet to say that it keeps it.
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("delivery_id", Integer, ForeignKey("delivery.id"), primary_key=True),
+    Column("sop_class_uid", String(64), nullable=False),  # as it was stored, which may not be the document's own
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("sent_at", Moment, nullable=False),  # when it was last stored
+    Column("asked_at", Moment),  # when the peer last took the request; NULL while it has not
+    Column("failures", Integer, nullable=False, default=0),  # reports in a row that it was not committed
+)
+
+# Every request, written down before it is sent: whatever becomes of this process, an answer finds what it is about.
+commitment_request = Table(
+    "commitment_request",
+    metadata,
+    Column("transaction_uid", String(64), primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("delivery.id"), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("answered_at", Moment),
+    Column("failure_reason", Integer),  # of the answer: 0 is committed, else PS3.3 C.14.1.1
+    Column("settled", Boolean, nullable=False, default=False),  # whether the office has acted on the answer
+    Index("commitment_request_by_delivery", "delivery_id"),
 )
 
 refusal = Table(

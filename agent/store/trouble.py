@@ -15,7 +15,7 @@ from agent.store.schema import delivery, document, event, instance, job, refusal
 
 _STATES = ("needs-attention", "not-analysed", "abstained")
 # Codes of the notes that say that a document is missing.
-NOT_MADE = ("sr-not-made", "oru-not-made")
+NOT_MADE = ("sr-not-made", "oru-not-made", "json-not-made")
 _MANY = 500  # names in one query; SQLite allows some thousands
 
 
@@ -49,6 +49,11 @@ def _in_trouble() -> Select[Any]:
     uid = study_revision.c.study_instance_uid
     failing = or_(delivery.c.state == "parked", (delivery.c.state == "waiting") & (delivery.c.attempts > 0))
     undelivered = select(uid).select_from(_deliveries()).where(failing)
+    unasked = (  # a peer that was sent a report and cannot be asked to commit it
+        select(uid)
+        .select_from(_deliveries().join(job, job.c.key == cast(delivery.c.id, String)))
+        .where(job.c.kind == "commit", job.c.error != "")
+    )
     stages = (
         select(uid)
         .join(job, job.c.key == cast(study_revision.c.id, String))
@@ -61,7 +66,7 @@ def _in_trouble() -> Select[Any]:
     standing = select(study.c.study_instance_uid).where(
         or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), ~drawn
     )
-    found = union(undelivered, stages, assembly, standing, _unreported()).subquery()
+    found = union(undelivered, unasked, stages, assembly, standing, _unreported()).subquery()
     return select(found.c[0])
 
 

@@ -15,6 +15,9 @@ from agent.delivery.dicom_destination import DicomDestination
 from agent.delivery.folder import FolderDestination
 from agent.delivery.hl7_destination import Hl7Destination
 from agent.delivery.protocol import Destination, OutgoingDocument
+from agent.delivery.stow_destination import StowDestination
+from agent.delivery.web import WebPlace
+from agent.delivery.webhook_destination import WebhookDestination
 from agent.demo.pacs import DemoPacs
 from agent.errors import Permanent, Transient
 from agent.hl7.listener import MllpListener, acknowledge
@@ -23,10 +26,13 @@ from dicom_nodes.contexts import COMPREHENSIVE_SR
 from dicom_nodes.roles import Peer
 from structured_report.oru import encode_oru
 from structured_report.read_sr import read_narrative
+from structured_report.result_json import encode_result
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.reports import images, preread
 from tests.support.site import free_port
+from tests.support.web import Archive, WebService
 
+KINDS = ["dicom", "hl7", "folder", "stow", "webhook"]
 EVIDENCE = images()
 VALUE = preread(EVIDENCE)
 ORU = encode_oru(
@@ -36,13 +42,15 @@ ORU = encode_oru(
 
 @pytest.fixture
 def documents(tmp_path: Path) -> dict[str, OutgoingDocument]:
-    sr, oru = tmp_path / "sr.dcm", tmp_path / "oru.hl7"
+    sr, oru, result = tmp_path / "sr.dcm", tmp_path / "oru.hl7", tmp_path / "result.json"
     sr.write_bytes(file_bytes(encode_sr(VALUE, EVIDENCE)))
     oru.write_bytes(ORU)
+    result.write_bytes(encode_result(VALUE))
     uid = VALUE.study.study_instance_uid
     return {
         "sr": OutgoingDocument("sr", VALUE.sr_instance_uid, sr, uid),
         "oru": OutgoingDocument("oru", VALUE.control_id, oru, uid),
+        "json": OutgoingDocument("json", VALUE.control_id, result, uid),
     }
 
 
@@ -50,11 +58,21 @@ def peer(port: int) -> Peer:
     return Peer("pacs", "PACS", "127.0.0.1", port, frozenset({"receive"}))
 
 
+def stow(url: str, timeout: float = 5.0) -> StowDestination:
+    return StowDestination(WebPlace("to-archive", url, timeout))
+
+
+def webhook(url: str, folder: Path, timeout: float = 5.0) -> WebhookDestination:
+    secret = folder / "secret"
+    secret.write_text("correct horse\n", encoding="ascii")
+    return WebhookDestination(WebPlace("to-program", url, timeout), secret)
+
+
 def dicom(port: int, timeout: float = 5.0) -> DicomDestination:
     return DicomDestination("to-pacs", peer(port), own_ae_title="PREREAD", timeout_s=timeout)
 
 
-@pytest.fixture(params=["dicom", "hl7", "folder"])
+@pytest.fixture(params=KINDS)
 def reachable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Destination, str, Callable[[], int]]]:
     """A destination that works, the kind it takes, and how many results its other end holds."""
     folder = tmp_path / "other-end"
@@ -70,16 +88,27 @@ def reachable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 
         with MllpListener(take) as ris:
             yield Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5.0), "oru", lambda: len(seen)
+    elif request.param == "stow":
+        with Archive() as archive:
+            yield stow(archive.url), "sr", lambda: len(archive.kept)
+    elif request.param == "webhook":
+        with WebService(lambda _: (204, "", b"")) as program:
+            given = lambda: {r.headers["Idempotency-Key"] for r in program.requests if r.method == "POST"}  # noqa: E731
+            yield webhook(program.url, tmp_path), "json", lambda: len(given())
     else:
         yield FolderDestination("copies", folder), "oru", lambda: len(list(folder.iterdir()))
 
 
-@pytest.fixture(params=["dicom", "hl7", "folder"])
+@pytest.fixture(params=KINDS)
 def dead(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Destination, str]:
     if request.param == "dicom":
         return dicom(free_port()), "sr"
     if request.param == "hl7":
         return Hl7Destination("to-ris", "127.0.0.1", free_port(), timeout_s=1.0), "oru"
+    if request.param == "stow":
+        return stow(f"http://127.0.0.1:{free_port()}", 1.0), "sr"
+    if request.param == "webhook":
+        return webhook(f"http://127.0.0.1:{free_port()}", tmp_path, 1.0), "json"
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     return FolderDestination("copies", blocked / "below"), "sr"
@@ -106,13 +135,16 @@ def test_what_is_not_taken_is_refused_for_good(
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "ris..local", "x" * 300])
-def test_a_name_that_cannot_be_resolved_is_worth_another_try(host: str, documents: dict[str, OutgoingDocument]) -> None:
+def test_a_name_that_cannot_be_resolved_is_worth_another_try(
+    host: str, documents: dict[str, OutgoingDocument], tmp_path: Path
+) -> None:
     """Names come back with the name server; the delivery must not be lost meanwhile."""
     pacs = DicomDestination(
         "to-pacs", Peer("pacs", "PACS", host, 104, frozenset()), own_ae_title="PREREAD", timeout_s=2.0
     )
     ris = Hl7Destination("to-ris", host, 2575, timeout_s=2.0)
-    for destination, kind in ((pacs, "sr"), (ris, "oru")):
+    archive, program = stow(f"http://{host}/dicom-web"), webhook(f"http://{host}/", tmp_path)
+    for destination, kind in ((pacs, "sr"), (ris, "oru"), (archive, "sr"), (program, "json")):
         with pytest.raises(Transient):
             destination.send(documents[kind])
         with pytest.raises(Transient):

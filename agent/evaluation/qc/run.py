@@ -21,7 +21,7 @@ from agent.evaluation.qc.door import Door
 from agent.evaluation.qc.films import CATALOGUE, Film, StoredBox, drawn, stored_boxes
 from agent.evaluation.qc.seen import Seen, look
 from agent.reading.build import Build
-from agent.settings import DicomDestinationSettings, Settings
+from agent.settings import FolderDestinationSettings, Hl7DestinationSettings, Settings
 from agent.store import processes, qc
 from agent.store.engine import Ledger
 from agent.store.qc import QcRun
@@ -174,7 +174,7 @@ class ConstancyTest:
 
     def _limits(self) -> Limits:
         own = self._settings
-        messages = any(not isinstance(d, DicomDestinationSettings) for d in own.destinations)
+        messages = any(isinstance(d, Hl7DestinationSettings | FolderDestinationSettings) for d in own.destinations)
         with self._ledger.read() as view:
             state = next((p for p in processes.all_processes(view) if p.role == "read"), None)
         why = f"the read process: {state.state} {state.words}".strip() if state else "no read process has ever run here"
