@@ -19,6 +19,7 @@ _COMMAND_DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
 _ERROR_COMMENT = 0x0902
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
+_MOVE_ORIGINATOR_AE_TITLE = 0x1030
 
 
 class MalformedCommand(ValueError):
@@ -27,13 +28,18 @@ class MalformedCommand(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request. UIDs are as sent, without padding, and may be empty or too long: that is for the service to judge."""
+    """A request. UIDs are as sent, without padding, and may be empty or too long: that is for the service to judge.
+
+    Attributes:
+        move_originator_ae_title: whose C-MOVE a C-STORE comes of (PS3.7 9.3.1.1); empty when nobody says so.
+    """
 
     field: int
     message_id: int
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
+    move_originator_ae_title: str = ""
 
 
 def decode_command(data: bytes) -> Command:
@@ -58,6 +64,7 @@ def decode_command(data: bytes) -> Command:
         has_data_set=_us(elements, _COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
         sop_class_uid=_ui(elements, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_ui(elements, _AFFECTED_SOP_INSTANCE_UID),
+        move_originator_ae_title=_ui(elements, _MOVE_ORIGINATOR_AE_TITLE).strip(" "),
     )
 
 

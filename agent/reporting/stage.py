@@ -17,7 +17,7 @@ from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
 from agent.reporting.compose import compose, compose_flag, control_id_for
 from agent.settings import DestinationSettings, DicomDestinationSettings, Hl7DestinationSettings, Settings
-from agent.store import flags, results, studies
+from agent.store import flags, priors, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.results import StoredDocument, StoredReading
@@ -58,9 +58,10 @@ class Reporting:
             reading = results.reading_of(view, revision.id)
             superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
             flag = flags.flag_of(view, revision.id)
+            prior = priors.used_by(view, revision.id)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
-        preread = compose(revision, images, reading, superseded, flag)
+        preread = compose(revision, images, reading, superseded, flag, prior)
         made = self._make(preread, images)
         if kept_here := self._is_kept_here(images):
             made.keep_here()

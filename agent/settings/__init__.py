@@ -15,14 +15,17 @@ from agent.settings.network import (
     Node,
     PeerSettings,
 )
+from agent.settings.priors import OWN_STORE, DicomwebSettings, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
 
 __all__ = [
+    "OWN_STORE",
     "Database",
     "Delivery",
     "DestinationSettings",
     "DicomDestinationSettings",
+    "DicomwebSettings",
     "FolderDestinationSettings",
     "Gate",
     "Hl7DestinationSettings",
@@ -31,12 +34,14 @@ __all__ = [
     "ModelSettings",
     "Node",
     "PeerSettings",
+    "Priors",
     "Qc",
     "QcFilm",
     "Report",
     "Settings",
     "Storage",
     "Triage",
+    "Worklist",
     "find",
     "load",
 ]

@@ -12,6 +12,7 @@ from agent.errors import SettingsError
 from agent.model.weights import COMMISSIONING, shipped_weights
 from agent.settings.line import SQLITE, Database, check_database_url
 from agent.settings.network import DESTINATION_KINDS, FolderDestinationSettings
+from agent.settings.priors import DicomwebSettings
 from agent.settings.settings import Settings
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
@@ -131,8 +132,17 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             if (path := getattr(settings.triage, key)) is not None
         }
     )
-    changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
+    services = tuple(_beside(service, base) for service in settings.dicomweb)
+    changed = {
+        "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
+        "database": database,
+    }  # fmt: skip
     return settings.model_copy(update=changed)
+
+
+def _beside(service: DicomwebSettings, base: Path) -> DicomwebSettings:
+    files = {key: getattr(service, key) for key in ("ca_file", "certificate_file", "key_file", "token_file")}
+    return service.model_copy(update={k: base / file.expanduser() for k, file in files.items() if file is not None})
 
 
 def _with_secret(database: Database, base: Path) -> Database:
@@ -160,7 +170,9 @@ def _unknown_environment() -> list[str]:
             continue
         section, _, key = variable[len(ENV_PREFIX) :].lower().partition("__")
         model = sections.get(section)
-        known = model is not None and (not key or key.split("__")[0] in getattr(model, "model_fields", {}))
+        fields = getattr(model, "model_fields", {})
+        names = {field.alias or name for name, field in fields.items()}
+        known = model is not None and (not key or key.split("__")[0] in names)
         if not known:
             problems.append(f"environment variable {variable}: there is no such setting")
     return problems
