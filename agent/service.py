@@ -127,7 +127,8 @@ def _office(parts: Parts) -> None:
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
     destinations = build_destinations(s)
-    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report), s.priors)
+    ask = bool(s.worklist.source)
+    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report), s.priors, ask_worklist=ask)
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
@@ -150,6 +151,7 @@ def _office(parts: Parts) -> None:
 
 def _asking_others(parts: Parts) -> list[Worker]:
     """Who asks other systems about a study that has arrived, where the settings name them."""
+    from agent.intake.worklist import WorklistStage
     from agent.priors.search import PriorSearch
     from agent.priors.shelf import Shelf
     from agent.priors.source import source_of
@@ -162,6 +164,16 @@ def _asking_others(parts: Parts) -> list[Worker]:
         source = source_of(s, shelf, parts.ledger, parts.clock)
         search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)
         workers.append(_worker(parts, "prior", PriorStage(parts.ledger, parts.queue, parts.clock, search)))
+    if s.worklist.source:
+        stage = WorklistStage(
+            parts.ledger,
+            parts.queue,
+            parts.clock,
+            s.peer(s.worklist.source),
+            own_ae_title=s.node.ae_title,
+            deadline_s=s.worklist.deadline_s,
+        )
+        workers.append(_worker(parts, "worklist", stage))
     return workers
 
 

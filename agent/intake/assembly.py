@@ -44,10 +44,14 @@ class Assembly:
         gate: Gate,
         build: Build,
         prior: Priors | None = None,
+        *,
+        ask_worklist: bool = False,
     ) -> None:
         """Args:
         prior: whether and for how long a study waits for an earlier film to be compared with.
+        ask_worklist: whether a modality worklist is asked for the order of every study.
         """
+        self._ask_worklist = ask_worklist
         self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
         self._prior = prior or Priors()
         self._gate = gate
@@ -209,6 +213,8 @@ class Assembly:
             corrected = about["patient"] != previous.study["patient"]
             states = results.UNDELIVERED if corrected else ("held",)
             results.supersede_undelivered(tx, uid, number, states=states, now=now)
+        if self._ask_worklist and not all(f.is_of_constancy_test for f in facts):
+            enqueue(tx, "worklist", uid, now=now)
         return studies.add_revision(
             tx, study_instance_uid=uid, number=number, set_key=set_key, about=about, uses=uses, now=now
         )
