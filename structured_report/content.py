@@ -202,17 +202,6 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class PriorStudy:
-    """The image of an earlier study that the reading was compared with. `study_date`: DA, empty when unknown."""
-
-    study_instance_uid: str
-    study_date: str
-    sop_class_uid: str
-    sop_instance_uid: str
-    series_instance_uid: str
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
     """Which algorithm said it.
 
@@ -289,4 +278,3 @@ class PreRead:
     remarks: tuple[str, ...] = ()
     supersedes_sr_uid: str = ""
     supersedes_series_uid: str = ""
-    prior: PriorStudy | None = None
