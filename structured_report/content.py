@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     READ = "read"
     ABSTAINED = "abstained"  # the model was asked and its reply cannot be used
     NOT_ANALYSED = "not-analysed"  # nothing in the study may be read
+    WITHDRAWN = "withdrawn"  # a person took the result back; the explanation is the reason in the person's words
 
 
 class Presence(StrEnum):
@@ -175,7 +176,12 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is known of the order, from the images; empty means unknown."""
+    """What is known of the order, from the images or from an order message; empty means unknown.
+
+    Attributes:
+        match: why this order is taken for that of the study, in words: ``accession number``, ``study instance uid``,
+            ``patient and time``; empty when all of it stands in the images.
+    """
 
     accession_number: str = ""
     placer_order_number: str = ""
@@ -186,6 +192,7 @@ class Order:
     procedure_description: str = ""
     referring_physician: str = ""
     indication: str = ""
+    match: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +245,22 @@ class Narrative:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorStudy:
+    """The earlier film of the same patient that the study was compared with.
+
+    Attributes:
+        study_date: DA, empty when the prior does not say.
+        sop_class_uid, sop_instance_uid, series_instance_uid: the one image that was shown to the model.
+    """
+
+    study_instance_uid: str
+    study_date: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class PreRead:
     """Everything that is reported about one revision of one study.
 
@@ -250,6 +273,7 @@ class PreRead:
         abnormal: True or False when the draft's findings say so, None when undetermined.
         verdicts: what was checked and did not hold.
         remarks: sentences for the reader about the images and how they were read.
+        prior: the earlier film it was compared with, or None.
         sr_instance_uid / sr_series_uid: derived from all that is said: a re-run makes the same object.
         supersedes_sr_uid: SR of the revision before, or empty. supersedes_series_uid: its series.
         control_id: MSH-10, at most 20 characters, same on every resend.
@@ -278,3 +302,4 @@ class PreRead:
     remarks: tuple[str, ...] = ()
     supersedes_sr_uid: str = ""
     supersedes_series_uid: str = ""
+    prior: PriorStudy | None = None

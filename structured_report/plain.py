@@ -12,6 +12,7 @@ from structured_report.content import (
     Order,
     Patient,
     Presence,
+    PriorStudy,
     Probability,
     Provenance,
     Region,
@@ -96,3 +97,13 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
 def verdict_from_json(value: dict[str, Any]) -> Verdict:
     """The verdict that :func:`verdict_to_json` wrote."""
     return Verdict(**value)
+
+
+def prior_to_json(prior: PriorStudy) -> dict[str, Any]:
+    """A prior study as JSON values."""
+    return asdict(prior)
+
+
+def prior_from_json(value: dict[str, Any]) -> PriorStudy:
+    """The prior study that :func:`prior_to_json` wrote."""
+    return PriorStudy(**value)

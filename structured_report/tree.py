@@ -275,6 +275,8 @@ def outcome_sentence(preread: PreRead) -> str:
     """Why there is no draft, or not yet, in one sentence."""
     if preread.outcome is Outcome.FLAGGED:
         return "Flag before the reading: only short questions have been asked; the reading follows."
+    if preread.outcome is Outcome.WITHDRAWN:
+        return f"Withdrawn: the earlier result was taken back by a person and must not be used. Reason: {preread.explanation}"
     kind = "Not analysed" if preread.outcome is Outcome.NOT_ANALYSED else "Abstained"
     return f"{kind}: {preread.explanation} [{preread.reason}]"
 
