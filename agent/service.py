@@ -128,7 +128,8 @@ def _office(parts: Parts) -> None:
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
     destinations = build_destinations(s)
-    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report))
+    ask = bool(s.worklist.source)
+    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report), s.priors, ask_worklist=ask)
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
@@ -139,6 +140,7 @@ def _office(parts: Parts) -> None:
     with ledger.begin() as tx:
         commitments.forget_all_but(tx, keepers)
     workers += [_worker(parts, "commit", commit, lane=name) for name in keepers]
+    workers += _asking_others(parts)
     test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
     workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
     with Schedule(
@@ -151,6 +153,34 @@ def _office(parts: Parts) -> None:
     ) as schedule:
         schedule.reconcile()
         _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
+
+
+def _asking_others(parts: Parts) -> list[Worker]:
+    """Who asks other systems about a study that has arrived, where the settings name them."""
+    from agent.intake.worklist import WorklistStage
+    from agent.priors.search import PriorSearch
+    from agent.priors.shelf import Shelf
+    from agent.priors.source import source_of
+    from agent.priors.stage import PriorStage
+
+    s, workers = parts.settings, list[Worker]()
+    if s.priors.source:
+        shelf = Shelf(parts.ledger, parts.files)
+        shelf.tidy()
+        source = source_of(s, shelf, parts.ledger, parts.clock)
+        search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)
+        workers.append(_worker(parts, "prior", PriorStage(parts.ledger, parts.queue, parts.clock, search)))
+    if s.worklist.source:
+        stage = WorklistStage(
+            parts.ledger,
+            parts.queue,
+            parts.clock,
+            s.peer(s.worklist.source),
+            own_ae_title=s.node.ae_title,
+            deadline_s=s.worklist.deadline_s,
+        )
+        workers.append(_worker(parts, "worklist", stage))
+    return workers
 
 
 def _read(parts: Parts) -> None:

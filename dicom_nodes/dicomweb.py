@@ -114,9 +114,7 @@ class DicomWeb:
         path = f"/studies/{_uid(study_instance_uid)}/series/{_uid(series_instance_uid)}/instances"
         return self._find(path, {}, found.IMAGE_KEYS, found.as_image, deadline, most)
 
-    def get_image(
-        self, address: ImageAddress, file: Path, *, deadline: Deadline, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def get_image(self, address: ImageAddress, file: Path, *, deadline: Deadline, most_bytes: int = MOST_BYTES) -> None:
         """WADO-RS of one image into a file (PS3.10, in the transfer syntax in which the service has it).
 
         Raises:
@@ -127,7 +125,7 @@ class DicomWeb:
             f"/studies/{_uid(address.study_instance_uid)}/series/{_uid(address.series_instance_uid)}"
             f"/instances/{_uid(address.sop_instance_uid)}"
         )
-        _, kind, body = self._get(path, {}, _DICOM, deadline, most_bytes)
+        _, kind, body = self._get(path, (), _DICOM, deadline, most_bytes)
         try:
             images = [p.body for p in parts(body, kind)]
         except MalformedMultipart as error:
@@ -198,7 +196,7 @@ class DicomWeb:
     def _get(
         self,
         path: str,
-        asked: Sequence[tuple[str, str]] | Mapping[str, str],
+        asked: Sequence[tuple[str, str]],
         accept: str,
         deadline: Deadline,
         most_bytes: int,
@@ -206,7 +204,7 @@ class DicomWeb:
         """Status, Content-Type and body."""
         left = max(deadline.left(), 0.05)
         timeout = httpx2.Timeout(left, connect=min(_CONNECT_S, left))
-        parameters = list(asked.items()) if isinstance(asked, Mapping) else list(asked)
+        parameters = httpx2.QueryParams(list(asked))
         try:
             with self._client.stream(
                 "GET", self._peer.url.rstrip("/") + path, params=parameters, headers={"Accept": accept}, timeout=timeout

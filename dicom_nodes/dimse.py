@@ -20,6 +20,7 @@ _STATUS = 0x0900
 _ERROR_COMMENT = 0x0902
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
 _EVENT_TYPE_ID = 0x1002
+_MOVE_ORIGINATOR_AE_TITLE = 0x1030
 
 
 class MalformedCommand(ValueError):
@@ -32,6 +33,7 @@ class Command:
 
     Attributes:
         event_type: Event Type ID of an N-EVENT-REPORT-RQ (PS3.7 10.3.1); 0 in every other command.
+        move_originator_ae_title: whose C-MOVE a C-STORE comes of (PS3.7 9.3.1.1); empty when nobody says so.
     """
 
     field: int
@@ -40,6 +42,7 @@ class Command:
     sop_class_uid: str
     sop_instance_uid: str
     event_type: int = 0
+    move_originator_ae_title: str = ""
 
 
 def decode_command(data: bytes) -> Command:
@@ -66,6 +69,7 @@ def decode_command(data: bytes) -> Command:
         sop_class_uid=_ui(elements, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_ui(elements, _AFFECTED_SOP_INSTANCE_UID),
         event_type=_us(elements, _EVENT_TYPE_ID) if field == N_EVENT_REPORT_RQ else 0,
+        move_originator_ae_title=_ui(elements, _MOVE_ORIGINATOR_AE_TITLE).strip(" "),
     )
 
 

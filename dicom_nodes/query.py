@@ -49,12 +49,20 @@ def exact(value: str, what: str) -> str:
         UnusableKey: it is empty, or holds a wild card; naming `what`.
     """
     if not value.strip() or any(c in value for c in _NOT_IN_A_KEY):
-        raise UnusableKey(f"the {what} is empty or holds a character that matches others in a query (* ? or a backslash)")
+        raise UnusableKey(
+            f"the {what} is empty or holds a character that matches others in a query (* ? or a backslash)"
+        )
     return value
 
 
 def find_studies(
-    peer: Peer, patient_id: str, dates: tuple[str, str], *, own_ae_title: str, deadline: Deadline, most: int = MOST_ANSWERS
+    peer: Peer,
+    patient_id: str,
+    dates: tuple[str, str],
+    *,
+    own_ae_title: str,
+    deadline: Deadline,
+    most: int = MOST_ANSWERS,
 ) -> Found[FoundStudy]:
     """The studies of that Patient ID with a Study Date from the first to the last of `dates` (YYYYMMDD, both included).
 
@@ -63,7 +71,9 @@ def find_studies(
         QueryRefused: the peer's failure. NodeError: no association, or none in time.
     """
     keys = {"PatientID": exact(patient_id, "Patient ID"), "StudyDate": "-".join(dates)}
-    return find(peer, "STUDY", keys, found.STUDY_KEYS, found.as_study, own_ae_title=own_ae_title, deadline=deadline, most=most)
+    return find(
+        peer, "STUDY", keys, found.STUDY_KEYS, found.as_study, own_ae_title=own_ae_title, deadline=deadline, most=most
+    )
 
 
 def find_series(
@@ -72,7 +82,14 @@ def find_series(
     """The series of a study. Raises as :func:`find_studies`."""
     keys = {"StudyInstanceUID": exact(study_instance_uid, "Study Instance UID")}
     return find(
-        peer, "SERIES", keys, found.SERIES_KEYS, found.as_series, own_ae_title=own_ae_title, deadline=deadline, most=most
+        peer,
+        "SERIES",
+        keys,
+        found.SERIES_KEYS,
+        found.as_series,
+        own_ae_title=own_ae_title,
+        deadline=deadline,
+        most=most,
     )
 
 
@@ -114,9 +131,7 @@ def find(
         setattr(identifier, keyword, "")
     for keyword, value in keys.items():
         setattr(identifier, keyword, value)
-    return find_with(
-        peer, STUDY_ROOT_FIND, identifier, reader, own_ae_title=own_ae_title, deadline=deadline, most=most
-    )
+    return find_with(peer, STUDY_ROOT_FIND, identifier, reader, own_ae_title=own_ae_title, deadline=deadline, most=most)
 
 
 def find_with(
@@ -131,9 +146,10 @@ def find_with(
 ) -> Found[T]:
     """One C-FIND of that information model with that identifier. Raises `NodeError`."""
     answers: list[T] = []
-    status, comment, told_to_stop = SUCCESS, "", 0
+    last, told_to_stop = (SUCCESS, ""), 0
     with associated(peer, query_contexts(model), own_ae_title, max(deadline.left(), 0.1)) as association:
         for status, comment, answer in _responses(association, peer, model, identifier, deadline):
+            last = status, comment
             if not is_pending(status):
                 break
             if len(answers) < most:
@@ -146,9 +162,9 @@ def find_with(
             if told_to_stop > _AFTER_CANCEL:
                 association.abort()
                 return Found(tuple(answers), True, CANCELLED, "it went on after it was told to stop")
-    if status not in (SUCCESS, CANCELLED):
-        raise QueryRefused(f"{who(peer)} answered the query with {status:04X}", status=status)
-    return Found(tuple(answers), told_to_stop > 0, status, comment)
+    if last[0] not in (SUCCESS, CANCELLED):
+        raise QueryRefused(f"{who(peer)} answered the query with {last[0]:04X}", status=last[0])
+    return Found(tuple(answers), told_to_stop > 0, *last)
 
 
 def _responses(

@@ -171,7 +171,10 @@ def _end(answers: Iterator[tuple[Dataset, Dataset | None]], association: Any, de
         if not is_pending(int(status.Status)):
             return Outcome(
                 int(status.Status),
-                *(int(status.get(f"NumberOf{what}Suboperations", 0) or 0) for what in ("Completed", "Failed", "Warning")),
+                *(
+                    int(status.get(f"NumberOf{what}Suboperations", 0) or 0)
+                    for what in ("Completed", "Failed", "Warning")
+                ),
             )
         association.dimse_timeout = max(deadline.left(), 0.05)
     return None

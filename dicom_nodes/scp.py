@@ -48,12 +48,14 @@ class StoreRequest:
 
     Attributes:
         context_sop_class_uid: abstract syntax of the presentation context it came on.
+        move_originator_ae_title: whose C-MOVE it comes of; empty when nobody says so.
     """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     context_sop_class_uid: str
+    move_originator_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,4 +520,5 @@ class _Exchange:
             sop_instance_uid=command.sop_instance_uid,
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             context_sop_class_uid=str(context.abstract_syntax),
+            move_originator_ae_title=command.move_originator_ae_title,
         )

@@ -74,5 +74,6 @@ def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledge
     if reading is None or reading.outcome == Outcome.READ:
         return False
     queue, build = Queue(ledger, clock, "retry"), Build.of(settings.report)
-    assembly = Assembly(ledger, queue, clock, settings.intake, settings.gate, build)
+    ask = bool(settings.worklist.source)
+    assembly = Assembly(ledger, queue, clock, settings.intake, settings.gate, build, settings.priors, ask_worklist=ask)
     return assembly.read_again(tx, uid)

@@ -95,7 +95,7 @@ def _judge(image: InstanceFacts, gate: Gate) -> Selection:
     claims = judge_claims(image, gate)
     if claims.problem is not None:
         return _declined(*claims.problem)
-    declined = pixel_problem(image) or _chest(image)
+    declined = pixel_problem(image) or chest_problem(image)
     if declined is not None:
         return declined
     role, evidence = _view(image)
@@ -127,8 +127,9 @@ def pixel_problem(image: InstanceFacts) -> Selection | None:
     return None
 
 
-def _chest(image: InstanceFacts) -> Selection | None:
-    """None for a chest. Body Part Examined is often empty; where it names something else it is believed."""
+def chest_problem(image: InstanceFacts) -> Selection | None:
+    """Why the image is not taken for one of the chest; None for a chest. Body Part Examined is often empty; where
+    it names something else it is believed."""
     if image.anatomic_regions:
         if any(code in _CHEST_CODES for code in image.anatomic_regions):
             return None

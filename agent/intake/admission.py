@@ -24,10 +24,11 @@ from agent.intake.commitments import CommitmentReports, peers_with_commitments
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
-from agent.store import arrivals, overview, results, studies
+from agent.store import arrivals, overview, priors, results, studies
 from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.priors import PriorImage
 from agent.work.queue import revive
 from dicom_nodes.contexts import STORAGE_COMMITMENT, VERIFICATION
 from dicom_nodes.roles import COMMIT, SEND, AssociationInfo, Rejection, admit, rights_of
@@ -113,6 +114,7 @@ class Admission:
         self._peers = peers_with_commitments(settings)
         self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
+        self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
@@ -215,6 +217,8 @@ class Admission:
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
         )
+        if (source := self._asked_for(request, facts)) is not None:
+            return self._keep_prior(received, facts, source)
         while (version := self._version(received, facts)) is not None:
             if not received.kept_as:
                 received.kept_as = self._files.keep_image(
@@ -226,6 +230,41 @@ class Admission:
             if self._committer.commit(_arrival(received, facts, version)):
                 break
         return StoreAnswer(SUCCESS)  # without a version these very bytes are kept already: no new work
+
+    def _asked_for(self, request: StoreRequest, facts: InstanceFacts) -> str | None:
+        """Whom this image was asked of, when it comes of a C-MOVE of our own: then it is not to be read for itself.
+
+        The C-STORE says whose C-MOVE it comes of (PS3.7 9.3.1.1), if it says anything; without that, what is awaited is taken
+        for what was asked for.
+        """
+        if not self._moves:
+            return None
+        originator = request.move_originator_ae_title
+        if originator not in ("", self._node.ae_title):
+            return None
+        with self._ledger.read() as view:
+            source = priors.awaited_from(view, facts.sop_instance_uid, now=self._clock.now())
+        return source or (self._moves if originator else None)
+
+    def _keep_prior(self, received: _Received, facts: InstanceFacts, source: str) -> StoreAnswer:
+        """An image to be compared with: durable like any other before Success, and no study stands for it."""
+        spooled = received.spooled
+        path = self._files.keep_prior(spooled.path, sop_instance_uid=facts.sop_instance_uid, digest=spooled.digest)
+        kept = PriorImage(
+            sop_instance_uid=facts.sop_instance_uid,
+            study_instance_uid=facts.study_instance_uid,
+            series_instance_uid=facts.series_instance_uid,
+            sop_class_uid=facts.sop_class_uid,
+            transfer_syntax_uid=received.request.transfer_syntax_uid,
+            digest=spooled.digest,
+            data_set_offset=spooled.offset,
+            path=path,
+            facts=facts.to_json(),
+            source=source,
+        )
+        with self._ledger.begin() as tx:
+            priors.keep(tx, kept, now=self._clock.now())
+        return StoreAnswer(SUCCESS)
 
     def _version(self, received: _Received, facts: InstanceFacts) -> int | None:
         """Number of the version this would be; None when exactly these bytes are what is kept already.

@@ -20,8 +20,8 @@ from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.reading.build import Build
-from agent.settings import Gate, Intake
-from agent.store import results, studies
+from agent.settings import Gate, Intake, Priors
+from agent.store import priors, results, studies
 from agent.store.engine import Ledger
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
@@ -35,8 +35,25 @@ _LOOK_AGAIN = timedelta(seconds=1)
 class Assembly:
     """Turns what has arrived for one study into a study revision."""
 
-    def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, intake: Intake, gate: Gate, build: Build) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: Queue,
+        clock: Clock,
+        intake: Intake,
+        gate: Gate,
+        build: Build,
+        prior: Priors | None = None,
+        *,
+        ask_worklist: bool = False,
+    ) -> None:
+        """Args:
+        prior: whether and for how long a study waits for an earlier film to be compared with.
+        ask_worklist: whether a modality worklist is asked for the order of every study.
+        """
+        self._ask_worklist = ask_worklist
         self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
+        self._prior = prior or Priors()
         self._gate = gate
         self._quiet = timedelta(seconds=intake.quiet_time_s)
         self._longest = timedelta(seconds=max(intake.longest_wait_s, intake.quiet_time_s))
@@ -127,11 +144,15 @@ class Assembly:
         reading = results.reading_of(tx, previous.id)
         if all(about[key] == previous.study[key] for key in ("patient", "order")):
             self._nothing_new(tx, uid, reading)
-        elif reading is None:
+        elif reading is None or (
+            about["patient"] != previous.study["patient"] and priors.used_by(tx, previous.id) is not None
+        ):
+            # Also when the film that it was compared with is of the patient that it is not of.
             self._new_revision(tx, uid, previous, images, facts)
         else:
             now = self._clock.now()
             revision_id = self._write(tx, previous, images, facts, uses)
+            priors.copy(tx, previous.id, revision_id)
             results.add_reading(tx, replace(reading, revision_id=revision_id, completed_at=now))
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
             studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
@@ -154,12 +175,21 @@ class Assembly:
             studies.set_state(tx, uid, "assembled")
             studies.note(tx, uid, "assemble", "assembled", f"revision {number}, {len(images)} images", now=now)
             enqueue(tx, "flag", str(revision_id), now=now)
+            self._look_for_prior(tx, revision_id, facts)
             return
         reason, explanation = not_analysed_because(uses)
         results.add_reading(tx, self._unread(revision_id, reason, explanation))
         studies.set_state(tx, uid, Outcome.NOT_ANALYSED, reason=reason, explanation=explanation)
         studies.note(tx, uid, "assemble", reason, f"revision {number}: not analysed: {explanation}", now=now)
         enqueue(tx, "report", str(revision_id), now=now)
+
+    def _look_for_prior(self, tx: Connection, revision_id: int, facts: Sequence[InstanceFacts]) -> None:
+        """Drawn films of the constancy test are of nobody, and nobody is asked about them."""
+        if not self._prior.source or all(f.is_of_constancy_test for f in facts):
+            return
+        now = self._clock.now()
+        priors.begin(tx, revision_id, now + timedelta(seconds=self._prior.deadline_s))
+        enqueue(tx, "prior", str(revision_id), now=now)
 
     def _write(
         self,
@@ -183,6 +213,8 @@ class Assembly:
             corrected = about["patient"] != previous.study["patient"]
             states = results.UNDELIVERED if corrected else ("held",)
             results.supersede_undelivered(tx, uid, number, states=states, now=now)
+        if self._ask_worklist and not all(f.is_of_constancy_test for f in facts):
+            enqueue(tx, "worklist", uid, now=now)
         return studies.add_revision(
             tx, study_instance_uid=uid, number=number, set_key=set_key, about=about, uses=uses, now=now
         )

@@ -6,16 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
 from agent.model.protocol import Model
 from agent.model.reading_protocol import ReadingProtocol
 from agent.reading.build import Build
 from agent.reading.calibration import Calibration
 from agent.reading.opened import OpenStudies
-from agent.reading.pictures import Prepared, candidate, prepare
+from agent.reading.pictures import Prepared, candidate, prepare, with_prior
 from agent.reading.triage import Rule
 from agent.settings import Gate
 from agent.store.files import FileStore
+from agent.store.priors import PriorImage
 from agent.store.studies import StoredImage, Use
 from agent.work.queue import Job
 from structured_report.content import Provenance
@@ -66,6 +68,25 @@ class Desk:
             self.files.verified(image.path, offset=image.data_set_offset, digest=image.digest)
             wanted.append(one)
         return prepare(wanted, self.gate)
+
+    def beside(self, prepared: Prepared, prior: PriorImage) -> Prepared:
+        """With an earlier film as well; without it, and with the reason among the notes, when it cannot be shown.
+
+        Raises:
+            Transient: the decoder cannot be started at the moment.
+        """
+        if prepared.problem is not None:
+            return prepared
+        if self._for_phantoms_only and not InstanceFacts.from_json(prior.facts).is_phantom:
+            return prepared.noting("the earlier film was not shown to the model, which is for drawn phantoms only")
+        try:
+            path = self.files.verified(prior.path, offset=prior.data_set_offset, digest=prior.digest)
+        except Permanent as error:
+            return prepared.noting(f"the earlier film was not looked at: its file is lost or damaged [{error.code}]")
+        try:
+            return with_prior(prepared, path, self.gate)
+        except Permanent as error:
+            return prepared.noting(f"the earlier film was not looked at: {error}")
 
     @property
     def _for_phantoms_only(self) -> bool:

@@ -59,6 +59,10 @@ class Prepared:
         """Nothing was rendered, for that reason."""
         return cls((), (), (), (), (code, words))
 
+    def noting(self, words: str) -> Prepared:
+        """With one more remark."""
+        return replace(self, notes=(*self.notes, words))
+
 
 def candidate(key: int, path: Path, *, used: bool, role: str, reason: str) -> Candidate | None:
     """The candidate that an image is after assembly; None when it is not to be read at all."""
@@ -103,6 +107,16 @@ def prepare(candidates: Sequence[Candidate], gate: Gate) -> Prepared:
             if c.role == LATERAL and not c.spare
         ]
     return Prepared(tuple(pictures), tuple(keys), tuple(changes), tuple(notes), problem)
+
+
+def with_prior(prepared: Prepared, path: Path, gate: Gate) -> Prepared:
+    """With the picture of an earlier film as well.
+
+    Raises:
+        Permanent: that one cannot be rendered, or is no frontal chest film to look at.
+        Transient: the decoder cannot be started at the moment.
+    """
+    return replace(prepared, prior=passed(render_file(path), FRONTAL, gate))
 
 
 def _first_to_read(ranked: Sequence[Candidate], gate: Gate) -> tuple[tuple[Candidate, Rendered] | None, list[Change]]:

@@ -7,7 +7,7 @@ model that is not there is not: the study waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -19,19 +19,31 @@ from agent.imaging.shrunk import shrunk
 from agent.reading.common import Desk
 from agent.reading.flag import NO_FLAG, Flag
 from agent.reading.pictures import Prepared
+from agent.reading.prior_remarks import about_prior
 from agent.reading.read import Read, read_study
 from agent.reading.rows import reading_row
 from agent.reading.triage import Ranked
-from agent.store import flags, qc, results, studies
+from agent.store import flags, priors, qc, results, studies
 from agent.store.engine import Ledger
 from agent.store.flags import StoredFlag, StoredReply
+from agent.store.priors import PriorImage, Search
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
-from agent.work.queue import Job, Queue, enqueue
+from agent.work.queue import Job, Queue, enqueue, reschedule
 from structured_report.content import Outcome, Priority
 from structured_report.plain import probability_from_json, provenance_to_json
 
 Images = tuple[tuple[StoredImage, Use], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A reading; what the model was shown, of a film of the constancy test; and whether an earlier film was shown beside
+    it."""
+
+    read: Read
+    shown: qc.Shown | None = None
+    compared: bool = False
 
 
 class Reading:
@@ -54,37 +66,61 @@ class Reading:
             images = studies.images_of_revision(view, revision.id)
             newest = studies.newest_revision(view, revision.study_instance_uid)
             flag = _flag_from(flags.flag_of(view, revision.id))
+            search = priors.search_of(view, revision.id)
         if newest is not None and newest.number > revision.number:
             self._superseded(job, revision, newest.number)
             return
+        if search is not None and (search := self._ended(job, search)) is None:
+            return  # the search for a prior is under way
         started = self._clock.now()
         given_up = self._desk.given_up(job)
         if given_up:
-            read, shown = Read.abstained(*given_up), None
+            done = _Done(Read.abstained(*given_up))
         else:
-            read, shown = self._read(revision, images, flag)
+            done = self._read(revision, images, flag, None if search is None else search.prior)
         self._desk.studies.forget(revision.id)
-        read = replace(read, ranked=read.ranked.raised_to(flag.ranked))
-        self._write(job, revision, read, self._clock.now() - started, shown)
+        read = replace(done.read, ranked=done.read.ranked.raised_to(flag.ranked))
+        if search is not None:
+            read = replace(read, notes=(*read.notes, *about_prior(search, read, compared=done.compared)))
+        self._write(job, revision, replace(done, read=read), self._clock.now() - started)
 
-    def _read(self, revision: Revision, images: Images, flag: Flag) -> tuple[Read, qc.Shown | None]:
-        """The reading and, of a film of the constancy test, what the model was shown."""
+    def _ended(self, job: Job, search: Search) -> Search | None:
+        """The search for a prior once the reading need not wait for it any longer; None when the job was put off."""
+        if search.outcome or self._clock.now() >= search.deadline_at:
+            return search
+        with self._ledger.begin() as tx:
+            now_known = priors.search_of(tx, search.revision_id) or search
+            if now_known.outcome:
+                return now_known
+            self._queue.postpone(tx, job, search.deadline_at, counted=False)
+            reschedule(tx, job.kind, job.key, search.deadline_at)
+        return None
+
+    def _read(self, revision: Revision, images: Images, flag: Flag, prior: PriorImage | None) -> _Done:
         self._log.info("reading", study=revision.study_instance_uid, revision=revision.number, images=len(images))
         indication = str(revision.study.get("order", {}).get("indication", ""))
-        with self._desk.studies.using(revision.id, lambda: self._desk.prepare(images)) as study:
+        if prior is not None:
+            self._desk.studies.forget(revision.id)  # it was opened for the flag, without the earlier film
+
+        def prepare() -> Prepared:
+            prepared = self._desk.prepare(images)
+            return prepared if prior is None else self._desk.beside(prepared, prior)
+
+        with self._desk.studies.using(revision.id, prepare) as study:
             if isinstance(study, Prepared):
-                return Read.nothing_to_read(study), None
+                return _Done(Read.nothing_to_read(study))
             shown = _shown(study.prepared) if _are_of_constancy_test(images) else None
             rules = self._desk.rules
             read = read_study(study, flag, rules, indication=indication, between_tokens=self._between)
-            return read, shown
+            return _Done(read, shown, compared=study.has_prior and read.outcome is Outcome.READ)
 
-    def _write(self, job: Job, revision: Revision, read: Read, took: timedelta, shown: qc.Shown | None) -> None:
-        now, uid = self._clock.now(), revision.study_instance_uid
+    def _write(self, job: Job, revision: Revision, done: _Done, took: timedelta) -> None:
+        now, uid, read = self._clock.now(), revision.study_instance_uid, done.read
         with self._ledger.begin() as tx:
             results.add_reading(tx, self._row(tx, revision, read, took))
-            if shown is not None:
-                qc.keep_shown(tx, revision.id, shown)
+            priors.settle(tx, revision.id, used=done.compared, now=now)
+            if done.shown is not None:
+                qc.keep_shown(tx, revision.id, done.shown)
             flags.add_replies(tx, revision.id, [StoredReply(**asdict(r)) for r in read.replies])
             changes = [Use(c.key, c.used, c.role, c.reason, c.explanation) for c in read.changes]
             studies.change_uses(tx, revision.id, changes)

@@ -11,9 +11,20 @@ from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.guards.probes import clearly_no
 from agent.reading.labels import draft_is_abnormal
 from agent.store.flags import StoredFlag
+from agent.store.priors import PriorImage
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
-from structured_report.content import Finding, ImageUse, Narrative, Outcome, PreRead, Presence, Priority, Probability
+from structured_report.content import (
+    Finding,
+    ImageUse,
+    Narrative,
+    Outcome,
+    PreRead,
+    Presence,
+    Priority,
+    PriorStudy,
+    Probability,
+)
 from structured_report.plain import (
     finding_from_json,
     probability_from_json,
@@ -36,10 +47,12 @@ def compose(
     reading: StoredReading,
     superseded: str | None,
     flag: StoredFlag | None = None,
+    prior: PriorImage | None = None,
 ) -> PreRead:
     """Put together what is reported about one revision.
 
     Args:
+        prior: the earlier film that the reading was made with, where there was one.
         flag: the fast look before the reading, where there was one.
         superseded: SOP Instance UID of the earlier SR that this one replaces, if there is one.
     """
@@ -70,6 +83,7 @@ def compose(
         remarks=(*reading.notes, *filter(None, (differing_orders(facts),))),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
+        prior=None if prior is None else _prior_study(prior),
     )
     return _identified(said)
 
@@ -113,6 +127,16 @@ def _identified(said: PreRead) -> PreRead:
     everything = json.dumps(asdict(said), sort_keys=True, default=str)
     sr_uid = derived_uid("sr", said.study.study_instance_uid, everything)
     return replace(said, sr_instance_uid=sr_uid, sr_series_uid=series_of(sr_uid), control_id=derived_control_id(sr_uid))
+
+
+def _prior_study(prior: PriorImage) -> PriorStudy:
+    return PriorStudy(
+        study_instance_uid=prior.study_instance_uid,
+        study_date=InstanceFacts.from_json(prior.facts).study_date,
+        sop_class_uid=prior.sop_class_uid,
+        sop_instance_uid=prior.sop_instance_uid,
+        series_instance_uid=prior.series_instance_uid,
+    )
 
 
 def _image_use(image: StoredImage, use: Use) -> ImageUse:

@@ -27,7 +27,7 @@ from agent.settings import (
     StowDestinationSettings,
     WebhookDestinationSettings,
 )
-from agent.store import flags, messages, results, studies
+from agent.store import flags, messages, priors, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.messages import SentMessage
@@ -78,9 +78,10 @@ class Reporting:
             superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
             flag = flags.flag_of(view, revision.id)
             sent = self._sent(view, revision)
+            prior = priors.used_by(view, revision.id)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
-        preread = compose(revision, images, reading, superseded, flag)
+        preread = compose(revision, images, reading, superseded, flag, prior)
         made = self._make(preread, images)
         for destination in self._receivers:
             self._retract(made, preread, destination, sent[destination.name])

@@ -15,16 +15,19 @@ from agent.settings.network import (
     Node,
     PeerSettings,
 )
+from agent.settings.priors import OWN_STORE, DicomwebSettings, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
 from agent.settings.tls import Tls
 from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 
 __all__ = [
+    "OWN_STORE",
     "Database",
     "Delivery",
     "DestinationSettings",
     "DicomDestinationSettings",
+    "DicomwebSettings",
     "FolderDestinationSettings",
     "Gate",
     "Hl7DestinationSettings",
@@ -33,15 +36,17 @@ __all__ = [
     "ModelSettings",
     "Node",
     "PeerSettings",
+    "Priors",
     "Qc",
     "QcFilm",
     "Report",
     "Settings",
     "Storage",
-    "Tls",
     "StowDestinationSettings",
+    "Tls",
     "Triage",
     "WebhookDestinationSettings",
+    "Worklist",
     "find",
     "load",
 ]

@@ -17,6 +17,7 @@ from agent.settings.network import (
     FolderDestinationSettings,
     Hl7DestinationSettings,
 )
+from agent.settings.priors import DicomwebSettings
 from agent.settings.settings import Settings
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.web import WEB_FILES
@@ -134,7 +135,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             if (path := getattr(settings.triage, key)) is not None
         }
     )
-    changed = {"triage": triage, "storage": storage, "destinations": destinations, "model": model, "database": database}
+    services = tuple(_beside(service, base) for service in settings.dicomweb)
+    changed = {
+        "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
+        "database": database,
+    }  # fmt: skip
     return settings.model_copy(update=changed)
 
 
@@ -144,6 +149,11 @@ def _placed(destination: DestinationSettings, base: Path) -> DestinationSettings
         return destination.model_copy(update={"tls": destination.tls.beside(base)})
     named = [k for k in ("path", *WEB_FILES) if isinstance(getattr(destination, k, None), Path)]
     return destination.model_copy(update={k: base / getattr(destination, k).expanduser() for k in named})
+
+
+def _beside(service: DicomwebSettings, base: Path) -> DicomwebSettings:
+    files = {key: getattr(service, key) for key in ("ca_file", "certificate_file", "key_file", "token_file")}
+    return service.model_copy(update={k: base / file.expanduser() for k, file in files.items() if file is not None})
 
 
 def _with_secret(database: Database, base: Path) -> Database:
@@ -171,7 +181,9 @@ def _unknown_environment() -> list[str]:
             continue
         section, _, key = variable[len(ENV_PREFIX) :].lower().partition("__")
         model = sections.get(section)
-        known = model is not None and (not key or key.split("__")[0] in getattr(model, "model_fields", {}))
+        fields = getattr(model, "model_fields", {})
+        names = {field.alias or name for name, field in fields.items()}
+        known = model is not None and (not key or key.split("__")[0] in names)
         if not known:
             problems.append(f"environment variable {variable}: there is no such setting")
     return problems

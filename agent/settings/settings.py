@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agent.errors import Permanent
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.priors import OWN_STORE, DicomwebSettings, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
 from agent.settings.values import same_place
 from agent.settings.words import ENV_PREFIX
@@ -24,12 +25,15 @@ class Settings(BaseSettings):
     node: Node = Node()
     peers: tuple[PeerSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
+    dicomweb: tuple[DicomwebSettings, ...] = ()
     intake: Intake = Intake()
     storage: Storage = Storage()
     database: Database = Database()
     model: ModelSettings = ModelSettings()
     triage: Triage = Triage()
     gate: Gate = Gate()
+    priors: Priors = Priors()
+    worklist: Worklist = Worklist()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
@@ -64,7 +68,26 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        _unique("dicomweb", [w.name for w in self.dicomweb])
+        self._askable(peers)
         return self
+
+    def _askable(self, peers: dict[str, PeerSettings]) -> None:
+        """Whether those whom `priors` and `worklist` name may be asked."""
+        services = {w.name for w in self.dicomweb}
+        if both := sorted(services & set(peers)):
+            raise ValueError(f"[[dicomweb]]: {both[0]} is also the name of one of the [[peers]]; names must differ")
+        asked = self.priors.source
+        if asked and asked != OWN_STORE and asked not in services:
+            peer = _queried("priors.from", asked, peers, also=("the [[dicomweb]] services", sorted(services)))
+            if self.priors.retrieve == "move" and "send" not in peer.may:
+                raise ValueError(
+                    f'priors.retrieve: with "move" the images come from "{asked}" as if it sent them; add "send" to its `may`'
+                )
+        elif self.priors.retrieve == "move":
+            raise ValueError('priors.retrieve: "move" is for a peer; leave it at "get" for anything else')
+        if self.worklist.source:
+            _queried("worklist.from", self.worklist.source, peers)
 
     def peer(self, name: str) -> Peer:
         """The peer of that name. Raises `Permanent` when there is none."""
@@ -78,6 +101,19 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret file, or a file in `storage.root`."""
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
+
+
+def _queried(
+    key: str, name: str, peers: dict[str, PeerSettings], *, also: tuple[str, list[str]] | None = None
+) -> PeerSettings:
+    """The peer of that name, which may be asked. Raises `ValueError`."""
+    if name not in peers:
+        known = sorted(peers) + (also[1] if also else [])
+        where = f"the [[peers]] or {also[0]}" if also else "the [[peers]]"
+        raise ValueError(f'{key}: "{name}" is not among {where}; known: {", ".join(known) or "none are configured"}')
+    if "query" not in peers[name].may:
+        raise ValueError(f'{key}: peer "{name}" may not be asked; add "query" to its `may`')
+    return peers[name]
 
 
 def _not_ourselves(key: str, peer: PeerSettings, node: Node) -> None:

@@ -40,6 +40,7 @@ _LIMITS = {
 }
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, dots, hyphens and underscores, starting with a letter or digit",
+    r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$": "a name of the settings, or empty",
     r"^(auto|cpu|cuda(:\d+)?)$": '"auto", "cpu", "cuda" or "cuda:0" (any card\'s number)',
 }
 
@@ -128,7 +129,7 @@ def _allowed(loc: Any, root: Any, kinds: Mapping[str, Any]) -> str:
             continue
         field = getattr(model, "model_fields", {}).get(part)
         model = None if field is None else _model_in(field.annotation)
-    names = set(getattr(model, "model_fields", {}))
+    names = {field.alias or name for name, field in getattr(model, "model_fields", {}).items()}
     of = f' for type "{loc[2]}"' if loc[0] == "destinations" and len(loc) > 3 and loc[2] in kinds else ""
     close = difflib.get_close_matches(str(loc[-1]), names, n=1)
     hint = f'; did you mean "{close[0]}"?' if close else ""

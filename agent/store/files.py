@@ -1,7 +1,7 @@
 """Files that are visible only when they are whole, and survive the power cord once they are.
 
 Layout below the storage root: ``incoming/`` (being received), ``images/``, ``quarantine/`` (refused bytes with their
-reason in the ledger), ``documents/`` (finished reports).
+reason in the ledger), ``documents/`` (finished reports), ``priors/`` (fetched to be compared with).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FileStore:
             Permanent: the root cannot be written; the message says which folder and why.
         """
         try:
-            for name in ("incoming", "images", "quarantine", "documents"):
+            for name in ("incoming", "images", "quarantine", "documents", "priors"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             probe = self.incoming / f".probe-{uuid.uuid4().hex}"
             probe.write_bytes(b"preread")
@@ -105,6 +105,26 @@ class FileStore:
     def restore(self, received: Path, relative: str) -> None:
         """Put received bytes in the place of a kept file that was lost or damaged."""
         self._adopt(received, self.root / relative)
+
+    def new_prior(self) -> Path:
+        """Where a prior may be written while it comes. Not in `incoming`: a receiver that starts clears that."""
+        return self.root / "priors" / f".new-{uuid.uuid4().hex}"
+
+    def clear_priors(self) -> None:
+        """Forget what an earlier process was in the middle of fetching."""
+        for leftover in (self.root / "priors").glob(".new-*"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+    def keep_prior(self, received: Path, *, sop_instance_uid: str, digest: str) -> str:
+        """Keep a prior durably and return its name; the same bytes take the place of themselves.
+
+        Args:
+            sop_instance_uid: must have been validated, it becomes a name.
+        """
+        target = self.root / "priors" / f"{sop_instance_uid}-{digest[:16]}.dcm"
+        self._adopt(received, target)
+        return str(target.relative_to(self.root))
 
     def put_document(self, content: bytes, name: str) -> str:
         """Write a finished document durably and return its relative path. Writing the same name again replaces it

@@ -101,8 +101,8 @@ def _jobs_of(uid: str) -> Any:
     )
     keys = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
     return or_(
-        and_(job.c.kind == "assemble", job.c.key == uid),
-        and_(job.c.kind.in_(("flag", "read", "report", "announce")), job.c.key.in_(keys)),
+        and_(job.c.kind.in_(("assemble", "worklist")), job.c.key == uid),
+        and_(job.c.kind.in_(("prior", "flag", "read", "report", "announce")), job.c.key.in_(keys)),
         and_(job.c.kind.in_(("deliver", "commit")), job.c.key.in_(deliveries)),
     )
 

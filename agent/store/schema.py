@@ -327,6 +327,61 @@ job = Table(
     Index("job_one_waiting", "kind", "key", unique=True, sqlite_where=text("state = 'waiting'")),
 )
 
+# Images of earlier studies, fetched to be compared with. They are never read for themselves, so no study stands for them.
+prior_image = Table(
+    "prior_image",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("study_instance_uid", String(64), nullable=False),
+    Column("series_instance_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),  # sha256 of the data set's bytes as they came
+    Column("data_set_offset", Integer, nullable=False),
+    Column("path", Text, nullable=False),  # relative to the storage root
+    Column("facts", Text, nullable=False),  # JSON of InstanceFacts
+    Column("source", String(64), nullable=False),  # name of the peer or service; "self": received here as a study
+    Column("kept_at", Moment, nullable=False),
+    UniqueConstraint("sop_instance_uid", "digest"),
+)
+
+# What a revision waits for before it is read, and what became of it.
+prior_search = Table(
+    "prior_search",
+    metadata,
+    Column("revision_id", Integer, ForeignKey("study_revision.id"), primary_key=True),
+    Column("deadline_at", Moment, nullable=False),
+    Column(
+        "outcome", String(16), nullable=False, default=""
+    ),  # empty: under way | found | none | refused | failed | late
+    Column("prior_image_id", Integer, ForeignKey("prior_image.id")),
+    Column("remarks", JSON, nullable=False, default=list),  # sentences for the reader
+    Column("used", Boolean),  # NULL until the revision is read
+    Column("finished_at", Moment),
+)
+
+# Images that this node has asked a peer to send (C-MOVE): they come like any other, and are not to be read.
+prior_awaited = Table(
+    "prior_awaited",
+    metadata,
+    Column("sop_instance_uid", String(64), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+# What a modality worklist answered about a study that had arrived.
+worklist_answer = Table(
+    "worklist_answer",
+    metadata,
+    Column("study_instance_uid", String(64), ForeignKey("study.study_instance_uid"), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("status", String(8), nullable=False),  # DIMSE status in hex; empty when there was no answer
+    Column("words", Text, nullable=False, default=""),
+    Column("entries", JSON, nullable=False),  # agent.intake.worklist.WorklistOrder
+)
+
 # The constancy test, run by run.
 qc_run = Table(
     "qc_run",

@@ -208,6 +208,15 @@ def enqueue(
     enqueue_all(tx, kind, [key], now=now, run_at=run_at, lane=lane, priority=priority)
 
 
+def reschedule(tx: Connection, kind: str, key: str, run_at: datetime) -> None:
+    """Move the waiting job of that kind and key, if there is one, to that time, in the rank that its priority gives it."""
+    waiting = (table.c.kind == kind, table.c.key == key, table.c.state == "waiting")
+    found = tx.execute(select(table.c.id, table.c.priority).where(*waiting)).first()
+    if found is not None:
+        rank_at = run_at - found.priority * PRIORITY_STEP
+        tx.execute(update(table).where(table.c.id == found.id).values(run_at=run_at, rank_at=rank_at))
+
+
 def is_wanted(view: Connection, kind: str, key: str) -> bool:
     """Whether a job of that kind and key waits or runs."""
     query = select(table.c.id).where(
@@ -227,4 +236,4 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 
-__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "is_wanted", "revive"]
+__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "is_wanted", "reschedule", "revive"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -30,7 +30,15 @@ class Node:
     """The receiver of the program in this process, with its real ledger and files."""
 
     def __init__(
-        self, root: Path, *, reserve_gb: float = 0.0, max_associations: int = 4, quiet_time_s: float = 5.0
+        self,
+        root: Path,
+        *,
+        reserve_gb: float = 0.0,
+        max_associations: int = 4,
+        quiet_time_s: float = 5.0,
+        port: int = 0,
+        peers: Sequence[dict[str, Any]] = (),
+        **more: Any,
     ) -> None:
         self.settings = Settings(
             node={"host": "127.0.0.1", "max_associations": max_associations},
@@ -38,9 +46,11 @@ class Node:
                 {"name": "s", "ae_title": "SENDER", "host": "127.0.0.1", "may": ["send"]},
                 {"name": "elsewhere", "ae_title": "ELSEWHERE", "host": "192.0.2.7", "may": ["send"]},
                 {"name": "mute", "ae_title": "MUTE", "host": "127.0.0.1", "may": ["receive"]},
+                *peers,
             ],
             storage={"root": root, "reserve_gb": reserve_gb},
             intake={"quiet_time_s": quiet_time_s, "longest_wait_s": 0.0},
+            **more,
         )
         self.ledger, self.files = open_store(self.settings)
         self.admission = Admission(self.settings, self.ledger, self.files, SystemClock())
@@ -48,7 +58,7 @@ class Node:
         self.scp = StorageSCP(
             self.admission,
             host="127.0.0.1",
-            port=0,
+            port=port,
             contexts=storage_contexts(secondary_capture=False),
             max_associations=max_associations,
             network_timeout_s=5.0,

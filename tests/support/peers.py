@@ -38,6 +38,9 @@ class Orthanc:
             "AuthenticationEnabled": False,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": True,
+            "DicomAlwaysAllowMove": True,
             "Plugins": [],
             **settings,
         }
@@ -62,6 +65,15 @@ class Orthanc:
     def file(self, instance: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/instances/{instance}/file", timeout=10) as answer:
             return bytes(answer.read())
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self._http}{path}"
+
+    def knows(self, ae_title: str, port: int) -> None:
+        """A modality on this machine that it may send to."""
+        body = json.dumps({"AET": ae_title, "Host": "127.0.0.1", "Port": port}).encode()
+        asked = urllib.request.Request(self.url(f"/modalities/{ae_title}"), data=body, method="PUT")
+        urllib.request.urlopen(asked, timeout=10).close()
 
     def instances(self) -> list[str]:
         return list(self.get("/instances"))

@@ -75,6 +75,18 @@ def explain(tmp_path: Path, text: str) -> str:
         ("[qc]\nfilms = ['x']", ["qc.films[0]", "right-pneumothorax"]),
         ("[qc]\nfilms = ['normal', 'normal']", ["qc.films", "named twice"]),
         ("[qc]\nleast_overlap = 2", ["qc.least_overlap"]),
+        ("[priors]\nfrom = 'nobody'", ["priors.from", '"nobody" is not among', "dicomweb"]),
+        ("[priors]\nform = 'x'", ["priors.form: unknown key", 'did you mean "from"']),
+        ("[priors]\nfrom = 'self'\nretrieve = 'move'", ["priors.retrieve", "for a peer"]),
+        ("[[peers]]\nname='p'\nae_title='P'\nhost='h'\n[priors]\nfrom = 'p'", ["priors.from", 'add "query"']),
+        (
+            "[[peers]]\nname='p'\nae_title='P'\nhost='h'\nmay=['query']\n[priors]\nfrom = 'p'\nretrieve = 'move'",
+            ["priors.retrieve", 'add "send"'],
+        ),
+        ("[[peers]]\nname='p'\nae_title='P'\nhost='h'\n[worklist]\nfrom = 'p'", ["worklist.from", 'add "query"']),
+        ("[[dicomweb]]\nname='w'\nurl='pacs/dicom-web'", ["dicomweb[0].url", "http or https"]),
+        ("[[dicomweb]]\nname='w'\nurl='http://u:p@pacs/x'", ["dicomweb[0].url", "token_file"]),
+        ("[[dicomweb]]\nname='w'\nurl='http://pacs/x'\nca_file='c'", ["ca_file", "not https"]),
         ("[node\nport = 1", ["not valid TOML", "line 1"]),
     ],
 )
@@ -178,7 +190,8 @@ def test_the_reference_says_the_defaults_and_leaves_nothing_out() -> None:
     assert stated.model_copy(update={"storage": default.storage}) == default
     text = REFERENCE.read_text(encoding="utf-8")
     for section, field in Settings.model_fields.items():
-        for key in getattr(field.annotation, "model_fields", {}):
+        for name, described in getattr(field.annotation, "model_fields", {}).items():
+            key = described.alias or name
             assert f"\n{key} = " in text or f"\n# {key} = " in text, f"{section}.{key} is not in settings.toml"
 
 
