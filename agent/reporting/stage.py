@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from pydicom import Dataset
@@ -228,7 +228,7 @@ class Reporting:
             made.documents.append((document, [destination.name]))
 
     def _json(self, made: _Made, preread: PreRead, destination: WebhookDestinationSettings) -> None:
-        identifier = control_id_for(preread, destination.name)
+        identifier = control_id_for(preread, destination)
         missing = ("json-not-made", f"no result for {destination.name} could be made of this study")
         content = self._attempt(made, missing, preread, lambda: encode_result(replace(preread, control_id=identifier)))
         if content is not None:
