@@ -118,6 +118,9 @@ _KINDS: dict[str, tuple[Plant, ...]] = {
     "right-effusion": (Plant("pleural_effusion", "right", 0.6),),
     "right-pneumothorax": (Plant("pneumothorax", "right", 0.7),),
     "cardiomegaly": (Plant("cardiomegaly", "", 0.7),),
+    "right-pneumothorax-chest-tube": (Plant("pneumothorax", "right", 0.7), Plant("chest_tube", "right", 0.6)),
+    "left-effusion-cardiomegaly": (Plant("pleural_effusion", "left", 0.6), Plant("cardiomegaly", "", 0.7)),
+    "cardiomegaly-edema": (Plant("pulmonary_edema", "bilateral", 0.6), Plant("cardiomegaly", "", 0.7)),
 }
 KINDS = tuple(_KINDS)
 

@@ -29,7 +29,7 @@ from agent.commissioning.teach import Asked, some_study, study_losses
 from agent.model.reading_protocol import builtin
 
 SEEING_STEPS, FILMS, CHILDREN = 3800, 32, 5  # steps, films in a batch, how many of them pediatric
-SAYING_STEPS, STUDIES, ALONE = 4200, 16, 0.3  # steps, studies in a batch, share before the tower learns too
+SAYING_STEPS, STUDIES, ALONE = 8000, 16, 0.15  # steps, studies in a batch, share before the tower learns too
 TOWER_RATE, LANGUAGE_RATE = 1.0e-3, 1.5e-3
 
 

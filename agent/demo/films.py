@@ -9,7 +9,8 @@ from pathlib import Path
 from agent.commissioning.films import make_study
 from agent.errors import Permanent
 
-PHANTOMS = ("right-pneumothorax", "clear", "left-effusion", "cardiomegaly")
+# Patients seldom have one finding alone.
+PHANTOMS = ("right-pneumothorax-chest-tube", "clear", "left-effusion-cardiomegaly", "cardiomegaly-edema")
 
 
 def pydicom_data_file(name: str) -> Path:
