@@ -14,7 +14,7 @@ from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
 from agent.imaging.facts import InstanceFacts
-from agent.store import flags, overview, processes, qc, results, trouble
+from agent.store import flags, overview, priors, processes, qc, results, trouble, worklist
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -134,6 +134,8 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
         reading = None if revision is None else results.reading_of(view, revision.id)
         flag = None if revision is None else flags.flag_of(view, revision.id)
         replies = () if revision is None else flags.replies_of(view, revision.id)
+        search = None if revision is None else priors.search_of(view, revision.id)
+        answer = worklist.answer_of(view, uid)
         unsettled = revision is None or line.state in ("receiving", study_store.NEEDS_ATTENTION)
         return {
             "study": asdict(line),
@@ -145,10 +147,24 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
             "flag": None if flag is None else asdict(flag),
             "reading": None if reading is None else asdict(reading),
             "replies": [asdict(r) for r in replies],
+            "prior": None if search is None else _prior(search),
+            "worklist": None if answer is None else asdict(answer),
             "documents": overview.documents(view, uid),
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
+
+
+def _prior(search: priors.Search) -> dict[str, Any]:
+    """What became of the search for an earlier film."""
+    found = None if search.prior is None else {k: v for k, v in asdict(search.prior).items() if k != "facts"}
+    return {
+        "outcome": search.outcome or "under way",
+        "deadline_at": search.deadline_at,
+        "remarks": list(search.remarks),
+        "used": search.used,
+        "image": found,
+    }
 
 
 def _identity(image: study_store.StoredImage) -> dict[str, Any]:
@@ -186,6 +202,10 @@ def _print_study(everything: dict[str, Any]) -> None:
     for image in everything["images"]:
         use = f"read as {image['role']}" if image["used"] else "not read"
         click.echo(f"  {image['sop_instance_uid']}  {use}: {image['explanation']} [{image['reason']}]")
+    if everything["prior"] is not None:
+        _print_prior(everything["prior"])
+    if everything["worklist"] is not None:
+        click.echo(f"\nWorklist: {everything['worklist']['words']}")
     if everything["flag"] is not None:
         _print_flag(everything["flag"])
     if reading is not None:
@@ -201,6 +221,15 @@ def _print_study(everything: dict[str, Any]) -> None:
     click.echo("\nHistory")
     for event in everything["history"]:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")
+
+
+def _print_prior(prior: dict[str, Any]) -> None:
+    image = prior["image"]
+    what = f"; {image['sop_instance_uid']} from {image['source']}" if image else ""
+    state = {True: "; the model was shown it", False: "; the model was not shown it", None: ""}[prior["used"]]
+    click.echo(f"\nEarlier film: {prior['outcome']}{what}{state if image else ''}")
+    for remark in prior["remarks"]:
+        click.echo(f"  {remark}")
 
 
 def _print_flag(flag: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ def days_before(study: Study, oldest_days: int, *, received: date) -> tuple[str,
     """The first and the last Study Date of a film to compare with (YYYYMMDD), counted from that of the study, or from the day it
     was received when it has none that can be read."""
     last = _day(study.study_date) or received
-    return f"{last - timedelta(days=min(oldest_days, last.toordinal() - 1)):%Y%m%d}", f"{last:%Y%m%d}"
+    first = last - timedelta(days=min(oldest_days, last.toordinal() - 1))
+    return first.isoformat().replace("-", ""), last.isoformat().replace("-", "")
 
 
 def _day(text: str) -> date | None:

@@ -16,11 +16,18 @@ from agent.demo.ris import DemoRis
 from agent.model.load import load_model
 from agent.model.protocol import Model
 from agent.settings import Settings
+from agent.store import priors
+from agent.store.schema import prior_image
+from agent.work.queue import enqueue
+from dicom_nodes import query, retrieve
+from dicom_nodes.deadline import Deadline
+from dicom_nodes.retrieve import ImageAddress, TooLarge
 from dicom_nodes.roles import Peer
-from tests.support.archives import Dcmqrscp, put
+from dicom_nodes.scu import PeerSilent
+from tests.support.archives import Dcmqrscp, Liar, Slow, put
 from tests.support.comparing import Comparing, film
 from tests.support.peers import Orthanc
-from tests.support.site import free_port
+from tests.support.site import free_port, until
 
 pytestmark = [pytest.mark.peers, pytest.mark.model, pytest.mark.xdist_group("priors")]
 
@@ -102,3 +109,275 @@ def test_a_film_that_the_archive_holds_is_compared_with_and_is_not_read_for_itse
     assert dcmread(kept).PixelData == before.PixelData, "as the archive has it"
     assert line.known_studies() == {uid}, "the earlier study is not one that was sent to be read"
     assert line.idle("assemble")
+
+
+@pytest.fixture
+def dcmqrscp(tmp_path: Path) -> Iterator[Dcmqrscp]:
+    made = Dcmqrscp(tmp_path / "dcmqrscp", {"PREREAD": free_port()})
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def asking(tmp_path: Path, model: Model, ris: DemoRis, dcmqrscp: Dcmqrscp) -> Iterator[Comparing]:
+    """A line that asks DCMTK's archive, with C-GET."""
+    made = Comparing(tmp_path / "node", model, ris, _row(dcmqrscp.peer()))
+    yield made
+    made.node.stop()
+
+
+Making = Callable[..., Comparing]
+
+
+@pytest.fixture
+def making(tmp_path: Path, model: Model, ris: DemoRis) -> Iterator[Making]:
+    """Lines with sources of any kind."""
+    made: list[Comparing] = []
+
+    def make(source: dict[str, Any] | None, **settings: Any) -> Comparing:
+        made.append(Comparing(tmp_path / f"node{len(made)}", model, ris, source, **settings))
+        return made[-1]
+
+    yield make
+    for line in made:
+        line.node.stop()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"PatientBirthDate": "19500101"}, "Patient's Birth Date"),
+        ({"PatientName": "Roe^Mary"}, "Patient's Name"),
+        ({"PatientSex": "M"}, "Patient's Sex"),
+        ({"PatientName": "", "PatientBirthDate": "", "PatientSex": ""}, "beside the Patient ID nothing says"),
+    ],
+)
+def test_another_patients_film_under_the_same_number_is_never_compared_with(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path, changes: dict[str, str], named: str
+) -> None:
+    (theirs,) = film("clear", day="20251001", **changes)
+    (now,) = film(PatientSex="F")
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    uid = str(now.StudyInstanceUID)
+    asking.send(now)
+    asking.do("assemble", "prior")
+    search = asking.search(uid)
+    assert (search.outcome, search.prior) == ("refused", None)
+    assert named in search.remarks[0]
+    assert "2025-10-01" in search.remarks[0]
+    assert not any(str(v) in search.remarks[0] for v in changes.values() if v), "whose it is stands nowhere"
+    assert asking.files_of_priors() == [], "nothing of another patient stays here"
+
+
+def test_a_film_that_is_another_patients_only_by_its_own_header_is_found_out(making: Making) -> None:
+    """An archive whose index says one thing and whose files say another."""
+    (theirs,) = film("clear", day="20251001", patient_id="P2", name="Roe^Mary")
+    (claimed,) = film("clear", day="20251001")
+    (now,) = film()
+    with Liar(claimed, theirs) as archive:
+        line = making(_row(archive.peer()))
+        line.send(now)
+        line.do("assemble", "prior")
+    search = line.search(str(now.StudyInstanceUID))
+    assert (search.outcome, search.prior) == ("refused", None)
+    assert "Patient ID, Patient's Name differs" in search.remarks[0]
+    assert line.files_of_priors() == []
+
+
+def test_the_newest_frontal_is_compared_with_not_a_lateral_a_later_film_or_an_older_one(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    films = {
+        day: film("clear", day=day, seed=n, views=("PA", "LL"))
+        for n, day in enumerate(("20240101", "20250101", "20270101"))
+    }
+    for images in films.values():
+        put(dcmqrscp.peer(), tmp_path, *images)
+    (now,) = film(seed=9)
+    asking.send(now)
+    asking.do("assemble", "prior")
+    search = asking.search(str(now.StudyInstanceUID))
+    frontal = next(i for i in films["20250101"] if i.ViewPosition == "PA")
+    assert search.prior is not None, search.remarks
+    assert search.prior.sop_instance_uid == frontal.SOPInstanceUID
+    assert len(asking.files_of_priors()) == 1, "a lateral that had to be looked at is not kept"
+
+
+def test_a_dead_archive_holds_up_no_reading_and_the_result_says_so(making: Making) -> None:
+    port = free_port()
+    (now,) = film()
+    uid = str(now.StudyInstanceUID)
+    line = making({"name": "archive", "ae_title": "DEAD", "host": "127.0.0.1", "port": port, "may": ["query"]})
+    line.send(now)
+    line.do("assemble", "flag", "prior", "read", "report")
+    assert line.search(uid).outcome == "failed"
+    assert any("no earlier film could be asked for: archive" in note for note in line.reading(uid).notes)
+    assert line.used(uid) is None
+    assert line.reading(uid).comparison == ""
+
+
+def test_a_dead_web_service_holds_up_no_reading(making: Making) -> None:
+    (now,) = film()
+    line = making({"name": "archive", "url": f"http://127.0.0.1:{free_port()}/dicom-web"})
+    line.send(now)
+    line.do("assemble", "prior")
+    search = line.search(str(now.StudyInstanceUID))
+    assert search.outcome == "failed"
+    assert "archive cannot be reached" in search.remarks[0]
+    assert "P1" not in search.remarks[0]
+
+
+def test_an_archive_that_never_answers_is_waited_for_until_the_deadline_and_no_longer(making: Making) -> None:
+    slow = Slow()
+    (now,) = film()
+    uid = str(now.StudyInstanceUID)
+    line = making(
+        {"name": "archive", "ae_title": "SLOW", "host": "127.0.0.1", "port": slow.port, "may": ["query"]},
+        deadline_s=1.5,
+    )
+    line.send(now)
+    line.do("assemble", "flag")
+    line.do("prior")
+    slow.stop()
+    assert line.search(uid).outcome == "failed"
+    assert any("archive" in remark for remark in line.search(uid).remarks)
+    line.do("read")
+    assert line.reading(uid).outcome == "read"
+
+
+def test_the_flag_does_not_wait_for_the_earlier_film_and_the_reading_waits_no_longer_than_it_may(
+    making: Making,
+) -> None:
+    (now,) = film()
+    uid = str(now.StudyInstanceUID)
+    line = making(None, deadline_s=3.0)
+    line.send(now)
+    line.do("assemble", "flag", "read")
+    with line.node.ledger.read() as view:
+        assert priors.search_of(view, line.revision(uid)) is not None
+    assert line.idle("read"), "put off, because the search is under way"
+    job = until(lambda: line.queue.claim("read"), seconds=10, what="the deadline passes")
+    line.stages["read"](job)
+    assert any("before the deadline" in note for note in line.reading(uid).notes)
+    line.do("prior")  # it comes too late, and changes nothing any more
+    assert line.search(uid).outcome == "late"
+    assert line.used(uid) is None
+
+
+def test_what_is_found_brings_the_waiting_reading_forward(making: Making) -> None:
+    (now,) = film()
+    line = making(None, deadline_s=3600.0)
+    line.send(now)
+    line.do("assemble", "flag", "read")
+    assert line.idle("read")
+    line.do("prior", "read")
+    assert line.reading(str(now.StudyInstanceUID)).outcome == "read"
+
+
+def test_a_film_that_was_received_here_is_an_earlier_film_too(making: Making) -> None:
+    (before,), (now,) = film("clear", day="20251001"), film(seed=2)
+    line = making(None)
+    line.send(before)
+    line.do("assemble", "flag", "prior", "read")
+    line.send(now)
+    line.do("assemble", "flag", "prior", "read")
+    used = line.used(str(now.StudyInstanceUID))
+    assert used is not None
+    assert (used.sop_instance_uid, used.source) == (before.SOPInstanceUID, "self")
+    assert line.used(str(before.StudyInstanceUID)) is None
+    assert "compared with the frontal film of 2025-10-01" in line.reading(str(now.StudyInstanceUID)).notes
+
+
+def test_a_comparison_with_the_film_of_the_wrong_patient_does_not_outlive_the_correction(making: Making) -> None:
+    (before,), (now,) = film("clear", day="20251001"), film(seed=2)
+    line = making(None)
+    for image in (before, now):
+        line.send(image)
+        line.do("assemble", "flag", "prior", "read", "report")
+    uid = str(now.StudyInstanceUID)
+    assert line.used(uid) is not None
+    first = line.revision(uid)
+    now.PatientID, now.PatientName = "P2", "Roe^Mary"  # the sender has found out whose film it is
+    line.send(now)
+    line.do("assemble")
+    assert line.revision(uid) != first
+    assert not line.idle("flag"), "it is read anew; the old words are about another patient's film"
+
+
+def test_a_search_that_was_killed_is_repeated_without_a_trace(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    (before,), (now,) = film("clear", day="20251001"), film(seed=2)
+    put(dcmqrscp.peer(), tmp_path, before)
+    uid = str(now.StudyInstanceUID)
+    asking.send(now)
+    asking.do("assemble")
+    job = asking.queue.claim("prior")
+    assert job is not None
+    with asking.node.ledger.begin() as tx:
+        asking.queue.postpone(tx, job, asking.clock.now())  # its lease ended while it was fetching
+    with pytest.raises(Exception, match="lease"):
+        asking.stages["prior"](job)  # everything was done, and the last transaction is rolled back
+    assert asking.search(uid).outcome == ""
+    asking.do("prior")
+    with asking.node.ledger.begin() as tx:
+        enqueue(tx, "prior", str(asking.revision(uid)), now=asking.clock.now())
+    asking.do("prior")
+    assert asking.search(uid).outcome == "found"
+    assert len(asking.files_of_priors()) == 1
+    with asking.node.ledger.read() as view:
+        assert len(view.execute(prior_image.select()).all()) == 1
+
+
+@pytest.mark.parametrize(
+    ("originator", "becomes"), [("PREREAD", "prior"), ("PREREAD ", "prior"), ("WORKSTATION", "study"), (None, "study")]
+)
+def test_a_prior_that_comes_late_by_c_move_is_not_read_and_what_others_send_is(
+    making: Making, originator: str | None, becomes: str
+) -> None:
+    (image,) = film(day="20251001")
+    peer = {"name": "archive", "ae_title": "ARCHIVE", "host": "127.0.0.1", "may": ["query", "send"]}
+    line = making(peer, retrieve="move")
+    association = line.node.associate("ARCHIVE", sop_class=image.SOPClassUID)
+    said = {} if originator is None else {"originator_aet": originator, "originator_id": 7}
+    assert association.send_c_store(image, **said).Status == 0x0000
+    association.release()
+    assert line.known_studies() == ({str(image.StudyInstanceUID)} if becomes == "study" else set())
+    assert len(line.files_of_priors()) == (1 if becomes == "prior" else 0)
+
+
+def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmqrscp, tmp_path: Path) -> None:
+    peer, images = dcmqrscp.peer(), [film(day=f"202501{n:02}", seed=n)[0] for n in range(1, 5)]
+    put(peer, tmp_path, *images)
+    dates = ("20240101", "20260101")
+    some = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(10), most=2)
+    assert (len(some.answers), some.more) == (2, True)
+    everything = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(10))
+    assert (len(everything.answers), everything.more) == (4, False)
+    one = images[0]
+    address = ImageAddress(one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPInstanceUID)
+    with pytest.raises(TooLarge):
+        retrieve.get_image(
+            peer, address, tmp_path / "got", own_ae_title="PREREAD", deadline=Deadline(10), most_bytes=100_000
+        )
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_peer_that_falls_silent_is_left_at_the_deadline(tmp_path: Path) -> None:
+    (one,) = film()
+    with Liar(one, one, delay_s=20.0) as archive:
+        patience, much_more = Deadline(1.0), Deadline(5.0)
+        with pytest.raises(PeerSilent):
+            query.find_studies(
+                archive.peer(), "P1", ("20250101", "20270101"), own_ae_title="PREREAD", deadline=patience
+            )
+        assert patience.passed
+        assert not much_more.passed, "and not long after"
+
+
+def test_nobody_is_asked_about_the_films_of_the_constancy_test(making: Making) -> None:
+    line = making(None)
+    (drawn,) = film(patient_id="QC1", AccessionNumber="QC1")
+    line.send(drawn)
+    line.do("assemble")
+    assert line.idle("prior")

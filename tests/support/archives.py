@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, evt
 
 from dicom_nodes import scu
+from dicom_nodes.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_nodes.roles import Peer
 from tests.support.films import save
 from tests.support.site import free_port, until
@@ -103,13 +106,57 @@ def put(peer: Peer, folder: Path, *images: Dataset) -> None:
     assert all(one.accepted for one in sent), sent
 
 
+class Liar:
+    """An archive whose index names one image, and that sends another; or that takes its time to answer.
+
+    Args:
+        claimed: what its answers to queries say.
+        sent: what it sends under the claimed SOP Instance UID.
+    """
+
+    def __init__(self, claimed: Dataset, sent: Dataset, *, delay_s: float = 0.0) -> None:
+        self._claimed, self._sent, self._delay_s = claimed, Dataset(sent), delay_s
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(self._sent, keyword, claimed[keyword].value)
+        self._sent.file_meta = claimed.file_meta
+        self._stopped = threading.Event()
+        ae = AE(ae_title="LIAR")
+        ae.add_supported_context(STUDY_ROOT_FIND)
+        ae.add_supported_context(STUDY_ROOT_GET)
+        ae.add_supported_context(str(claimed.SOPClassUID), scu_role=False, scp_role=True)
+        handlers = [(evt.EVT_C_FIND, self._find), (evt.EVT_C_GET, self._get)]
+        self._server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+
+    def _find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        self._stopped.wait(self._delay_s)
+        answer = Dataset()
+        for element in event.identifier:
+            if element.keyword in self._claimed:
+                answer[element.tag] = self._claimed[element.tag]
+        answer.QueryRetrieveLevel = event.identifier.QueryRetrieveLevel
+        yield 0xFF00, answer
+
+    def _get(self, event: Any) -> Iterator[Any]:
+        yield 1
+        yield 0xFF00, self._sent
+
+    def peer(self) -> Peer:
+        return Peer("archive", "LIAR", "127.0.0.1", self._server.server_address[1], frozenset({"query"}))
+
+    def __enter__(self) -> Liar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._server.shutdown()
+
+
 class Slow:
     """A peer that takes connections and then says nothing."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
-        self.since = time.monotonic()
 
     def peer(self) -> Peer:
         return Peer("archive", "SLOW", "127.0.0.1", self.port, frozenset({"query"}))

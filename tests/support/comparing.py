@@ -64,11 +64,14 @@ class Comparing(Line):
         **settings: Any,
     ) -> None:
         source = source or {}
+        if "host" in source:
+            source = {"port": 104, **source}
         table = {"dicomweb" if "url" in source else "peers": [source] if source else []}
         wanted = {"from": source.get("name", "self"), "deadline_s": 30.0, **settings}
         node = Node(folder, quiet_time_s=0.0, port=port, priors=wanted, **table)
         super().__init__(node, model, ris.port)
         ledger, s, clock = node.ledger, self.settings, SystemClock()
+        self.clock = clock
         self.shelf = Shelf(ledger, node.files)
         self.stages["assemble"] = Assembly(ledger, self.queue, clock, s.intake, s.gate, Build.of(s.report), s.priors)
         search = PriorSearch(source_of(s, self.shelf, ledger, clock), self.shelf, s.gate, s.priors.oldest_days)
