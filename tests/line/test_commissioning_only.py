@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from agent.commissioning.films import make_study
 from agent.demo.ris import DemoRis
 from agent.model.protocol import Model
-from structured_report.tree import FOR_COMMISSIONING
+from structured_report.content import FOR_COMMISSIONING
 from tests.support.node import Node
 from tests.support.peers import text_of
 from tests.support.stages import Line
