@@ -12,8 +12,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.pdu_primitives import (
@@ -26,117 +24,20 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
 
 from dicom_nodes import dimse, upper_layer
+from dicom_nodes.exchange import Exchange
+from dicom_nodes.receiver import Receiver, RefusedContext
 from dicom_nodes.roles import CONTEXT_NAME_NOT_SUPPORTED, LOCAL_LIMIT_EXCEEDED, AssociationInfo, Rejection
-from dicom_nodes.status import INVALID_ARGUMENT, SUCCESS, UNRECOGNISED_OPERATION
-from dicom_nodes.upper_layer import AssociationEnded, Pdv, ProtocolError, Wire
+from dicom_nodes.upper_layer import AssociationEnded, ProtocolError, Wire
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 Annex A: the only one there is
 REQUEST_TIMEOUT_S = (
     10.0  # ARTIM (PS3.8 9.1.5): a connection that does not ask for an association in this time is closed
 )
-MAX_EVENT = 1 << 20  # bytes of the data set of an N-EVENT-REPORT; one about a thousand instances has a fifth of it
 MAX_UNDECIDED = 64  # connections that have not asked for an association yet
 
 
 class CannotListen(Exception):
     """The port is in use, not permitted, or the address is not one of this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRequest:
-    """What a C-STORE-RQ says about the data set that follows. UIDs are as sent and have not been checked.
-
-    Attributes:
-        context_sop_class_uid: abstract syntax of the presentation context it came on.
-        move_originator_ae_title: whose C-MOVE it comes of; empty when nobody says so.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    context_sop_class_uid: str
-    move_originator_ae_title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAnswer:
-    """A DIMSE status and an Error Comment of at most 64 characters."""
-
-    status: int
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An N-EVENT-REPORT-RQ (PS3.7 10.3.1): its type, and its Event Information, encoded as `transfer_syntax_uid` says."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    event_type: int
-    transfer_syntax_uid: str
-    information: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedContext:
-    """A presentation context that was not accepted, and whether that is because of its transfer syntaxes alone (PS3.8
-    Table 9-18, result 4) rather than of its abstract syntax (3)."""
-
-    abstract_syntax_uid: str
-    for_transfer_syntaxes: bool
-
-
-class Incoming(Protocol):
-    """One data set on its way in. Exactly one of `finish` and `discard` is called, after which it is over."""
-
-    def write(self, fragment: bytes) -> None:
-        """The next piece. Must not raise: what goes wrong is said by `finish`."""
-        ...
-
-    def finish(self) -> StoreAnswer:
-        """The data set is whole; the answer is sent as it is. Must not raise."""
-        ...
-
-    def discard(self) -> None:
-        """The association ended in the middle; the sender has not been told anything and still has the image."""
-        ...
-
-
-class Receiver(Protocol):
-    """What the node does with associations and images. Called from many threads. None of its methods may raise."""
-
-    def admit(self, association: AssociationInfo) -> Rejection | None:
-        """Whether the association may be opened; None when it may."""
-        ...
-
-    def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
-        """An association was rejected, for a reason of `admit` or of this module. AE titles are empty where the request
-        could not be read."""
-        ...
-
-    def contexts_refused(self, association: AssociationInfo, contexts: Sequence[RefusedContext]) -> None:
-        """The association is established without these of the presentation contexts that were proposed."""
-        ...
-
-    def opened(self, association: AssociationInfo) -> None:
-        """The association is established."""
-        ...
-
-    def closed(self, association: AssociationInfo, how: str) -> None:
-        """The association is over; nothing of it will come any more."""
-        ...
-
-    def may_use(self, association: AssociationInfo, sop_class_uid: str) -> bool:
-        """Whether this SOP class of the node's is there for that association, which has been admitted."""
-        ...
-
-    def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
-        """A data set follows."""
-        ...
-
-    def event(self, association: AssociationInfo, event: Event) -> StoreAnswer:
-        """The peer reports what became of something it was asked for."""
-        ...
 
 
 class StorageSCP:
@@ -382,7 +283,7 @@ class _Session(threading.Thread):
         self._receiver.opened(association)
         how = "ended"
         self._wire.set_timeout(self._scp._timeout)
-        exchange = _Exchange(self._wire, self._receiver, association, self._contexts)
+        exchange = Exchange(self._wire, self._receiver, association, self._contexts)
         try:
             for value in self._wire.values():
                 self._set_busy(True)
@@ -417,108 +318,3 @@ def _without_roles(context: PresentationContext) -> PresentationContext:
 
 def _title(value: object) -> str:
     return str(value or "").strip()
-
-
-class _Exchange:
-    """The DIMSE messages of one association, in order: one command, then its data set, then the response."""
-
-    def __init__(
-        self, wire: Wire, receiver: Receiver, association: AssociationInfo, contexts: dict[int, PresentationContext]
-    ) -> None:
-        self._wire, self._receiver, self._association, self._contexts = wire, receiver, association, contexts
-        self._command_bytes = b""
-        self._context_id = 0
-        self._command: dimse.Command | None = None
-        self._incoming: Incoming | None = None
-        self._information = b""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no message is half received."""
-        return self._command is None and not self._command_bytes
-
-    def take(self, value: Pdv) -> None:
-        """The next presentation data value."""
-        if value.context_id not in self._contexts:
-            raise ProtocolError(
-                f"a PDV on presentation context {value.context_id}, which was not accepted",
-                upper_layer.INVALID_PARAMETER,
-            )
-        if value.is_command:
-            self._take_command(value)
-        else:
-            self._take_data(value)
-
-    def give_up(self) -> None:
-        """The association is over; what is half received is discarded."""
-        if self._incoming is not None:
-            self._incoming.discard()
-            self._incoming = None
-
-    def _take_command(self, value: Pdv) -> None:
-        if self._command is not None:
-            raise ProtocolError("a command set in the middle of a data set", upper_layer.INVALID_PARAMETER)
-        self._command_bytes += value.fragment
-        if len(self._command_bytes) > dimse.MAX_COMMAND_SET:
-            raise ProtocolError("a command set that does not end", upper_layer.INVALID_PARAMETER)
-        if not value.is_last:
-            return
-        command = dimse.decode_command(self._command_bytes)
-        self._command_bytes, self._context_id = b"", value.context_id
-        if command.field == dimse.C_CANCEL_RQ:
-            return  # nothing of ours can be cancelled, and a C-CANCEL has no response (PS3.7 9.3.2.3)
-        self._command = command
-        if command.field == dimse.C_STORE_RQ:
-            self._incoming = self._receiver.begin(self._association, self._request(command))
-        if not command.has_data_set:
-            self._conclude()
-
-    def _take_data(self, value: Pdv) -> None:
-        if self._command is None or value.context_id != self._context_id:
-            raise ProtocolError("a data set fragment without its command", upper_layer.INVALID_PARAMETER)
-        if self._incoming is not None:
-            self._incoming.write(value.fragment)
-        elif self._command.field == dimse.N_EVENT_REPORT_RQ:
-            self._information += value.fragment
-            if len(self._information) > MAX_EVENT:
-                raise ProtocolError(f"an N-EVENT-REPORT of more than {MAX_EVENT} bytes", upper_layer.INVALID_PARAMETER)
-        if value.is_last:
-            self._conclude()
-
-    def _conclude(self) -> None:
-        command, incoming = self._command, self._incoming
-        assert command is not None
-        self._command = self._incoming = None
-        if incoming is not None:
-            answer = incoming.finish()
-        elif command.field == dimse.C_ECHO_RQ:
-            answer = StoreAnswer(SUCCESS)
-        elif command.field == dimse.N_EVENT_REPORT_RQ:
-            answer = self._event(command)
-        else:
-            answer = StoreAnswer(UNRECOGNISED_OPERATION)
-        self._wire.send_command(self._context_id, dimse.encode_response(command, answer.status, answer.comment))
-
-    def _event(self, command: dimse.Command) -> StoreAnswer:
-        context, information = self._contexts[self._context_id], self._information
-        self._information = b""
-        if command.sop_class_uid != context.abstract_syntax:
-            return StoreAnswer(INVALID_ARGUMENT, "SOP class is not that of the presentation context")
-        event = Event(
-            sop_class_uid=command.sop_class_uid,
-            sop_instance_uid=command.sop_instance_uid,
-            event_type=command.event_type,
-            transfer_syntax_uid=str(context.transfer_syntax[0]),
-            information=information,
-        )
-        return self._receiver.event(self._association, event)
-
-    def _request(self, command: dimse.Command) -> StoreRequest:
-        context = self._contexts[self._context_id]
-        return StoreRequest(
-            sop_class_uid=command.sop_class_uid,
-            sop_instance_uid=command.sop_instance_uid,
-            transfer_syntax_uid=str(context.transfer_syntax[0]),
-            context_sop_class_uid=str(context.abstract_syntax),
-            move_originator_ae_title=command.move_originator_ae_title,
-        )

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from agent.work.signals import when_asked_to_stop
 from dicom_nodes.contexts import storage_contexts
+from dicom_nodes.receiver import Event, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.roles import AssociationInfo
-from dicom_nodes.scp import Event, RefusedContext, StorageSCP, StoreAnswer, StoreRequest
+from dicom_nodes.scp import StorageSCP
 from dicom_nodes.status import INVALID_ARGUMENT, SUCCESS
 
 
@@ -28,7 +29,7 @@ class _Forgotten:
 
 
 class _Sink:
-    """The `dicom_nodes.scp.Receiver` that keeps nothing."""
+    """The `dicom_nodes.receiver.Receiver` that keeps nothing."""
 
     def admit(self, association: AssociationInfo) -> None:
         return None

@@ -31,8 +31,8 @@ from agent.store.files import FileStore
 from agent.store.priors import PriorImage
 from agent.work.queue import revive
 from dicom_nodes.contexts import STORAGE_COMMITMENT, VERIFICATION
+from dicom_nodes.receiver import Event, Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.roles import COMMIT, SEND, AssociationInfo, Rejection, admit, rights_of
-from dicom_nodes.scp import Event, Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 
 _REFUSALS_REMEMBERED_S, _CONTEXTS_REMEMBERED_S = 60.0, 86_400.0
@@ -107,7 +107,7 @@ class Committer:
 
 
 class Admission:
-    """The `dicom_nodes.scp.Receiver` of the agent."""
+    """The `dicom_nodes.receiver.Receiver` of the agent."""
 
     def __init__(self, settings: Settings, ledger: Ledger, files: FileStore, clock: Clock) -> None:
         self._node = settings.node
@@ -361,7 +361,7 @@ class _Received:
 
 
 class _Arriving:
-    """One data set between its command and its last fragment: the `dicom_nodes.scp.Incoming` of the agent."""
+    """One data set between its command and its last fragment: the `dicom_nodes.receiver.Incoming` of the agent."""
 
     def __init__(self, admission: Admission, association: AssociationInfo, request: StoreRequest, spool: Spool) -> None:
         self._admission, self._association, self._request, self._spool = admission, association, request, spool

@@ -13,8 +13,8 @@ from agent.store import commitments
 from agent.store.engine import Ledger
 from agent.work.queue import enqueue
 from dicom_nodes.commitment import MalformedReport, read_report
+from dicom_nodes.receiver import Event, StoreAnswer
 from dicom_nodes.roles import COMMIT, AssociationInfo, Peer
-from dicom_nodes.scp import Event, StoreAnswer
 from dicom_nodes.status import INVALID_ARGUMENT, PROCESSING_FAILURE, SUCCESS
 
 

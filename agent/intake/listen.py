@@ -10,7 +10,8 @@ from pynetdicom.presentation import PresentationContext
 from agent.errors import Permanent
 from agent.settings import DicomDestinationSettings, Settings
 from dicom_nodes.contexts import commitment_contexts, storage_contexts
-from dicom_nodes.scp import CannotListen, Receiver, StorageSCP
+from dicom_nodes.receiver import Receiver
+from dicom_nodes.scp import CannotListen, StorageSCP
 
 # After a kill the old process may hold the port for a moment longer; a port that is taken for longer belongs to
 # somebody else.

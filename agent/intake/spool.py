@@ -14,7 +14,7 @@ from pathlib import Path
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
 
 from agent.store.files import FileStore
-from dicom_nodes.scp import StoreRequest
+from dicom_nodes.receiver import StoreRequest
 
 # Fragments are gathered up to so many bytes before they are written: small images cost one write.
 _GATHER = 1 << 18

@@ -15,11 +15,11 @@ from agent.settings.network import (
     Node,
     PeerSettings,
 )
-from agent.settings.priors import OWN_STORE, DicomwebSettings, Priors, Worklist
+from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
 from agent.settings.tls import Tls
-from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
+from agent.settings.web import DicomwebSettings, StowDestinationSettings, WebhookDestinationSettings
 
 __all__ = [
     "OWN_STORE",

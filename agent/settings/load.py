@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -17,12 +18,13 @@ from agent.settings.network import (
     FolderDestinationSettings,
     Hl7DestinationSettings,
 )
-from agent.settings.priors import DicomwebSettings
 from agent.settings.settings import Settings
+from agent.settings.types import Frozen
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.web import WEB_FILES
 from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
 
+_Named = TypeVar("_Named", bound=Frozen)
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
 # Variables of ours that are not settings.
 _ENV_NOT_SETTINGS = {"PREREAD_SETTINGS"}
@@ -147,13 +149,12 @@ def _placed(destination: DestinationSettings, base: Path) -> DestinationSettings
     """With every file and folder that it names in its place."""
     if isinstance(destination, Hl7DestinationSettings) and destination.tls is not None:
         return destination.model_copy(update={"tls": destination.tls.beside(base)})
-    named = [k for k in ("path", *WEB_FILES) if isinstance(getattr(destination, k, None), Path)]
-    return destination.model_copy(update={k: base / getattr(destination, k).expanduser() for k in named})
+    return _beside(destination, base)
 
 
-def _beside(service: DicomwebSettings, base: Path) -> DicomwebSettings:
-    files = {key: getattr(service, key) for key in ("ca_file", "certificate_file", "key_file", "token_file")}
-    return service.model_copy(update={k: base / file.expanduser() for k, file in files.items() if file is not None})
+def _beside(named: _Named, base: Path) -> _Named:
+    keys = [k for k in ("path", *WEB_FILES) if isinstance(getattr(named, k, None), Path)]
+    return named.model_copy(update={k: base / getattr(named, k).expanduser() for k in keys})
 
 
 def _with_secret(database: Database, base: Path) -> Database:

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from agent.settings.types import Frozen, Line, Number, OptionalPath, Whole
-from agent.settings.values import check_home, check_path
+from agent.settings.values import check_home, check_http_url, check_path
 from structured_report.vocabulary import vocabulary
 
 
 def check_base_url(value: str) -> str:
     """The URL, if a model server can be asked there. Raises `ValueError` in words for the person who typed it."""
-    parts = urlsplit(value)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port that is none
-        usable = False
-    if not usable or parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in value):
-        raise ValueError('must be http or https, a host, and at most a path, for example "http://gpu-1:8000/v1"')
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user or a password; a key belongs in the file that api_key_file names")
-    return value
+    return check_http_url(
+        value, example="http://gpu-1:8000/v1", instead="a key belongs in the file that api_key_file names"
+    )
 
 
 class ModelSettings(Frozen):

@@ -8,9 +8,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agent.errors import Permanent
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
-from agent.settings.priors import OWN_STORE, DicomwebSettings, Priors, Worklist
+from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
 from agent.settings.values import same_place
+from agent.settings.web import DicomwebSettings
 from agent.settings.words import ENV_PREFIX
 from dicom_nodes.roles import Peer
 

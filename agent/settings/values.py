@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LONGEST_NAME = 253  # RFC 1035 2.3.4, without the final dot
@@ -110,3 +111,25 @@ def same_place(host: str, own: str) -> bool:
     """Whether a peer's host is this node's: the same text, or loopback where this node listens there too."""
     host, own = host.lower(), own.lower()
     return host == own or (host in LOOPBACK | EVERYWHERE and own in LOOPBACK | EVERYWHERE)
+
+
+def check_http_url(value: str, *, example: str, instead: str) -> str:
+    """The URL, if a web service can be asked there: http or https, a host, at most a path.
+
+    Args:
+        example: one that is right, for the person who typed another.
+        instead: where a password belongs instead, in words.
+
+    Raises:
+        ValueError: in words for the person who typed it.
+    """
+    parts = urlsplit(value)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none
+        usable = False
+    if not usable or parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError(f'must be http or https, a host, and at most a path, for example "{example}"')
+    if "@" in parts.netloc:
+        raise ValueError(f"must not hold a user or a password; {instead}")
+    return value

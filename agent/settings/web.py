@@ -1,31 +1,24 @@
-"""Where results go over HTTP."""
+"""Web services: where results go, and where earlier films are asked for."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from agent.settings.types import Frozen, Name, OptionalPath, SomePath
+from agent.settings.values import check_http_url
 
 
 def check_url(value: str) -> str:
-    """The URL, if results can be sent there. Raises `ValueError` in words for the person who typed it."""
-    parts = urlsplit(value)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port that is none
-        usable = False
-    if not usable or parts.query or parts.fragment or any(c.isspace() or not c.isprintable() for c in value):
-        raise ValueError('must be http or https, a host, and at most a path, for example "https://pacs/dicom-web"')
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user or a password; a token belongs in the file that token_file names")
-    return value
+    """The URL, if a DICOMweb service or a program can be asked there. Raises `ValueError` in words for the person who typed it."""
+    return check_http_url(
+        value, example="https://pacs/dicom-web", instead="a token belongs in the file that token_file names"
+    )
 
 
-class WebDestination(Frozen):
-    """What every destination over HTTP has."""
+class WebService(Frozen):
+    """What every service over HTTP has."""
 
     name: Name
     url: Annotated[str, AfterValidator(check_url), Field(max_length=2000)]
@@ -35,7 +28,7 @@ class WebDestination(Frozen):
     key_file: OptionalPath = None
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> WebDestination:
+    def _belongs_together(self) -> WebService:
         shown = [k for k in ("ca_file", "certificate_file", "key_file") if getattr(self, k) is not None]
         if shown and not self.url.lower().startswith("https:"):
             raise ValueError(f"{', '.join(shown)}: the url is not https, so no certificate is ever looked at")
@@ -44,17 +37,21 @@ class WebDestination(Frozen):
         return self
 
 
-class StowDestinationSettings(WebDestination):
+class StowDestinationSettings(WebService):
     """DICOM documents by STOW-RS."""
 
     type: Literal["stow"]
 
 
-class WebhookDestinationSettings(WebDestination):
+class WebhookDestinationSettings(WebService):
     """The result as JSON, signed."""
 
     type: Literal["webhook"]
     secret_file: SomePath
+
+
+class DicomwebSettings(WebService):
+    """A DICOMweb service that may be asked what a patient has."""
 
 
 WEB_FILES = ("token_file", "ca_file", "certificate_file", "key_file", "secret_file")

@@ -297,8 +297,8 @@ def test_a_pacs_that_may_only_receive_does_not_get_to_send_images(
 def test_a_report_that_cannot_be_understood_changes_nothing(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs], what: str
 ) -> None:
+    from dicom_nodes.receiver import Event
     from dicom_nodes.roles import AssociationInfo
-    from dicom_nodes.scp import Event
 
     office = office_of(pacs_that().port)
     office.deliver()
