@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,10 @@ from PIL import Image
 
 from agent.commissioning import prompts
 from agent.commissioning.corpus import is_held_out, patient_key
-from agent.commissioning.phantom import Box, Scene, draw, random_pair, random_scene
+from agent.commissioning.phantom import Box, Plant, Scene, draw, random_pair, random_scene
 from agent.commissioning.pictures import as_picture
 from agent.commissioning.replies import CANNOT, Case, temporal_class
-from agent.commissioning.scene import CHANGING, KINDS, SIDED
+from agent.commissioning.scene import CHANGING, FINDINGS, KINDS, SIDED
 from agent.commissioning.unlike import unlike
 from agent.commissioning.wording import plain
 from agent.model.parsing import Reply, parse_reply
@@ -238,6 +238,32 @@ def on_pairs(examiner: Examiner, count: int) -> Table:
     }
 
 
+def on_one_finding(examiner: Examiner, count: int) -> Table:
+    """Films with one finding and nothing else: how many drafts name it, and what they name that is not there. A model that
+    has seen two findings together may take the one for the other, and this is where that shows."""
+    rng = np.random.default_rng([SEED, 6])
+    out: Table = {}
+    for kind in FINDINGS:
+        named, added = 0, Counter[str]()
+        for number in range(count):
+            side = ("bilateral" if kind == "pulmonary_edema" else "left" if number % 2 else "right") * (
+                kind != "cardiomegaly"
+            )
+            plant = Plant(kind, side, round(float(rng.uniform(0.3, 1)), 3))
+            picture, _ = picture_of(Scene(int(rng.integers(1 << 62)), (plant,)), rng)
+            study = examiner.open(picture)
+            present = {
+                f.concept
+                for f in label(examiner.ask(study, prompts.FINDINGS))
+                if f.presence is Presence.PRESENT and f.concept in KINDS
+            }
+            study.close()
+            named += kind in present
+            added.update(present - {kind})
+        out[kind] = {"films": count, "named": named, "named and not there": dict(added.most_common())}
+    return out
+
+
 def on_others(examiner: Examiner, count: int) -> Table:
     """Pictures that are no upright chest: declined, and no finding called present."""
     rng = np.random.default_rng([SEED, 4])
@@ -316,6 +342,7 @@ def main(arguments: list[str] | None = None) -> None:
     found["phantoms"] = on_phantoms(examiner, options.films, tell)
     found["laterals"] = on_laterals(examiner, options.films // 4)
     found["pairs"] = on_pairs(examiner, options.pairs)
+    found["alone"] = on_one_finding(examiner, options.films // 10)
     found["others"] = on_others(examiner, options.films // 4)
     if options.pediatric:
         found["children"] = on_children(examiner, options.pediatric, tell)
@@ -348,6 +375,9 @@ def table(found: Table) -> str:
     lines.append(f"view: frontal {p['frontal views right']:.3f}, lateral {lateral['lateral views right']:.3f}")
     lines.append(f"same study: {lateral['same study right (two frontals are none)']:.3f}")
     lines.append(f"progression: {found['pairs']['accuracy']:.3f}  {found['pairs']['right']}")
+    for kind, a in found["alone"].items():
+        more = ", ".join(f"{k} {n}" for k, n in a["named and not there"].items()) or "nothing"
+        lines.append(f"{kind} alone: named in {a['named']} of {a['films']} drafts; also named, and not there: {more}")
     others = found["others"]
     lines.append(
         f"no chest: declined {others['declined']:.3f}, called present {others['presence questions answered yes']:.4f}"

