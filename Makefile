@@ -34,7 +34,7 @@ bench: $(VENV)/.test peers
 	$(BIN)/preread bench receive
 	$(BIN)/preread bench labels
 	$(BIN)/preread bench read
-	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 48
+	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 128
 	FULL_SIZE=$(FULL_SIZE) $(BIN)/python -m pytest -m slow
 
 faults: $(VENV)/.test
