@@ -27,6 +27,7 @@ HERE: dict[str, Look] = {
 NETWORK: dict[str, Look] = {
     "port": network.node,
     "peers": network.peers,
+    "services": network.services,
     "destinations": network.destinations,
     "model servers": model.model_servers,
 }
