@@ -25,7 +25,7 @@ from dicom_nodes.found import Found, FoundImage, FoundSeries, FoundStudy, JsonAn
 from dicom_nodes.multipart import MalformedMultipart, parts
 from dicom_nodes.query import MOST_ANSWERS, QueryRefused, exact
 from dicom_nodes.retrieve import MOST_BYTES, ImageAddress, NotSent, TooLarge
-from dicom_nodes.scu import NodeError, PeerSilent, PeerUnreachable
+from dicom_nodes.scu import NodeError, PeerSilent, PeerUnreachable, UnusableCertificates
 from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, client_context
 
 _CONNECT_S = 10.0
@@ -37,10 +37,6 @@ T = TypeVar("T")
 
 class UnreadableAnswer(NodeError):
     """What came is not what was asked for."""
-
-
-class UnusableCertificates(NodeError):
-    """The files with certificates or keys cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

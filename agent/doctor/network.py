@@ -58,7 +58,7 @@ def _not_bound(error: OSError, settings: Settings) -> Check:
 
 def peers(settings: Settings) -> Sequence[Check]:
     """A C-ECHO to everyone whom we call."""
-    called = [p.peer() for p in settings.peers if p.may & {"receive", "query"}]
+    called = [p for p in settings.all_peers() if p.may & {"receive", "query"}]
     return [tried(f"peer {p.name}", lambda p=p: _echo(settings, p)) for p in called]  # type: ignore[misc]
 
 
