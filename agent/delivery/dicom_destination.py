@@ -72,7 +72,9 @@ class DicomDestination:
         if disposition is Disposition.ACCEPTED or status == DUPLICATE_SOP_INSTANCE:
             # A duplicate: an earlier attempt got there. The UID is derived from the content and stands for nothing else.
             stored = StoredObject(sop_class, document.identifier)
-            return Receipt(f"{words} as {_FORMS[sop_class]}", to_commit=stored if self._commit else None)
+            return Receipt(
+                f"{words} as {_FORMS[sop_class]}", to_commit=stored if self._commit else None, sop_class_uid=sop_class
+            )
         if disposition is Disposition.TRY_AGAIN:
             raise Transient(f"{self._name} answered {words}", code=f"status-{status:04x}")
         raise Permanent(f"{self._name} refused the report: {words}", code=f"status-{status:04x}")

@@ -39,13 +39,19 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
-    patient data. `remark`: what a probe found unusual and not wrong. `to_commit`: what the peer has yet to be asked to
-    keep, where the site wants its commitment."""
+    """A destination accepted the document.
+
+    Attributes:
+        words: the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
+        remark: what a probe found unusual and not wrong.
+        to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
+        sop_class_uid: of what was stored, where it is a DICOM object.
+    """
 
     words: str
     remark: str = ""
     to_commit: StoredObject | None = None
+    sop_class_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
