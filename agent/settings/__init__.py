@@ -5,6 +5,7 @@ Unknown keys and unknown ``PREREAD_`` variables are refused with their path, bec
 silently ignored is found on the day it matters.
 """
 
+from agent.settings.beside import Beside
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
 from agent.settings.network import (
@@ -23,6 +24,7 @@ from agent.settings.web import DicomwebSettings, StowDestinationSettings, Webhoo
 
 __all__ = [
     "OWN_STORE",
+    "Beside",
     "Database",
     "Delivery",
     "DestinationSettings",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.settings.beside import Beside
 from agent.settings.tls import Tls
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
 from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
@@ -47,8 +48,8 @@ class PeerSettings(Frozen):
         return Peer(name=self.name, ae_title=self.ae_title, host=self.host, port=self.port, may=frozenset(self.may))
 
 
-class DicomDestinationSettings(Frozen):
-    """Structured Reports by C-STORE to a peer."""
+class DicomDestinationSettings(Beside):
+    """Structured Reports, and what else is switched on, by C-STORE to a peer."""
 
     name: Name
     type: Literal["dicom"]
@@ -105,7 +106,7 @@ class Hl7DestinationSettings(Frozen):
         )
 
 
-class FolderDestinationSettings(Frozen):
+class FolderDestinationSettings(Beside):
     """Every document as a file."""
 
     name: Name
