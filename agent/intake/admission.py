@@ -37,7 +37,13 @@ from agent.work.queue import revive
 from dicom_nodes.contexts import STORAGE_COMMITMENT, VERIFICATION
 from dicom_nodes.receiver import Event, Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.roles import COMMIT, SEND, AssociationInfo, Rejection, admit, rights_of
-from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
+from dicom_nodes.status import (
+    CANNOT_UNDERSTAND,
+    DUPLICATE_SOP_INSTANCE,
+    OUT_OF_RESOURCES,
+    SOP_CLASS_NOT_SUPPORTED,
+    SUCCESS,
+)
 
 _REFUSALS_REMEMBERED_S, _CONTEXTS_REMEMBERED_S = 60.0, 86_400.0
 _CONTEXTS_NAMED = 4
@@ -237,6 +243,9 @@ class Admission:
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
         )
+        if facts.is_own_picture:
+            # Sent back by a rule of the archive. As an image of its study it would make a new revision, and that a new picture.
+            raise Refused(CANNOT_UNDERSTAND, "own-picture", "a summary picture of a pre-read is no image to read")
         if (source := self._asked_for(request, facts)) is not None:
             return self._keep_prior(received, facts, source)
         while (version := self._version(received, facts)) is not None:

@@ -6,6 +6,7 @@ silently ignored is found on the day it matters.
 """
 
 from agent.settings.audit import Audit, Syslog
+from agent.settings.beside import Beside
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
 from agent.settings.network import (
@@ -25,6 +26,7 @@ from agent.settings.web import DicomwebSettings, StowDestinationSettings, Webhoo
 __all__ = [
     "OWN_STORE",
     "Audit",
+    "Beside",
     "Database",
     "Delivery",
     "DestinationSettings",
