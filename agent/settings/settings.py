@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent
 from agent.settings.audit import Audit
+from agent.settings.health import Alarms, Web
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
 from agent.settings.priors import OWN_STORE, Priors, Worklist
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
     report: Report = Report()
     qc: Qc = Qc()
     audit: Audit = Audit()
+    web: Web = Web()
+    alarms: Alarms = Alarms()
     log: Log = Log()
 
     @classmethod
@@ -77,7 +80,13 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
+        self._web_has_a_port()
         return self
+
+    def _web_has_a_port(self) -> None:
+        own = {self.node.port: "node.port"} | ({self.node.tls.port: "node.tls.port"} if self.node.tls else {})
+        if self.web.enabled and self.web.port in own:
+            raise ValueError(f"web.port: {self.web.port} is {own[self.web.port]} already; choose another")
 
     def _askable(self, peers: dict[str, PeerSettings]) -> None:
         """Whether those whom `priors` and `worklist` name may be asked."""

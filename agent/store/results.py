@@ -228,6 +228,7 @@ class Outgoing:
     path: str
     digest: str
     study_instance_uid: str
+    revision_id: int
     revision: int
     study_state: str
 
@@ -246,6 +247,7 @@ def outgoing(view: Connection, delivery_id: int) -> Outgoing:
             document.c.path,
             document.c.digest,
             study_revision.c.study_instance_uid,
+            study_revision.c.id.label("revision_id"),
             study_revision.c.number.label("revision"),
             study.c.state.label("study_state"),
         )
