@@ -26,6 +26,7 @@ HERE: dict[str, Look] = {
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
+    "HL7 port": network.orders,
     "peers": network.peers,
     "destinations": network.destinations,
     "model servers": model.model_servers,

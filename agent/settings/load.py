@@ -137,10 +137,13 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             if (path := getattr(settings.triage, key)) is not None
         }
     )
+    orders = settings.orders
+    if orders.tls is not None:
+        orders = orders.model_copy(update={"tls": orders.tls.beside(base)})
     services = tuple(_beside(service, base) for service in settings.dicomweb)
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database,
+        "database": database, "orders": orders,
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

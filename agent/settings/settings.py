@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agent.errors import Permanent
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
 from agent.settings.values import same_place
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
+    orders: Orders = Orders()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
@@ -69,6 +71,12 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        if self.orders.port == self.node.port:
+            raise ValueError(
+                f"orders.port: {self.orders.port} is also node.port; give HL7 messages a port of their own"
+            )
+        if (tls := self.orders.tls) is not None and tls.certificate_file is None:
+            raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         return self
