@@ -17,7 +17,7 @@ from agent.errors import PrereadError, Transient
 from agent.hl7.answer import answers, is_acknowledgement
 from agent.hl7.faults import Condition, Fault, Place
 from agent.hl7.hear import Dialect, NotForUs, hear
-from agent.hl7.message import Header, check, peek, read
+from agent.hl7.message import Header, check, must_begin, peek, read
 from agent.orders.said import Heard
 from agent.store import arrivals, heard
 from agent.store.arrivals import Refusal
@@ -90,6 +90,7 @@ class Hearing:
 
     def _take(self, sent: _Sent) -> _Sent:
         """The message with its header in its own character set. Raises `Fault`."""
+        must_begin(sent.content)
         check(sent.header, processing_ids=self._processing_ids)
         message = read(sent.content, default_set=self._dialect.character_set)
         sent = _Sent(sent.content, sent.digest, sent.address, message.header)

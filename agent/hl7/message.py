@@ -112,10 +112,30 @@ class Message:
 def peek(content: bytes) -> Header:
     """The header as far as it can be told without knowing the character set; never raises. What is not there is empty."""
     start = _start(content)
+    if start.startswith(_UTF_16):  # it is not taken, but its sender is told which message that was
+        start = _start(
+            start.decode("utf-16-be" if start[:1] in b"\x00\xfe" else "utf-16-le", "replace").encode(
+                "latin-1", "replace"
+            )
+        )
+        start = start.removeprefix(b"?")  # the byte order mark
     if not start.startswith(b"MSH") or len(start) < 5:
         return Header()
     line = re.split(rb"[\r\n]", start, maxsplit=1)[0].decode("latin-1")
     return _header(line, "latin-1") if _usable(_separators(line)) else Header()
+
+
+def must_begin(content: bytes) -> None:
+    """Whether it begins as a message does. Raises `Fault`."""
+    start = _start(content)
+    if start.startswith(_UTF_16):
+        raise _utf_16()
+    if not start.startswith(b"MSH"):
+        batch = start.startswith((b"FHS", b"BHS"))
+        words = "batches are not taken, send each message by itself" if batch else "it does not begin with MSH"
+        raise Fault(Condition.SEGMENT_SEQUENCE, Place("MSH"), words)
+    if not _usable(_separators(start[:16].decode("latin-1"))):
+        raise Fault(Condition.REQUIRED_FIELD, Place("MSH", 1, 2), "MSH-1 and MSH-2 do not name the separators")
 
 
 def read(content: bytes, *, default_set: str = "") -> Message:
@@ -127,17 +147,8 @@ def read(content: bytes, *, default_set: str = "") -> Message:
     Raises:
         Fault: there is no header, the character set is not known, or the bytes are not text in it.
     """
-    start = _start(content)
-    if start.startswith(_UTF_16):
-        raise _utf_16()
-    if not start.startswith(b"MSH"):
-        batch = start.startswith((b"FHS", b"BHS"))
-        words = "batches are not taken, send each message by itself" if batch else "it does not begin with MSH"
-        raise Fault(Condition.SEGMENT_SEQUENCE, Place("MSH"), words)
-    known = peek(content)
-    separators = _separators(start.decode("latin-1"))
-    if not _usable(separators):
-        raise Fault(Condition.REQUIRED_FIELD, Place("MSH", 1, 2), "MSH-1 and MSH-2 do not name the separators")
+    must_begin(content)
+    start, known = _start(content), peek(content)
     decode, codec = _reader(start, known, default_set)
     try:
         text = decode(start)
@@ -145,7 +156,7 @@ def read(content: bytes, *, default_set: str = "") -> Message:
         named = known.character_set or "ASCII (MSH-18 is empty)"
         words = f"it is not text in the character set {_plain(named)}; fill MSH-18 with the set that is used"
         raise Fault(Condition.DATA_TYPE, Place("MSH", 1, 18), words) from error
-    segments = _segments(text, separators, decode)
+    segments = _segments(text, known.separators, decode)
     return Message(replace(_header(text.split("\r", 1)[0].split("\n", 1)[0], codec), codec=codec), segments)
 
 

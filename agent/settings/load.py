@@ -141,9 +141,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if orders.tls is not None:
         orders = orders.model_copy(update={"tls": orders.tls.beside(base)})
     services = tuple(_beside(service, base) for service in settings.dicomweb)
+    own = settings.node.tls
+    node = settings.node if own is None else settings.node.model_copy(update={"tls": own.beside(base)})
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database, "orders": orders,
+        "database": database, "node": node, "orders": orders,
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         peers = {p.name: p for p in self.peers}
         for number, peer in enumerate(self.peers):
             _not_ourselves(f"peers[{number}] ({peer.name})", peer, self.node)
+            if peer.tls and self.node.tls is None:
+                raise ValueError(
+                    f"peers[{number}] ({peer.name}): tls needs a certificate of this node's own; give [node.tls] its files"
+                )
         for place, destination in enumerate(self.destinations):
             if not isinstance(destination, DicomDestinationSettings):
                 continue
@@ -71,15 +75,22 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
-        if self.orders.port == self.node.port:
-            raise ValueError(
-                f"orders.port: {self.orders.port} is also node.port; give HL7 messages a port of their own"
-            )
-        if (tls := self.orders.tls) is not None and tls.certificate_file is None:
-            raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
+        self._hears_orders_alone()
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         return self
+
+    def _hears_orders_alone(self) -> None:
+        """Whether HL7 messages have a port of their own and what TLS needs."""
+        port, tls = self.orders.port, self.orders.tls
+        for key, other in (
+            ("node.port", self.node.port),
+            ("node.tls.port", self.node.tls.port if self.node.tls else 0),
+        ):
+            if port and port == other:
+                raise ValueError(f"orders.port: {port} is also {key}; give HL7 messages a port of their own")
+        if tls is not None and tls.certificate_file is None:
+            raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
 
     def _askable(self, peers: dict[str, PeerSettings]) -> None:
         """Whether those whom `priors` and `worklist` name may be asked."""
@@ -102,9 +113,13 @@ class Settings(BaseSettings):
         """The peer of that name. Raises `Permanent` when there is none."""
         for candidate in self.peers:
             if candidate.name == name:
-                return candidate.peer()
+                return candidate.peer(self.node.tls)
         known = ", ".join(p.name for p in self.peers) or "none"
         raise Permanent(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
+
+    def all_peers(self) -> tuple[Peer, ...]:
+        """Every peer, in the order of the settings."""
+        return tuple(p.peer(self.node.tls) for p in self.peers)
 
     @property
     def database_url(self) -> str:
@@ -129,7 +144,8 @@ def _not_ourselves(key: str, peer: PeerSettings, node: Node) -> None:
     """A peer that is this node would be sent what it has sent, and reports would come back as images."""
     if peer.name == "self":
         raise ValueError(f'{key}: "self" means this node in the commands; give the peer another name')
-    if not same_place(peer.host, node.host) or peer.port != node.port:
+    own = {node.port} | ({node.tls.port} if node.tls else set())
+    if not same_place(peer.host, node.host) or peer.port not in own:
         return
     if peer.ae_title == node.ae_title:
         raise ValueError(f"{key}: {peer.ae_title} at {peer.host}:{peer.port} is this node itself, not another one")

@@ -79,9 +79,7 @@ class Ear:
         self.ledger.create()
         self.files = FileStore(self.root, 0)
         self.files.prepare()
-        self.hearing = Hearing(
-            self.ledger, self.files, SystemClock(), self.dialect, processing_ids=self.processing_ids
-        )
+        self.hearing = Hearing(self.ledger, self.files, SystemClock(), self.dialect, processing_ids=self.processing_ids)
 
     def say(self, content: bytes) -> bytes:
         """One message, one answer."""

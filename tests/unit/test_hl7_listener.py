@@ -79,7 +79,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_fills_the_memory(ear: E
     with ear.listen(longest=10_000) as listener, Sender(listener.port) as ris:
         ris.send(VT + message(header(), PID) + b"NTE|1||" + b"x" * 20_000)
         answer = ris.answer()
-        assert (answer["MSA"][1:3], answer["ERR"][3][:3]) == (["AE", "C1"], "102") or answer["MSA"][1:4][:2] == ["AE", "C1"]
+        assert (answer["MSA"][1:3], answer["ERR"][3][:3]) == (["AE", "C1"], "102")
         assert ris.is_closed()
     assert [r["reason"] for r in ear.refusals()] == ["message-too-long"]
 
@@ -154,16 +154,15 @@ def test_a_caller_that_goes_away_in_the_middle_harms_nobody(ear: Ear, reset: boo
 
 
 def test_a_flood_of_connections_does_not_keep_the_ris_out(ear: Ear) -> None:
-    with ear.listen(connections=4) as listener:
-        with Sender(listener.port) as ris:
-            assert msa(ris.send(framed(order("FIRST"))))[0] == "AA"
-            flood = [Sender(listener.port) for _ in range(30)]
-            assert msa(ris.send(framed(order("SECOND"))))[0] == "AA", "it spoke before and they did not"
-            with Sender(listener.port) as other:
-                assert msa(other.send(framed(order("THIRD"))))[0] == "AA"
-            assert sum(not _still_open(s) for s in flood) >= 27
-            for sender in flood:
-                sender.socket.close()
+    with ear.listen(connections=4) as listener, Sender(listener.port) as ris:
+        assert msa(ris.send(framed(order("FIRST"))))[0] == "AA"
+        flood = [Sender(listener.port) for _ in range(30)]
+        assert msa(ris.send(framed(order("SECOND"))))[0] == "AA", "it spoke before and they did not"
+        with Sender(listener.port) as other:
+            assert msa(other.send(framed(order("THIRD"))))[0] == "AA"
+        assert sum(not _still_open(s) for s in flood) >= 27
+        for sender in flood:
+            sender.socket.close()
 
 
 def _still_open(sender: Sender) -> bool:
@@ -247,9 +246,8 @@ def test_who_shows_no_certificate_or_anothers_gets_nothing_in(ear: Ear, tls: Tls
         for context in (client_context(TlsFiles(tls.ca_file)), stranger):
             with pytest.raises((OSError, AssertionError)), secured(listener, context) as ris:
                 ris.send(framed(order())).answer()
-        with Sender(listener.port) as clear:
-            clear.send(framed(order()))
-            assert clear.socket.recv(65536)[:1] != VT
+        with Sender(listener.port) as clear, pytest.raises((OSError, AssertionError)):
+            clear.send(framed(order())).answer()
         with Sender(listener.port) as silent:
             assert silent.is_closed(), "a handshake that is not finished in time"
         until(lambda: len(ear.refusals()) >= 1, seconds=10, what="written down")
