@@ -6,7 +6,7 @@ HL7 v2.5.1 chapters 3 (ADT), 4 (ORM, OMI) and 7 (ORU).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agent.hl7.faults import Condition, Fault, Place
@@ -59,6 +59,8 @@ def hear(message: Message, dialect: Dialect) -> Heard:
         NotForUs: it is taken and nothing follows from it.
     """
     kind, event = message.header.type, _event(message)
+    if kind.startswith("Z") or event.startswith("Z"):
+        raise NotForUs("what sites have made up themselves is not acted on")
     if kind not in _BROADCAST:
         raise Fault(
             Condition.MESSAGE_TYPE, Place("MSH", 1, 9), "this message type is not taken; queries are not answered here"
@@ -92,10 +94,12 @@ def _plain(text: str) -> str:
 
 
 def _orders(message: Message, dialect: Dialect) -> Iterator[Said]:
+    _only_one_patient(message)
     yield from orders_said(message.segments, _patient(message.segments, dialect), dialect.accession_in)
 
 
 def _update(message: Message, dialect: Dialect) -> Iterator[Said]:
+    _only_one_patient(message)
     yield PatientSaid(_patient(message.segments, dialect))
 
 
@@ -132,18 +136,34 @@ def _merged(pid: Segment, mrg: Segment, wanted: Identifiers) -> PatientsMerged |
 def _reports(message: Message, dialect: Dialect) -> Iterator[Said]:
     if message.segments[0].value(3) in dialect.own_applications:
         raise NotForUs("it is a result of this program itself")
-    patient = _patient(message.segments, dialect)
-    for group in groups(message.segments):
-        obr = group.segments.get("OBR")
-        if obr is None or not group.is_imaging:
-            continue
-        status = obr.value(25).upper()
-        order = order_of(group, None, dialect.accession_in)
-        uid = study_uid(group) or _observed_study(message.segments, obr)
-        yield ReportSaid(patient, order, uid, status, status in _FINAL)
+    for segments in _by_patient(message.segments):
+        patient = _patient(segments, dialect)
+        for group in groups(segments):
+            obr = group.segments.get("OBR")
+            if obr is None or not group.is_imaging:
+                continue
+            status = obr.value(25).upper()
+            uid = study_uid(group) or _observed_study(segments, obr)
+            order = order_of(group, None, dialect.accession_in)
+            yield ReportSaid(patient, order, uid, status, status in _FINAL)
 
 
-def _observed_study(segments: tuple[Segment, ...], obr: Segment) -> str:
+def _by_patient(segments: Sequence[Segment]) -> list[Sequence[Segment]]:
+    """The segments of each patient: ORU^R01 repeats PID."""
+    starts = [n for n, s in enumerate(segments) if s.name == "PID"] or [0]
+    return [segments[a:b] for a, b in zip(starts, [*starts[1:], len(segments)], strict=True)]
+
+
+def _only_one_patient(message: Message) -> None:
+    """What is said of one patient must not be taken for another's."""
+    pids = [s for s in message.segments if s.name == "PID"]
+    if len(pids) > 1:
+        raise Fault(
+            Condition.SEGMENT_SEQUENCE, pids[1].place(), "there is more than one PID; send each patient by itself"
+        )
+
+
+def _observed_study(segments: Sequence[Segment], obr: Segment) -> str:
     """The study UID in an OBX of that OBR: 113014^DICOM Study^DCM (IHE RAD-128), or by its name."""
     begun = False
     for segment in segments:
@@ -156,7 +176,7 @@ def _observed_study(segments: tuple[Segment, ...], obr: Segment) -> str:
     return ""
 
 
-def _patient(segments: tuple[Segment, ...], dialect: Dialect) -> Patient:
+def _patient(segments: Sequence[Segment], dialect: Dialect) -> Patient:
     pid = next((s for s in segments if s.name == "PID"), None)
     if pid is None:
         raise Fault(Condition.SEGMENT_SEQUENCE, Place("PID"), "there is no PID")

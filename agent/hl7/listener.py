@@ -298,13 +298,13 @@ class _Session(socketserver.BaseRequestHandler):
             piece = self._receive(left - time.monotonic())
             if not piece:
                 return
-            self.last_heard = time.monotonic()
-            if not in_time:
-                begun = self.last_heard
+            self.last_heard, was_inside = time.monotonic(), self._frames.is_inside
             messages, too_long = self._taken_apart(piece)
             for message in messages:
                 self._answer(message)
-                begun = idle_since = time.monotonic()
+                idle_since = time.monotonic()
+            if not in_time or messages or (self._frames.is_inside and not was_inside):
+                begun = time.monotonic()
             if too_long:
                 self._refuse_length()
 

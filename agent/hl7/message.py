@@ -7,6 +7,7 @@ segments of any name in any place, blanks and a byte order mark before MSH.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -66,7 +67,9 @@ class Segment:
         return "\n".join(self.text(r.strip(" ")) for r in self.repetitions(field) if r.strip(" ") != '""')
 
     def text(self, escaped: str) -> str:
-        return unescape(escaped, separators=self.separators, decode=self.decode)
+        """Without escape sequences, and without control characters but for line ends and tabs."""
+        found = unescape(escaped, separators=self.separators, decode=self.decode)
+        return "".join(c for c in found if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ def read(content: bytes, *, default_set: str = "") -> Message:
         words = f"it is not text in the character set {_plain(named)}; fill MSH-18 with the set that is used"
         raise Fault(Condition.DATA_TYPE, Place("MSH", 1, 18), words) from error
     segments = _segments(text, known.separators, decode)
+    if (second := next((s for s in segments[1:] if s.name == "MSH"), None)) is not None:
+        raise Fault(Condition.SEGMENT_SEQUENCE, second.place(), "there is more than one message in the frame")
     return Message(replace(_header(text.split("\r", 1)[0].split("\n", 1)[0], codec), codec=codec), segments)
 
 

@@ -190,6 +190,17 @@ def test_only_a_finished_report_is_final(status: str, final: bool) -> None:
     )
 
 
+def test_the_reports_of_several_patients_stay_theirs() -> None:
+    each = [f"PID|1||{n}\r{segment('OBR', f3=f'F{n}', f25='F')}\rOBX|1|ST|113014^x^DCM||1.2.{n}" for n in (1, 2)]
+    said = hear(read(message(header("ORU^R01"), *each)), Dialect()).said
+    found = [
+        (s.patient.patient_id, s.order.filler_order_number, s.study_instance_uid)
+        for s in said
+        if isinstance(s, ReportSaid)
+    ]
+    assert found == [("1", "F1", "1.2.1"), ("2", "F2", "1.2.2")]
+
+
 def test_the_echo_of_our_own_result_is_not_the_radiologists_report() -> None:
     obr = segment("OBR", f3="F", f18="ACC1", f25="F")
     ours = Dialect(own_applications=frozenset({"CXRPREREAD"}))
@@ -204,6 +215,8 @@ def test_the_echo_of_our_own_result_is_not_the_radiologists_report() -> None:
         message(header("ADT^A01"), PID),
         message(header("ORU^R03"), PID),
         message(header("SIU^S12"), PID),
+        message(header("ADT^Z01"), PID),
+        message(header("ZRM^O01"), PID),
         message(header("ORU^R01"), PID, segment("OBR", f3="F", f24="LAB", f25="F")),
         message(header(), PID, ORC, segment("OBR", f2="P", f24="CH")),
         message(header(), PID, ORC, "RXO|1"),
@@ -240,6 +253,9 @@ FAULTS = {
     "no PID": (message(header(), ORC, OBR), "AE", "100", "PID^1"),
     "no ORC": (message(header(), PID, OBR), "AE", "100", "ORC^1"),
     "no MRG": (message(header("ADT^A40"), PID), "AE", "100", "MRG^1"),
+    "two patients' orders": (message(header(), PID, ORC, OBR, "PID|1||P2", ORC, OBR), "AE", "100", "PID^2"),
+    "two patients to update": (message(header("ADT^A08"), PID, "PID|1||P2"), "AE", "100", "PID^2"),
+    "two messages in a frame": (order() + order("C2").replace(b"P1", b"P2"), "AE", "100", "MSH^2"),
     "no separators": (b"MSH|\rPID|1", "AE", "101", "MSH^1^2"),
     "no message type": (order(f9=""), "AE", "101", "MSH^1^9"),
     "no control id": (order(f10=""), "AE", "101", "MSH^1^10"),
