@@ -11,7 +11,7 @@ import re
 _ESCAPE = re.compile(rb"\x1b([\x20-\x2f]+[\x30-\x7e])")
 # Sets of several bytes, or of half-width katakana, in G0; the codec reads them with their escape sequence before them.
 _G0 = {
-    b"(B": "ascii", b"(J": "ascii", b"(I": "iso2022_jp_ext", b"$B": "iso2022_jp_ext", b"$@": "iso2022_jp_ext",
+    b"(B": "ascii", b"(J": "iso2022_jp_ext", b"(I": "iso2022_jp_ext", b"$B": "iso2022_jp_ext", b"$@": "iso2022_jp_ext",
     b"$(D": "iso2022_jp_ext", b"$A": "iso2022_jp_2", b"$(C": "iso2022_jp_2",
 }  # fmt: skip
 _G1 = {

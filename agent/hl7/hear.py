@@ -29,6 +29,7 @@ _BROADCAST = frozenset({
 _UPDATES = ("A08", "A31")
 _MERGES = ("A40", "A18", "A34", "A36", "A47")  # A47: another identifier for the same patient, which comes to the same
 _ALONE = {"ORM": "O01", "ORU": "R01", "OMI": "O23"}  # MSH-9.2 where old senders leave it out
+_MOST_SEGMENTS = 1000  # of those that say something: no hospital writes so many into a message
 _FINAL = ("F", "C")  # table 0123: final, and corrected after that
 
 
@@ -69,6 +70,12 @@ def hear(message: Message, dialect: Dialect) -> Heard:
     act = _ACTS.get((kind, event))
     if act is None:
         raise NotForUs(f"{_plain(kind)}^{_plain(event)} is not acted on")
+    if sum(s.name in ("ORC", "OBR", "MRG", "PID") for s in message.segments) > _MOST_SEGMENTS:
+        raise Fault(
+            Condition.SEGMENT_SEQUENCE,
+            Place("MSH"),
+            f"it has more than {_MOST_SEGMENTS} segments ORC, OBR, MRG and PID",
+        )
     said = tuple(act(message, dialect))
     if not said:
         raise NotForUs("nothing in it changes an imaging order or a patient of ours")

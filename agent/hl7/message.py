@@ -212,17 +212,16 @@ def _plain(text: str) -> str:
 
 
 def _segments(text: str, separators: str, decode: Callable[[bytes], str]) -> tuple[Segment, ...]:
-    """Raises `Fault` for a line that is no segment and follows none."""
-    rows: list[str] = []
+    rows: list[list[str]] = []
     for line in re.split(r"\r\n|\r|\n", text):
         name, after = line[:3], line[3:4]
         if _NAME.fullmatch(name) and after in ("", separators[0]):
-            rows.append(line)
+            rows.append([line])
         elif rows:
-            rows[-1] += f"\n{line}"  # a line end inside a text
+            rows[-1].append(line)  # a line end inside a text
     made, counts = [], dict[str, int]()
-    for row in rows:
-        row = row.rstrip("\n")
+    for lines in rows:
+        row = "\n".join(lines).rstrip("\n")
         name = row[:3]
         counts[name] = counts.get(name, 0) + 1
         fields = row.split(separators[0])
