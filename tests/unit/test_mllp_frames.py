@@ -44,3 +44,9 @@ def test_what_came_whole_before_the_message_that_is_too_long_is_not_lost() -> No
         reader.feed(VT + b"whole" + FS + CR + VT + b"x" * 11)
     assert reader.leftover() == [b"whole"]
     assert reader.beginning == b"x" * 11
+
+
+@pytest.mark.parametrize("pieces", [[VT + b"broken", VT + b"whole" + FS], [VT + b"broken" + VT + b"whole" + FS]])
+def test_a_message_that_is_begun_again_is_not_mixed_with_its_first_try(pieces: list[bytes]) -> None:
+    reader = FrameReader()
+    assert [m for piece in pieces for m in reader.feed(piece)] == [b"whole"]
