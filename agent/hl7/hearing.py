@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import PrereadError, Transient
 from agent.hl7.answer import answers, is_acknowledgement
@@ -29,6 +30,7 @@ from agent.work.queue import enqueue
 STAGE = "orders"
 _REMEMBERED_S, _MOST_REMEMBERED = 60.0, 1000
 _LONGEST_SENDER = 512
+_NOT_LET_IN = ("address-not-allowed", "no-tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ class Hearing:
         dialect: Dialect,
         *,
         processing_ids: Sequence[str] = ("P",),
+        trail: Trail | None = None,
     ) -> None:
         self._ledger, self._files, self._clock = ledger, files, clock
-        self._dialect, self._processing_ids = dialect, tuple(processing_ids)
+        self._dialect, self._processing_ids, self._trail = dialect, tuple(processing_ids), trail
         self._refused_until: dict[tuple[str, str, str], float] = {}
         self._log = structlog.get_logger()
 
@@ -86,7 +89,7 @@ class Hearing:
     def put_out(self, address: str, reason: str, words: str) -> None:
         if self._is_news((address, reason, "")):
             self._log.warning("HL7 caller put out", address=address, reason=reason)
-            self._write(Refusal("hl7 caller", "", "", address, "", reason, words))
+            self._write(Refusal("hl7 caller", "", "", address, "", reason, words), alarming=reason in _NOT_LET_IN)
 
     def _take(self, sent: _Sent) -> _Sent:
         """The message with its header in its own character set. Raises `Fault`."""
@@ -150,10 +153,14 @@ class Hearing:
         self._refused_until = recent | {what: recent.get(what, now + _REMEMBERED_S)}
         return what not in recent
 
-    def _write(self, refusal: Refusal) -> None:
+    def _write(self, refusal: Refusal, *, alarming: bool = False) -> None:
+        """`alarming`: somebody was not let in, which the audit trail has to say too."""
+        now = self._clock.now()
         try:
             with self._ledger.begin() as tx:
-                arrivals.refuse(tx, refusal, now=self._clock.now())
+                arrivals.refuse(tx, refusal, now=now)
+                if alarming and self._trail is not None:
+                    self._trail.refused(tx, "", refusal.address, refusal.reason, now=now)
         except PrereadError as error:
             self._log.error("refusal not written", reason=error.code)
 

@@ -6,6 +6,7 @@ import ipaddress
 import threading
 import time
 
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import Permanent
 from agent.hl7.fields import Identifiers
@@ -42,7 +43,9 @@ def order_listener(
     s = settings.orders
     if not s.port:
         return None
-    hearing = Hearing(ledger, files, clock, dialect_of(settings), processing_ids=s.processing_ids)
+    hearing = Hearing(
+        ledger, files, clock, dialect_of(settings), processing_ids=s.processing_ids, trail=Trail.of(settings)
+    )
     limits = Limits(
         connections=s.max_connections,
         message_s=s.message_timeout_s,

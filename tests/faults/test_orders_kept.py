@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from agent.store.engine import Ledger
-from agent.store.schema import hl7_message, job
+from agent.store.schema import audit, hl7_message, job
 from tests.support.hl7_sender import Sender, framed, order
 from tests.support.site import Site, free_port
 from tests.support.web import certificates
@@ -102,3 +102,16 @@ def test_tls_files_that_cannot_be_used_are_bad_news_before_the_line_runs(
     done = site.run("serve", "--role", "receive")
     assert done.returncode != 0
     assert "none.key" in done.stderr
+
+
+def test_who_is_not_let_in_stands_in_the_audit_trail(hearing: tuple[Site, int]) -> None:
+    site, port = hearing
+    site.set("orders", allow=["192.0.2.0/24"])
+    site.serve("--role", "receive")
+    with Sender(port) as stranger:
+        assert stranger.is_closed()
+    assert "hl7 caller address-not-allowed" in site.run("refusals").stdout
+    ledger = Ledger(site.settings().database_url)
+    with ledger.read() as view:
+        assert any("address-not-allowed" in str(row) for row in view.execute(select(audit)))
+    ledger.close()
