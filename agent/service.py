@@ -174,7 +174,7 @@ def _office(parts: Parts) -> None:
     words = f"{len(destinations)} destinations"
     web = _web_server(parts, words)
     also = web.troubles if web is not None else tuple
-    watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also)
+    watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     with Schedule(
         ledger,
         files,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
@@ -24,6 +25,8 @@ from agent.work.queue import enqueue
 
 # In so many looks in a row it must be gone before it is over: what comes and goes is one alarm.
 _LOOKS_WITHOUT = 2
+# A role that is restarted by hand is stopped for a moment, and a line that is stopped stops its roles one by one.
+_LOOKS_WITH = {"process-stopped": 2}
 
 
 class Watch:
@@ -38,19 +41,24 @@ class Watch:
         *,
         tellers: Sequence[str] = (),
         also: Callable[[], Iterable[Trouble]] = tuple,
+        stop: threading.Event | None = None,
     ) -> None:
         """Args:
         tellers: who is told of it; for each there is a worker.
         also: what this process alone knows to be wrong.
+        stop: set when the line is asked to stop; what ends from then on is meant to.
         """
         self._ledger, self._files, self._clock, self._settings = ledger, files, clock, settings
-        self._tellers, self._also = tuple(tellers), also
+        self._tellers, self._also, self._stop = tuple(tellers), also, stop or threading.Event()
         self._movement, self._began = Movement(), clock.now()
         self._looks_without: dict[int, int] = {}
+        self._looks_with: dict[tuple[str, str], int] = {}
         self._log = structlog.get_logger()
 
     def look(self) -> None:
         """One look. A ledger that cannot be used now is looked at the next time."""
+        if self._stop.is_set():
+            return
         try:
             self._look()
         except PrereadError as error:
@@ -67,7 +75,9 @@ class Watch:
         wrong = {t.key: t for t in (*found.wrong, *self._also())}
         over = self._over(standing, wrong, found)
         known = {(a.code, a.about) for a in standing}
-        new = [t for key, t in wrong.items() if key not in known]
+        self._looks_with = {key: self._looks_with.get(key, 0) + 1 for key in wrong}
+        lasting = [t for key, t in wrong.items() if self._looks_with[key] >= _LOOKS_WITH.get(t.code, 1)]
+        new = [t for t in lasting if t.key not in known]
         if not new and not over:
             return
         with self._ledger.begin() as tx:

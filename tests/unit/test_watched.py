@@ -114,6 +114,26 @@ def test_a_silent_process_is_raised_once_and_is_over_when_it_beats_again(watched
     assert only.recovered_at == watched.clock.now()
 
 
+def test_a_role_that_is_restarted_by_hand_is_no_alarm_and_one_that_stays_stopped_is(watched: Watched) -> None:
+    watched.beat("receive", state="stopped")
+    watched.look(1)
+    watched.beat("receive")
+    watched.look(1)
+    assert watched.standing() == []
+    watched.beat("receive", state="stopped")
+    watched.look(2)
+    assert watched.standing() == [("process-stopped", "receive")]
+
+
+def test_a_line_that_is_asked_to_stop_raises_nothing(site: Site) -> None:
+    watched, stop = Watched(site), threading.Event()
+    watched.watch = Watch(watched.ledger, watched.files, watched.clock, watched.settings, stop=stop)
+    stop.set()
+    watched.look(9, beating=())
+    assert watched.standing() == []
+    watched.planted.close()
+
+
 def test_what_comes_and_goes_is_one_alarm(watched: Watched) -> None:
     for _ in range(4):
         watched.planted.job("read", "1", state="parked", error="file-lost: gone")
