@@ -114,6 +114,7 @@ class Admission:
         self._peers = peers_with_commitments(settings)
         self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
+        self._undeclared = settings.intake.undeclared_character_set
         self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
@@ -216,6 +217,7 @@ class Admission:
             request.transfer_syntax_uid,
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            undeclared=self._undeclared,
         )
         if (source := self._asked_for(request, facts)) is not None:
             return self._keep_prior(received, facts, source)

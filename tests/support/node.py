@@ -38,6 +38,7 @@ class Node:
         quiet_time_s: float = 5.0,
         port: int = 0,
         peers: Sequence[dict[str, Any]] = (),
+        undeclared: str = "",
         **more: Any,
     ) -> None:
         self.settings = Settings(
@@ -49,7 +50,7 @@ class Node:
                 *peers,
             ],
             storage={"root": root, "reserve_gb": reserve_gb},
-            intake={"quiet_time_s": quiet_time_s, "longest_wait_s": 0.0},
+            intake={"quiet_time_s": quiet_time_s, "longest_wait_s": 0.0, "undeclared_character_set": undeclared},
             **more,
         )
         self.ledger, self.files = open_store(self.settings)
