@@ -382,6 +382,25 @@ worklist_answer = Table(
     Column("entries", JSON, nullable=False),  # agent.intake.worklist.WorklistOrder
 )
 
+# Messages about orders, patients and reports, kept before they are acknowledged.
+hl7_message = Table(
+    "hl7_message",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("sender", String(512), nullable=False),  # MSH-3 and MSH-4
+    Column("address", String(64), nullable=False),
+    Column("control_id", String(199), nullable=False),
+    Column("type", String(16), nullable=False),  # MSH-9, for example ORM^O01
+    Column("digest", String(64), nullable=False),  # sha256 of the bytes
+    Column("content", LargeBinary, nullable=False),  # exactly as it came, without the frame
+    Column("said", JSON, nullable=False),  # agent.orders.said.Heard
+    Column("state", String(16), nullable=False),  # waiting | done | ignored | attention
+    Column("words", Text, nullable=False, default=""),  # what became of it
+    Column("acted_at", Moment),
+    UniqueConstraint("sender", "control_id", "digest"),  # a message that is sent again is acted on once
+)
+
 # The constancy test, run by run.
 qc_run = Table(
     "qc_run",

@@ -32,7 +32,7 @@ from tests.support.forms import plain, received, sent
 from tests.support.node import Node, encoded
 from tests.support.reports import preread
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("character-sets")]
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("NAMES-1"), pytest.mark.xdist_group("character-sets")]
 ESC = "\x1b"
 
 
