@@ -27,6 +27,11 @@ _ESC = 0x1B
 _RESETTING = b"\t\n\f\r"
 
 
+def extended_sets() -> tuple[str, ...]:
+    """The defined terms of the sets that are read with code extension."""
+    return tuple(f"ISO 2022 IR {n}" for n in sorted({"6", "87", "159", *_G1}, key=int))
+
+
 class Undecodable(ValueError):
     """The bytes are not text of the character sets that are declared."""
 
