@@ -12,14 +12,13 @@ from pydicom.uid import UID
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.presentation import PresentationContext, build_context
 
+from agent.delivery.dicom_destination import BESIDE, FORMS
 from agent.imaging.characters import WHOLE_SETS, extended_sets
 from agent.intake.listen import node_contexts
 from agent.papers.blocks import MissingRow, table
 from agent.settings import Node, Settings
 from dicom_nodes import contexts, roles, scp, status, upper_layer
 from dicom_nodes.contexts import (
-    COMPREHENSIVE_3D_SR,
-    COMPREHENSIVE_SR,
     MODALITY_WORKLIST_FIND,
     STORAGE_COMMITMENT,
     STUDY_ROOT_FIND,
@@ -30,7 +29,7 @@ from dicom_nodes.contexts import (
 from dicom_nodes.roles import Rejection
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, Disposition, classify, classify_commitment, is_pending
 
-ALWAYS = "always"
+ALWAYS, _SCP_OF_IMAGES = "always", "SCP of the images"
 _DICOM_DESTINATION = {"name": "d", "type": "dicom", "peer": "p", "commit": True}
 _RECEIVER = {"name": "p", "ae_title": "P", "host": "192.0.2.1", "may": ["receive"]}
 # What of the settings makes this node accept more, in words, and settings that have it.
@@ -79,17 +78,29 @@ def proposed() -> tuple[Proposed, ...]:
         Proposed(
             "Storage of the report: the first that is accepted is sent",
             "a destination of type `dicom`",
-            plain(COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR),
+            plain(*FORMS),
+        ),
+        *(
+            Proposed(f"Storage of a {name} beside the report", f"... with `{switch} = true`", plain(uid))
+            for uid, name, switch in BESIDE.values()
         ),
         Proposed("Request of a storage commitment", "... with `commit = true`", plain(STORAGE_COMMITMENT)),
-        Proposed("Search for an earlier film", "`priors.from` names a peer", contexts.query_contexts(STUDY_ROOT_FIND)),
         Proposed(
-            "Its retrieval by C-GET, each transfer syntax in a context of its own",
-            '... and `priors.retrieve = "get"`',
-            contexts.get_contexts(secondary_capture=True),
-            "SCU of the query model, SCP of the images; Secondary Capture with `intake.secondary_capture`",
+            "Search for earlier films, or for what is missing",
+            "`priors.from` names a peer; `preread reconcile`",
+            contexts.query_contexts(STUDY_ROOT_FIND),
         ),
-        Proposed("Its retrieval by C-MOVE", '... and `priors.retrieve = "move"`', contexts.query_contexts(STUDY_ROOT_MOVE)),
+        Proposed(
+            "Retrieval by C-GET, each transfer syntax in a context of its own",
+            '`priors.retrieve = "get"`',
+            contexts.get_contexts(secondary_capture=True),
+            f"SCU of the query model, {_SCP_OF_IMAGES}; Secondary Capture with `intake.secondary_capture`",
+        ),
+        Proposed(
+            "Retrieval by C-MOVE",
+            '`priors.retrieve = "move"`; `preread reconcile --fetch`',
+            contexts.query_contexts(STUDY_ROOT_MOVE),
+        ),
         Proposed("Modality worklist", "`worklist.from` names a peer", contexts.query_contexts(MODALITY_WORKLIST_FIND)),
     )  # fmt: skip
 
@@ -156,11 +167,17 @@ def _grouped(several: Sequence[PresentationContext]) -> list[tuple[str, list[str
 def services_table() -> str:
     """The overview: one row a SOP class, and in which roles."""
     as_scp = {str(a.context.abstract_syntax): not a.context.scp_role for a in accepted()}
-    as_scu = {str(c.abstract_syntax): p for p in reversed(proposed()) for c in p.contexts}
+    as_scu = {str(c.abstract_syntax): False for p in proposed() for c in p.contexts}
+    sub_operations = set[str]()
+    for p in proposed():
+        for uid in (str(c.abstract_syntax) for c in p.contexts):
+            if _SCP_OF_IMAGES in p.roles and uid in as_scp:
+                sub_operations.add(uid)
+            else:
+                as_scu[uid] = True
     rows = []
     for uid in dict.fromkeys((*as_scp, *as_scu)):
-        sub_operation = uid in as_scu and uid in as_scp and "SCP of the images" in as_scu[uid].roles
-        scu = uid in as_scu and not sub_operation
+        sub_operation, scu = uid in sub_operations, as_scu.get(uid, False)
         received = "yes, C-GET included" if sub_operation else "yes" if as_scp.get(uid) else "no"
         rows.append((UID(uid).name, f"`{uid}`", "yes" if scu else "no", received))
     return table(("SOP class", "UID", "SCU", "SCP"), rows)
@@ -193,7 +210,7 @@ ANSWERS = (
     ("C-STORE", "SUCCESS", "the image is on the disk (fsync, rename, fsync of the folder) and in the ledger, or was already"),
     ("C-STORE", "OUT_OF_RESOURCES", "less free space than `storage.reserve_gb`, or it cannot be written: send it again later"),
     ("C-STORE", "DATA_SET_DOES_NOT_MATCH", "SOP class or instance differs between command and data set; the bytes are quarantined"),
-    ("C-STORE", "CANNOT_UNDERSTAND", "unparsable, truncated, without pixel data, or with UIDs missing or not valid; quarantined"),
+    ("C-STORE", "CANNOT_UNDERSTAND", "unparsable, truncated, no pixel data, no or no valid UIDs, or a picture of ours; quarantined"),
     ("C-STORE", "DUPLICATE_SOP_INSTANCE", "another image with this SOP Instance UID is kept; the first stays, the bytes are quarantined"),
     ("C-STORE", "SOP_CLASS_NOT_SUPPORTED", "the SOP class is not that of the presentation context; quarantined"),
     ("N-EVENT-REPORT", "SUCCESS", "the answer of a storage commitment is written down"),

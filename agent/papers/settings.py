@@ -66,11 +66,21 @@ def settings_of(name: str) -> list[Setting]:
         key = field.alias or field_name
         if key == "type" and name.startswith("destinations."):
             continue
-        said = words.get((name, key), "") or _SAID.get(key, "")
+        said = words.get((name, key), "").removeprefix("as above") or _elsewhere(words, name, key) or _SAID.get(key, "")
         if not said and not _inner(field.annotation):
             raise MissingRow(f"{name}.{key} has no words beside it in settings.toml")
         made.append(Setting(name, key, _default(field), said or _tables_words(name, key)))
     return made
+
+
+def _elsewhere(words: dict[tuple[str, str], str], name: str, key: str) -> str:
+    """What the key means in another table of destinations, where it means the same."""
+    if not name.startswith("destinations."):
+        return ""
+    same = (
+        w for (t, k), w in words.items() if k == key and t.startswith("destinations.") and w not in ("", "as above")
+    )
+    return next(same, "")
 
 
 def tables() -> list[str]:

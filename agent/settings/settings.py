@@ -6,6 +6,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import Permanent
+from agent.settings.audit import Audit
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
 from agent.settings.priors import OWN_STORE, Priors, Worklist
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
+    audit: Audit = Audit()
     log: Log = Log()
 
     @classmethod

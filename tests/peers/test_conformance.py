@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from pynetdicom import (
 from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.presentation import PresentationContext
 
+from agent.delivery.dicom_destination import BESIDE, DicomDestination
+from agent.delivery.protocol import OutgoingDocument
 from agent.intake.listen import node_contexts
 from agent.papers.dicom import SWITCHES
 from agent.settings import Settings
@@ -42,9 +45,9 @@ from dicom_nodes.deadline import Deadline
 from dicom_nodes.query import find_studies
 from dicom_nodes.retrieve import ImageAddress, get_image, move_image
 from dicom_nodes.roles import Peer
-from dicom_nodes.scu import Candidate, NodeError, echo, store_first_accepted
+from dicom_nodes.scu import NodeError, echo
 from dicom_nodes.worklist import find_steps
-from structured_report.sr import encode_sr
+from structured_report.sr import encode_sr, file_bytes
 from tests.support.films import small_image
 from tests.support.node import Node, alone
 from tests.support.reports import images, preread
@@ -267,27 +270,32 @@ def witness() -> Iterator[Witness]:
     made.server.shutdown()
 
 
-def _report(peer: Peer) -> None:
+def deliver(kind: str, peer: Peer, folder: Path) -> None:
+    """A document of that kind, by the destination that sends it."""
     evidence = images()
-    sr = encode_sr(preread(evidence), evidence)
-    forms = [Candidate(contexts.COMPREHENSIVE_3D_SR, lambda: sr), Candidate(contexts.COMPREHENSIVE_SR, lambda: sr)]
-    store_first_accepted(peer, forms, own_ae_title="PREREAD", timeout_s=10)
+    document = encode_sr(preread(evidence), evidence)
+    if kind in BESIDE:
+        document.SOPClassUID = document.file_meta.MediaStorageSOPClassUID = BESIDE[kind][0]
+    (folder / "document.dcm").write_bytes(file_bytes(document))
+    outgoing = OutgoingDocument(kind, str(document.SOPInstanceUID), folder / "document.dcm", "1.2.3")
+    DicomDestination("d", peer, own_ae_title="PREREAD", timeout_s=10).send(outgoing)
 
 
 ADDRESS = ImageAddress("1.2.3", "1.2.4", "1.2.5")
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[[Peer, Path], object]] = {
     "Verification": lambda peer, _: echo(peer, own_ae_title="PREREAD", timeout_s=10),
-    "Storage of the report: the first that is accepted is sent": lambda peer, _: _report(peer),
+    "Storage of the report: the first that is accepted is sent": partial(deliver, "sr"),
+    **{f"Storage of a {name} beside the report": partial(deliver, kind) for kind, (_, name, _) in BESIDE.items()},
     "Request of a storage commitment": lambda peer, _: request(
         peer, [Reference("1.2", "1.3")], "1.4", own_ae_title="PREREAD", timeout_s=10
     ),
-    "Search for an earlier film": lambda peer, _: find_studies(
+    "Search for earlier films, or for what is missing": lambda peer, _: find_studies(
         peer, "P", ("20260101", "20260102"), own_ae_title="PREREAD", deadline=Deadline(10)
     ),
-    "Its retrieval by C-GET, each transfer syntax in a context of its own": lambda peer, folder: get_image(
+    "Retrieval by C-GET, each transfer syntax in a context of its own": lambda peer, folder: get_image(
         peer, ADDRESS, folder / "x", own_ae_title="PREREAD", deadline=Deadline(10), secondary_capture=True
     ),
-    "Its retrieval by C-MOVE": lambda peer, _: move_image(peer, ADDRESS, own_ae_title="PREREAD", deadline=Deadline(10)),
+    "Retrieval by C-MOVE": lambda peer, _: move_image(peer, ADDRESS, own_ae_title="PREREAD", deadline=Deadline(10)),
     "Modality worklist": lambda peer, _: find_steps(
         peer, accession_number="A", own_ae_title="PREREAD", deadline=Deadline(10)
     ),
@@ -306,7 +314,7 @@ def test_what_is_proposed_is_what_the_table_says(what: str, witness: Witness, tm
         pass  # the witness has nothing; what was proposed to it is the question
     stated = {(uid, t) for w, _, uid, ts, _, _ in rows("proposed") if w == what for t in syntaxes(ts)}
     assert {(str(c.abstract_syntax), str(t)) for c in witness.proposed for t in c.transfer_syntax} == stated
-    if what.startswith("Its retrieval by C-GET"):
+    if what.startswith("Retrieval by C-GET"):
         assert all(
             len(c.transfer_syntax) == 1 for c in witness.proposed if c.abstract_syntax != contexts.STUDY_ROOT_GET
         )

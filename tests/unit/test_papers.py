@@ -60,10 +60,10 @@ def test_a_bar_in_a_cell_makes_no_column() -> None:
 
 
 def test_a_new_sop_class_is_missed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contexts, "GRAYSCALE_SOFTCOPY", "1.2.840.10008.5.1.4.1.1.11.1", raising=False)
-    with pytest.raises(MissingRow, match="GRAYSCALE_SOFTCOPY"):
+    monkeypatch.setattr(contexts, "CHEST_CAD", "1.2.840.10008.5.1.4.1.1.88.65", raising=False)
+    with pytest.raises(MissingRow, match="CHEST_CAD"):
         dicom.accepted_table()
-    with pytest.raises(MissingRow, match="GRAYSCALE_SOFTCOPY"):
+    with pytest.raises(MissingRow, match="CHEST_CAD"):
         dicom.proposed_table()
 
 
