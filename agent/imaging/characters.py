@@ -90,6 +90,8 @@ def decode(value: bytes, declared: Sequence[str], *, vr: str) -> str:
     terms = [t.strip(" \0").upper() for t in declared] or [""]
     padded = value.rstrip(b" \0")
     if (codec := _ALONE.get(UNICODE if _number(terms[0]) == "192" else terms[0])) is not None:
+        if _ESC in padded:
+            raise Undecodable("an escape sequence, with a character set that has no code extension")
         return _with(codec, padded)
     return "".join(_characters(padded, _start(terms), _DELIMITERS[vr], extended=_is_extended(terms)))
 

@@ -21,9 +21,11 @@ from pydicom.filereader import read_dataset
 from agent.imaging.characters import WHOLE_SETS, Undecodable, decode, make_readable
 from agent.imaging.facts import InstanceFacts, facts_of, unreadable_identity
 from agent.imaging.headers import load_header
+from agent.imaging.render import render_file
 from agent.intake.identity import study_of
+from agent.reporting.beside import KINDS, make
 from agent.settings import Intake
-from structured_report.content import PreRead
+from structured_report.content import Laterality, PreRead, Region
 from structured_report.hl7_characters import fit
 from structured_report.oru_form import OruForm
 from structured_report.sr import encode_sr, file_bytes
@@ -74,6 +76,7 @@ SAMPLES = {
     "ISO_IR 138": one("ISO_IR 138", "שרון^דבורה", "צילום חזה", "iso8859-8", "8859/8"),
     "ISO_IR 148": one("ISO_IR 148", "Çavuşoğlu^İsmail", "Göğüs filmi ışığı", "iso8859-9", "8859/9"),
     "ISO_IR 203": one("ISO_IR 203", "Œuvrard^Šárka", "Thorax, 5 €", "iso8859-15", "8859/15"),
+    "ISO_IR 166": one("ISO_IR 166", "สมชาย^ใจดี", "เอกซเรย์ทรวงอก", "tis-620", "UNICODE UTF-8"),
     "ISO_IR 192": one(
         "ISO_IR 192", "Wang^XiaoDong=王^小东=ワン^シャオドン", "胸部 X 線 ≥ 2 方向 🫁", "utf-8", "UNICODE UTF-8"
     ),
@@ -203,6 +206,23 @@ def test_a_name_comes_out_of_the_report_as_it_was_meant(sample: Sample, node: No
     assert sample.name in dumped.stdout.decode() or len(sample.name) > 60
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
+def test_a_name_comes_out_of_what_stands_beside_the_report(
+    sample: Sample, kind: str, node: Node, tmp_path: Path
+) -> None:
+    facts, path = arrived(node, sample.declared, sample.name_bytes, sample.text_bytes)
+    header = load_header(path)
+    value = preread([header])
+    box = Region("pleural_effusion", facts.sop_instance_uid, 10, 20, 40, 60, Laterality.LEFT)
+    value = replace(value, study=study_of([facts]), regions=(box,))
+    ((_, document),) = make(kind, value, [header], lambda _uid: render_file(path), None)
+    made = tmp_path / f"{kind}.dcm"
+    made.write_bytes(document)
+    assert dcmread(made).SpecificCharacterSet == "ISO_IR 192"
+    assert dcmtk(made, "0010,0010") == sample.name
+
+
 @pytest.mark.parametrize("form", [OruForm(), OruForm(version="2.3.1", text="nte"), None], ids=["2.5.1", "2.3.1", "own"])
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES.keys())
 def test_a_name_comes_out_of_the_message_as_it_was_meant(sample: Sample, form: OruForm | None, node: Node) -> None:
@@ -244,6 +264,7 @@ REFUSED = {
     "a set that nobody knows": ("ISO_IR 999", "Müller^Jürgen".encode("iso8859-1")),
     "escapes, and none declared": (None, b"Yamada=\x1b$B;3ED\x1b(B"),
     "escapes, and no code extension declared": ("ISO_IR 100", b"Yamada=\x1b$B;3ED\x1b(B"),
+    "escapes, and UTF-8 declared": ("ISO_IR 192", b"Yamada=\x1b$B;3ED\x1b(B"),
     "an escape that nobody knows": ("\\ISO 2022 IR 87", b"Yamada=\x1b$Z;3ED\x1b(B"),
     "kanji that go on over a delimiter": ("\\ISO 2022 IR 87", b"Yamada=\x1b$B;3ED^B@O:\x1b(B"),
     "hangul that goes on over a delimiter": ("\\ISO 2022 IR 149", b"Hong=\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7"),
@@ -300,7 +321,7 @@ def test_texts_in_sequences_have_the_set_of_their_item_or_that_around_it() -> No
 def test_a_site_can_choose_every_set_that_is_read_without_code_extension() -> None:
     choices = get_args(Intake.model_fields["undeclared_character_set"].annotation)
     assert set(choices) == {"", *WHOLE_SETS}
-    assert {s.declared for s in SAMPLES.values()} >= set(WHOLE_SETS) - {"ISO_IR 166"}
+    assert {s.declared for s in SAMPLES.values()} >= set(WHOLE_SETS)
 
 
 @settings(max_examples=300, deadline=None)
