@@ -12,9 +12,9 @@ from hl7apy.core import Field
 from agent.hl7.ack import Ack, Verdict, judge
 from agent.papers import example
 from agent.papers.blocks import MissingRow, table
-from agent.papers.settings import settings_of
+from agent.papers.settings import one_table, settings_of
 from agent.reading.build import derived_control_id
-from agent.settings import Hl7DestinationSettings
+from agent.settings import Hl7DestinationSettings, Settings
 from agent.store.messages import MESSAGES
 from structured_report.content import PreRead
 from structured_report.hl7_characters import CHARACTER_SETS, msh_18
@@ -180,6 +180,16 @@ def acknowledgements_table() -> str:
             by_verdict.setdefault(verdict, []).append(error or "none")
         rows += [(code, ", ".join(errors), _FOLLOWS[verdict]) for verdict, errors in by_verdict.items()]
     return table(("MSA-1", "ERR-3", "What follows"), rows)
+
+
+def heard() -> str:
+    """What is listened for; the settings of the listener are where it is said whether there is one."""
+    if "orders" not in Settings.model_fields:
+        return "None: this version listens for no HL7 messages."
+    return (
+        "Orders, corrections of patients, and the state of the radiologist's report: [orders](orders.md) has the messages, the "
+        f"fields and the answers. Nothing is heard until `[orders]` is set:\n\n{one_table('orders')}"
+    )
 
 
 def result_example() -> str:

@@ -34,6 +34,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     ),
     "all-settings": settings.all_tables,
     "hl7-kinds": hl7.kinds_table,
+    "hl7-heard": hl7.heard,
     "hl7-fields": hl7.fields_table,
     "hl7-choices": hl7.choices_table,
     "hl7-character-sets": hl7.character_sets_table,
