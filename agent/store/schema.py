@@ -461,7 +461,7 @@ turnaround = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("what", String(8), nullable=False),  # flag, or the kind of document that a destination took
-    Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
+    Column("revision_id", Integer, nullable=False),  # no foreign key: what was measured outlives the study
     Column("destination", String(64), nullable=False),  # empty for a flag
     Column("seconds", Float, nullable=False),
     Column("at", Moment, nullable=False),
