@@ -39,13 +39,23 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
-    patient data. `remark`: what a probe found unusual and not wrong. `to_commit`: what the peer has yet to be asked to
-    keep, where the site wants its commitment."""
+    """A destination accepted the document.
+
+    Attributes:
+        words: the peer's own codes, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
+        remark: what a probe found unusual and not wrong.
+        to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
+        quote: what it said in words. They may hold patient data: they go into the ledger and nowhere else.
+    """
 
     words: str
     remark: str = ""
     to_commit: StoredObject | None = None
+    quote: str = ""
+
+    def for_the_ledger(self) -> str:
+        """The codes with the peer's own words."""
+        return f'{self.words}; it said: "{self.quote}"' if self.quote else self.words
 
 
 @dataclass(frozen=True, slots=True)
