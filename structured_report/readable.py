@@ -16,6 +16,8 @@ from pydicom.multival import MultiValue
 from structured_report.hl7_characters import codec_of
 from structured_report.text import from_dicom
 
+_DICOM = ("sr", "sc", "gsps", "plain-sr")
+
 
 def hl7_lines(message: bytes) -> str:
     """The segments of a message, one a line, in the character set that it names (MSH-18). A byte that is not of it stands as
@@ -58,8 +60,8 @@ def json_lines(content: bytes) -> str:
 
 
 def readable(kind: str, content: bytes) -> str:
-    """A document of that kind: ``sr``, ``json``, or one of the HL7 messages."""
-    if kind == "sr":
+    """A document of that kind: ``json``, one of DICOM, or one of HL7."""
+    if kind in _DICOM:
         return dicom_dump(content)
     return json_lines(content) if kind == "json" else hl7_lines(content)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from sqlalchemy import Connection
 
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
@@ -39,6 +41,7 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         for kind, key, lane in stages:
             revive(tx, kind, key, lane=lane, now=now)
         revive(tx, "assemble", uid, now=now)
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "retry", About(uid), now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
         idle = _who_does_not_run(tx, clock)
     done = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
 from pydicom import Dataset
@@ -16,10 +17,13 @@ from sqlalchemy import Connection
 from agent.errors import Permanent, Transient
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
+from agent.imaging.render import Rendered, render_file
 from agent.reading.build import derived_control_id
+from agent.reporting import beside
 from agent.reporting.compose import compose, compose_flag
 from agent.reporting.messages import control_id_for, message_for
 from agent.settings import (
+    Beside,
     DestinationSettings,
     DicomDestinationSettings,
     FolderDestinationSettings,
@@ -44,7 +48,8 @@ _TAKES_HL7 = (Hl7DestinationSettings, FolderDestinationSettings)
 _CORRECTED = (
     "the patient or the order of the study was corrected; where a new result is sent, it stands under the right one"
 )
-_SUFFIX = {"sr": ".dcm", "json": ".json"}
+_SUFFIX = {"sr": ".dcm", "json": ".json", **dict.fromkeys(beside.KINDS, ".dcm")}
+_T = TypeVar("_T")
 
 Images = Sequence[tuple[StoredImage, Use]]
 
@@ -92,12 +97,14 @@ class Material:
 
     Attributes:
         sent: what each receiver of messages has of the study, or may have.
+        earlier: SOP Instance UID of what stands beside an earlier report and is out, by kind.
     """
 
     reading: StoredReading
     images: Images
     preread: PreRead
     sent: dict[str, SentMessage | None]
+    earlier: dict[str, str | None]
 
 
 class Making:
@@ -116,10 +123,12 @@ class Making:
         if reading is None:
             return None
         images = studies.images_of_revision(view, revision.id)
-        superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
+        uid, number = revision.study_instance_uid, revision.number
+        superseded = results.newest_sent_sr(view, uid, number)
+        earlier = {kind: results.newest_sent(view, uid, number, kind) for kind in beside.KINDS}
         flag, prior = flags.flag_of(view, revision.id), priors.used_by(view, revision.id)
         preread = compose(revision, images, reading, superseded, flag, prior)
-        return Material(reading, images, preread, self.sent(view, revision))
+        return Material(reading, images, preread, self.sent(view, revision), earlier)
 
     def sent(self, view: Connection, revision: Revision) -> dict[str, SentMessage | None]:
         """What each receiver of messages has of the study, or may have."""
@@ -134,6 +143,10 @@ class Making:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = () if silent else self._destinations
         self._sr(made, preread, material.images, tuple(d.name for d in wanted if isinstance(d, _TAKES_DICOM)))
+        for kind in beside.KINDS:
+            takers = tuple(d.name for d in wanted if isinstance(d, Beside) and kind in d.kinds())
+            if takers:
+                self._beside(made, kind, material, takers)
         for destination in wanted:
             taken_back = preread.outcome is Outcome.WITHDRAWN and isinstance(destination, Hl7DestinationSettings)
             if isinstance(destination, _TAKES_HL7) and not taken_back:
@@ -210,6 +223,21 @@ class Making:
         if content is not None:
             made.documents.append(MadeDocument("sr", preread.sr_instance_uid, content, takers))
 
+    def _beside(self, made: Made, kind: str, material: Material, takers: tuple[str, ...]) -> None:
+        """A document for viewers that do not show the report; without it, they still get theirs."""
+        preread, images = material.preread, material.images
+
+        def render(sop_instance_uid: str) -> Rendered:
+            image = next(i for i, _ in images if i.sop_instance_uid == sop_instance_uid)
+            return render_file(self._files.path(image.path))
+
+        def encode() -> list[tuple[str, bytes]]:
+            evidence = [self._evidence(image) for image, _ in images]
+            return beside.make(kind, preread, evidence, render, material.earlier[kind])
+
+        for uid, content in self._attempt(made, beside.MISSING[kind], preread, encode) or ():
+            made.documents.append(MadeDocument(kind, uid, content, takers))
+
     def _evidence(self, image: StoredImage) -> Dataset:
         path = self._files.path(image.path)
         if not path.is_file():
@@ -219,10 +247,8 @@ class Making:
             )
         return load_header(path)
 
-    def _attempt(
-        self, made: Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], bytes]
-    ) -> bytes | None:
-        """The bytes of one document; None, and said why, when it cannot be made: that costs nobody else theirs."""
+    def _attempt(self, made: Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], _T]) -> _T | None:
+        """What one kind of document came to; None, and said why, when it cannot be made: that costs nobody else theirs."""
         try:
             return encode()
         except Transient:

@@ -127,7 +127,7 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
-    kinds: Sequence[str] = ("sr", "oru", "flag", "json"),
+    kinds: Sequence[str] = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json"),
     now: datetime,
 ) -> int:
     """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""
@@ -187,6 +187,11 @@ def park_unknown(tx: Connection, known: Collection[str], *, now: datetime) -> in
 
 def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:
     """SOP Instance UID of the newest earlier SR that a destination has, or may have: it was tried, or is being sent."""
+    return newest_sent(view, study_instance_uid, before_revision, "sr")
+
+
+def newest_sent(view: Connection, study_instance_uid: str, before_revision: int, kind: str) -> str | None:
+    """The same of the DICOM documents of another kind."""
     c = study_revision.c
     sending = (
         select(job.c.id)
@@ -200,7 +205,7 @@ def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: i
         .where(
             c.study_instance_uid == study_instance_uid,
             c.number < before_revision,
-            document.c.kind == "sr",
+            document.c.kind == kind,
             or_(delivery.c.state.in_(HAS_IT), delivery.c.attempts > 0, sending),
         )
         .order_by(c.number.desc())

@@ -38,7 +38,7 @@ from tests.support.pairwise import Row, pairwise
 from tests.support.reports import images, preread
 from tests.support.validators import complaints_of_many
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("sr-matrix")]
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1"), pytest.mark.xdist_group("sr-matrix")]
 
 TYPE_2 = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
           "ReferringPhysicianName", "PatientOrientation", "Laterality")  # fmt: skip

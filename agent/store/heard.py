@@ -1,0 +1,56 @@
+"""The messages that were heard about orders, patients and reports: kept before they are acknowledged, acted on once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from agent.store.schema import hl7_message
+
+WAITING, DONE, IGNORED, ATTENTION = "waiting", "done", "ignored", "attention"
+
+
+@dataclass(frozen=True, slots=True)
+class HeardMessage:
+    """One message. `said` is the JSON of `agent.orders.said.Heard`; `content` the bytes as they came, without their frame;
+    `words` say what became of it and hold no patient data."""
+
+    sender: str
+    address: str
+    control_id: str
+    type: str
+    digest: str
+    content: bytes
+    said: list[dict[str, Any]]
+    received_at: datetime
+    state: str = WAITING
+    words: str = ""
+    id: int = 0
+    acted_at: datetime | None = None
+
+
+def keep(tx: Connection, message: HeardMessage) -> int | None:
+    """Write a message down and return its id; None when the same bytes came from the same sender under the same control id
+    before."""
+    c = hl7_message.c
+    known = select(c.id).where(
+        c.sender == message.sender, c.control_id == message.control_id, c.digest == message.digest
+    )
+    if tx.execute(known).first() is not None:
+        return None
+    row = {f: getattr(message, f) for f in HeardMessage.__dataclass_fields__ if f != "id"}
+    return int(tx.execute(insert(hl7_message).values(**row).returning(c.id)).scalar_one())
+
+
+def message(view: Connection, message_id: int) -> HeardMessage:
+    """The message of that id; it must exist."""
+    row = view.execute(select(hl7_message).where(hl7_message.c.id == message_id)).one()
+    return HeardMessage(**row._mapping)
+
+
+def settle(tx: Connection, message_id: int, state: str, words: str, *, now: datetime) -> None:
+    """Say what became of a message."""
+    tx.execute(update(hl7_message).where(hl7_message.c.id == message_id).values(state=state, words=words, acted_at=now))
