@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from agent.commissioning.films import make_study
-from agent.reporting import messages, stage
+from agent.reporting import making, messages
 from agent.store import overview, results
 from structured_report.content import PreRead
 from tests.line.test_flag_first import film
