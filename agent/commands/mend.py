@@ -8,8 +8,7 @@ from sqlalchemy import Connection
 from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
-from agent.intake.assembly import Assembly
-from agent.reading.build import Build
+from agent.intake.assembly import assembly_of
 from agent.settings import Settings
 from agent.store import overview, processes, results, studies
 from agent.store.engine import Ledger
@@ -71,9 +70,6 @@ def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledge
     """What was decided from the pixels or by the model may end differently now; what the headers decided would not."""
     newest = studies.newest_revision(tx, uid)
     reading = None if newest is None else results.reading_of(tx, newest.id)
-    if reading is None or reading.outcome == Outcome.READ:
+    if reading is None or reading.outcome in (Outcome.READ, Outcome.WITHDRAWN):
         return False
-    queue, build = Queue(ledger, clock, "retry"), Build.of(settings.report)
-    ask = bool(settings.worklist.source)
-    assembly = Assembly(ledger, queue, clock, settings.intake, settings.gate, build, settings.priors, ask_worklist=ask)
-    return assembly.read_again(tx, uid)
+    return assembly_of(settings, ledger, Queue(ledger, clock, "retry"), clock).read_again(tx, uid)

@@ -7,6 +7,7 @@ silently ignored is found on the day it matters.
 
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
+from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
     DicomDestinationSettings,
@@ -33,6 +34,7 @@ __all__ = [
     "Hl7DestinationSettings",
     "Intake",
     "Log",
+    "Matching",
     "ModelSettings",
     "Node",
     "PeerSettings",

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
+    matching: Matching = Matching()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
-from agent.store import commitments
+from agent.store import commitments, heard, identity
 from agent.store.schema import (
     delivery,
     document,
@@ -196,6 +196,16 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
         return select(job.c.id).where(job.c.kind == kind, job.c.key == cast(key, String)).exists()
 
     missing: list[tuple[str, str, str]] = []
+    missing += [
+        ("assemble", u, "")
+        for u in identity.unsettled(view)
+        if view.execute(select(1).where(~has_job("assemble", u))).first()
+    ]
+    missing += [
+        ("orders", str(n), "")
+        for n in heard.waiting(view)
+        if view.execute(select(1).where(~has_job("orders", n))).first()
+    ]
     growing = select(study.c.study_instance_uid).where(
         study.c.state == "receiving", ~has_job("assemble", study.c.study_instance_uid)
     )
