@@ -31,6 +31,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Read a folder of labelled films and measure what was found."),
     "read": ("offline", "Read DICOM files here and now, without the line."),
     "doctor": ("doctor", "Check versions, model, disk, database, peers and licences."),
+    "certs": ("certs", "Make certificates for a pilot: an authority of its own, and one for each node."),
     "settings": ("settings", "Check the settings."),
     "bench": ("bench", "Measure this machine against its peers."),
     "demo": ("demo", "Run the whole line on an embedded PACS and RIS."),

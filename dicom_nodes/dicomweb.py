@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -25,7 +25,8 @@ from dicom_nodes.found import Found, FoundImage, FoundSeries, FoundStudy, JsonAn
 from dicom_nodes.multipart import MalformedMultipart, parts
 from dicom_nodes.query import MOST_ANSWERS, QueryRefused, exact
 from dicom_nodes.retrieve import MOST_BYTES, ImageAddress, NotSent, TooLarge
-from dicom_nodes.scu import NodeError, PeerSilent, PeerUnreachable
+from dicom_nodes.scu import NodeError, PeerSilent, PeerUnreachable, UnusableCertificates
+from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, client_context
 
 _CONNECT_S = 10.0
 _MOST_JSON = 16_000_000
@@ -36,10 +37,6 @@ T = TypeVar("T")
 
 class UnreadableAnswer(NodeError):
     """What came is not what was asked for."""
-
-
-class UnusableCertificates(NodeError):
-    """The files with certificates or keys cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +122,9 @@ class DicomWeb:
             f"/studies/{_uid(address.study_instance_uid)}/series/{_uid(address.series_instance_uid)}"
             f"/instances/{_uid(address.sop_instance_uid)}"
         )
-        _, kind, body = self._get(path, (), _DICOM, deadline, most_bytes)
+        reply = self._get(path, (), _DICOM, deadline, most_bytes)
         try:
-            images = [p.body for p in parts(body, kind)]
+            images = [p.body for p in parts(reply.body, reply.content_type)]
         except MalformedMultipart as error:
             raise UnreadableAnswer(f"{self._peer.name}: {error}") from error
         if len(images) != 1:
@@ -152,24 +149,7 @@ class DicomWeb:
         Raises:
             PeerUnreachable, PeerSilent, TooLarge: no answer, or not a whole one.
         """
-        left = max(deadline.left(), 0.05)
-        timeout = httpx2.Timeout(left, connect=min(_CONNECT_S, left))
-        try:
-            with self._client.stream(
-                method, self._peer.url.rstrip("/") + path, content=content, headers=dict(headers), timeout=timeout
-            ) as answer:
-                body = bytearray()
-                for piece in answer.iter_raw():
-                    body += piece
-                    if len(body) > most_bytes:
-                        raise TooLarge(f"{self._peer.name} sent more than {most_bytes // 1_000_000} MB")
-                    if deadline.passed:
-                        raise PeerSilent(f"{self._peer.name} did not answer in time")
-                return Reply(answer.status_code, answer.headers.get("content-type", ""), bytes(body))
-        except UnicodeError as error:  # the system's answer to a name that cannot be one
-            raise PeerUnreachable(f"{self._peer.name} has a name that cannot be resolved") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._mapped(error) from error
+        return self._stream(method, path, deadline, most_bytes, content=content, headers=dict(headers))
 
     def _find(
         self,
@@ -182,46 +162,43 @@ class DicomWeb:
     ) -> Found[T]:
         # One more than wanted: so it shows whether there were more.
         asked = [*keys.items(), *(("includefield", k) for k in wanted), ("limit", str(most + 1))]
-        status, _, body = self._get(path, asked, _JSON, deadline, _MOST_JSON)
-        if status == 204 or not body.strip():
-            return Found((), False, status)
+        reply = self._get(path, asked, _JSON, deadline, _MOST_JSON)
+        if reply.status == 204 or not reply.body.strip():
+            return Found((), False, reply.status)
         try:
-            rows = json.loads(body)
+            rows = json.loads(reply.body)
         except (ValueError, RecursionError) as error:
             raise UnreadableAnswer(f"{self._peer.name} answered a query with something that is not JSON") from error
         if not isinstance(rows, list):
             raise UnreadableAnswer(f"{self._peer.name} answered a query with something that is no list")
-        return Found(tuple(reader(JsonAnswer(row)) for row in rows[:most]), len(rows) > most, status)
+        return Found(tuple(reader(JsonAnswer(row)) for row in rows[:most]), len(rows) > most, reply.status)
 
     def _get(
-        self,
-        path: str,
-        asked: Sequence[tuple[str, str]],
-        accept: str,
-        deadline: Deadline,
-        most_bytes: int,
-    ) -> tuple[int, str, bytes]:
-        """Status, Content-Type and body."""
+        self, path: str, asked: Sequence[tuple[str, str]], accept: str, deadline: Deadline, most_bytes: int
+    ) -> Reply:
+        parameters = httpx2.QueryParams(list(asked))
+        reply = self._stream("GET", path, deadline, most_bytes, params=parameters, headers={"Accept": accept})
+        if not 200 <= reply.status < 300:
+            phrase = httpx2.codes.get_reason_phrase(reply.status)
+            raise QueryRefused(f"{self._peer.name} answered {reply.status} {phrase}".rstrip(), status=reply.status)
+        return reply
+
+    def _stream(self, method: str, path: str, deadline: Deadline, most_bytes: int, **request: Any) -> Reply:
         left = max(deadline.left(), 0.05)
         timeout = httpx2.Timeout(left, connect=min(_CONNECT_S, left))
-        parameters = httpx2.QueryParams(list(asked))
+        url = self._peer.url.rstrip("/") + path
         try:
-            with self._client.stream(
-                "GET", self._peer.url.rstrip("/") + path, params=parameters, headers={"Accept": accept}, timeout=timeout
-            ) as answer:
-                if not 200 <= answer.status_code < 300:
-                    raise QueryRefused(
-                        f"{self._peer.name} answered {answer.status_code} {answer.reason_phrase}".rstrip(),
-                        status=answer.status_code,
-                    )
+            with self._client.stream(method, url, timeout=timeout, **request) as answer:
                 body = bytearray()
                 for piece in answer.iter_raw():
                     body += piece
                     if len(body) > most_bytes:
                         raise TooLarge(f"{self._peer.name} sent more than {most_bytes // 1_000_000} MB")
                     if deadline.passed:
-                        raise PeerSilent(f"{self._peer.name} did not send everything in time")
-                return answer.status_code, answer.headers.get("content-type", ""), bytes(body)
+                        raise PeerSilent(f"{self._peer.name} did not answer in time")
+                return Reply(answer.status_code, answer.headers.get("content-type", ""), bytes(body))
+        except UnicodeError as error:  # the system's answer to a name that cannot be one
+            raise PeerUnreachable(f"{self._peer.name} has a name that cannot be resolved") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self._mapped(error) from error
 
@@ -239,22 +216,10 @@ def _uid(value: str) -> str:
 
 
 def _trust(peer: WebPeer) -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificates verified (BCP 195)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        if peer.ca_file is not None:
-            context.load_verify_locations(cafile=str(peer.ca_file))
-        elif peer.url.lower().startswith("https:"):
-            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        if peer.certificate is not None:
-            context.load_cert_chain(str(peer.certificate), str(peer.private_key) if peer.private_key else None)
-    except (OSError, ssl.SSLError) as error:
-        named = ", ".join(str(f) for f in (peer.ca_file, peer.certificate, peer.private_key) if f)
-        raise UnusableCertificates(
-            f"{peer.name}: {named} cannot be used as certificates and key ({error.strerror or 'not PEM'})"
-        ) from error
-    return context
+        return client_context(TlsFiles(peer.ca_file, peer.certificate, peer.private_key))
+    except TlsFilesUnusable as error:
+        raise UnusableCertificates(f"{peer.name}: {error}") from error
 
 
 def _why(error: BaseException) -> str:

@@ -7,6 +7,9 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dicom_nodes.certificate import Certificate
+from dicom_nodes.tls import TlsFiles
+
 SEND, RECEIVE, QUERY = "send", "receive", "query"
 COMMIT = "commit"  # not for the settings: who is asked for storage commitments may come and say what was committed
 
@@ -36,25 +39,37 @@ def check_ae_title(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another node. `may` holds ``send`` (images to us), ``receive`` (reports from us), ``query`` and ``commit``."""
+    """Another node. `may` holds ``send`` (images to us), ``receive`` (reports from us), ``query`` and ``commit``.
+
+    Attributes:
+        tls: with what it is spoken to over TLS, both ways, `server_name` being the name its certificate stands for; None: in
+            the clear.
+    """
 
     name: str
     ae_title: str
     host: str
     port: int
     may: frozenset[str]
+    tls: TlsFiles | None = None
+
+    @property
+    def certificate_name(self) -> str:
+        """What its certificate must stand for."""
+        return (self.tls.server_name if self.tls else "") or self.host
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationInfo:
     """An association as its requestor presents itself. `id` is unique in this process; AE titles are without
-    padding."""
+    padding. `certificate`: what it showed, on the port for TLS."""
 
     id: str
     calling_ae_title: str
     called_ae_title: str
     address: str
     port: int
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,8 @@ class Rejection:
 CALLED_NOT_RECOGNISED = Rejection(1, 1, 7, "called-ae-title-not-recognised")
 CALLING_NOT_RECOGNISED = Rejection(1, 1, 3, "calling-ae-title-not-recognised")
 CALLING_ADDRESS_NOT_RECOGNISED = Rejection(1, 1, 3, "calling-address-not-recognised")
+TLS_REQUIRED = Rejection(1, 1, 3, "tls-required")
+CERTIFICATE_OF_ANOTHER = Rejection(1, 1, 3, "certificate-of-another")
 NOT_ALLOWED_TO_SEND = Rejection(1, 1, 3, "peer-may-not-send")
 CONTEXT_NAME_NOT_SUPPORTED = Rejection(1, 1, 2, "application-context-not-supported")
 LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "too-many-associations")
@@ -79,26 +96,39 @@ def admit(association: AssociationInfo, *, own_ae_title: str, peers: Sequence[Pe
     """Whether that node may open an association here, to send or to say what it has committed; None when it may.
 
     A caller is recognised by AE title *and* address. That keeps mistakes out, not attackers: an AE title is no
-    authentication.
+    authentication. One with `tls` has to come over TLS, with a certificate that stands for its name; nobody else's
+    certificate gets anybody in.
     """
     if association.called_ae_title != own_ae_title:
         return CALLED_NOT_RECOGNISED
     named = [p for p in peers if p.ae_title == association.calling_ae_title]
     if not named:
         return CALLING_NOT_RECOGNISED
+    if not _at(named, association):
+        return CALLING_ADDRESS_NOT_RECOGNISED
     rights = rights_of(association, peers)
     if rights is None:
-        return CALLING_ADDRESS_NOT_RECOGNISED
+        return TLS_REQUIRED if association.certificate is None else CERTIFICATE_OF_ANOTHER
     if not rights & {SEND, COMMIT}:
         return NOT_ALLOWED_TO_SEND
     return None
 
 
 def rights_of(association: AssociationInfo, peers: Sequence[Peer]) -> frozenset[str] | None:
-    """What the caller may do here, by AE title and address; None for a stranger."""
+    """What the caller may do here, by AE title, address and certificate; None for a stranger."""
     named = [p for p in peers if p.ae_title == association.calling_ae_title]
-    here = [p for p in named if _same_host(p.host, association.address)]
-    return frozenset().union(*(p.may for p in here)) if here else None
+    proven = [p for p in _at(named, association) if _is_proven(p, association)]
+    return frozenset().union(*(p.may for p in proven)) if proven else None
+
+
+def _at(peers: Sequence[Peer], association: AssociationInfo) -> list[Peer]:
+    return [p for p in peers if _same_host(p.host, association.address)]
+
+
+def _is_proven(peer: Peer, association: AssociationInfo) -> bool:
+    if peer.tls is None:
+        return association.certificate is None
+    return association.certificate is not None and association.certificate.is_for(peer.certificate_name)
 
 
 def _same_host(host: str, address: str) -> bool:

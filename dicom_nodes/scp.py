@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.pdu_primitives import (
@@ -24,10 +25,12 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
 
 from dicom_nodes import dimse, upper_layer
+from dicom_nodes.certificate import Certificate
 from dicom_nodes.exchange import Exchange
 from dicom_nodes.receiver import Receiver, RefusedContext
 from dicom_nodes.roles import CONTEXT_NAME_NOT_SUPPORTED, LOCAL_LIMIT_EXCEEDED, AssociationInfo, Rejection
-from dicom_nodes.upper_layer import AssociationEnded, ProtocolError, Wire
+from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, server_context
+from dicom_nodes.upper_layer import AssociationEnded, ProtocolError, TlsRefused, Wire
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 Annex A: the only one there is
 REQUEST_TIMEOUT_S = (
@@ -38,6 +41,14 @@ MAX_UNDECIDED = 64  # connections that have not asked for an association yet
 
 class CannotListen(Exception):
     """The port is in use, not permitted, or the address is not one of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecureDoor:
+    """A second port, for TLS alone (PS3.15 B.12). The files are read for each caller: a renewed certificate needs no restart."""
+
+    port: int
+    files: TlsFiles
 
 
 class StorageSCP:
@@ -52,49 +63,76 @@ class StorageSCP:
         contexts: Sequence[PresentationContext],
         max_associations: int,
         network_timeout_s: float,
+        secure: SecureDoor | None = None,
     ) -> None:
         self._receiver, self._contexts = receiver, list(contexts)
         self._host, self._port = host, port
         self._max, self._timeout = max_associations, network_timeout_s
-        self._listener: socket.socket | None = None
+        self._secure = secure
+        self._listeners: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._sessions: set[_Session] = set()
-        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on; with port 0 given, the one the system chose."""
-        assert self._listener is not None, "not started"
-        return int(self._listener.getsockname()[1])
+        assert self._listeners, "not started"
+        return int(self._listeners[0].getsockname()[1])
+
+    @property
+    def secure_port(self) -> int:
+        """The port for TLS; there must be one."""
+        assert len(self._listeners) > 1, "not started, or without TLS"
+        return int(self._listeners[1].getsockname()[1])
 
     def start(self) -> None:
         """Listen. Raises `CannotListen`."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        doors = [self._door(self._port)]
+        if self._secure is not None:
+            try:
+                server_context(self._secure.files)
+                doors.append(self._door(self._secure.port))
+            except TlsFilesUnusable as error:
+                doors[0].close()
+                raise CannotListen(f"cannot speak TLS: {error}") from error
+            except CannotListen:
+                doors[0].close()
+                raise
+        self._listeners = doors
+        for number, listener in enumerate(doors):
+            files = self._secure.files if self._secure and number else None
+            self._threads.append(
+                threading.Thread(target=self._accept, args=(listener, files), name="scp-accept", daemon=True)
+            )
+        for thread in self._threads:
+            thread.start()
+        threading.Thread(target=self._end_undecided, name="scp-artim", daemon=True).start()
+
+    def _door(self, port: int) -> socket.socket:
+        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self._host, self._port))
+            listener.bind((self._host, port))
             listener.listen(128)
         except OSError as error:
             listener.close()
             words = error.strerror or str(error)
-            raise CannotListen(f"cannot listen on {self._host} port {self._port}: {words}") from error
-        self._listener = listener
-        self._thread = threading.Thread(target=self._accept, name="scp-accept", daemon=True)
-        self._thread.start()
-        threading.Thread(target=self._end_undecided, name="scp-artim", daemon=True).start()
+            raise CannotListen(f"cannot listen on {self._host} port {port}: {words}") from error
+        return listener
 
     def is_listening(self) -> bool:
         """Whether connections are taken; False before `start`, after `stop`, and if the listening thread has died."""
-        return self._thread is not None and self._thread.is_alive()
+        return bool(self._threads) and all(t.is_alive() for t in self._threads)
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Take no new association, let every C-STORE that has begun finish within the grace time, then end what is
         left."""
         self._stopping.set()
-        if self._listener is not None:
-            _close_listener(self._listener)
+        for listener in self._listeners:
+            _close_listener(listener)
         with self._lock:
             sessions = list(self._sessions)
         for session in sessions:
@@ -107,11 +145,10 @@ class StorageSCP:
         for session in sessions:
             session.join(5.0)
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        for number in itertools.count(1):
+    def _accept(self, listener: socket.socket, files: TlsFiles | None) -> None:
+        while True:
             try:
-                connection, address = self._listener.accept()
+                connection, address = listener.accept()
             except OSError:
                 if self._stopping.is_set():
                     return
@@ -121,7 +158,7 @@ class StorageSCP:
                 if self._stopping.is_set() or len(self._sessions) >= self._max + MAX_UNDECIDED:
                     connection.close()
                     continue
-                session = _Session(self, connection, address, number)
+                session = _Session(self, connection, address, next(self._numbers), files)
                 self._sessions.add(session)
             try:
                 session.start()
@@ -168,10 +205,18 @@ def _close_listener(listener: socket.socket) -> None:
 class _Session(threading.Thread):
     """One connection from its first byte to its last."""
 
-    def __init__(self, scp: StorageSCP, connection: socket.socket, address: tuple[str, int], number: int) -> None:
+    def __init__(
+        self,
+        scp: StorageSCP,
+        connection: socket.socket,
+        address: tuple[str, int],
+        number: int,
+        files: TlsFiles | None,
+    ) -> None:
         super().__init__(name=f"association-{number}", daemon=True)
         self._scp, self._receiver = scp, scp._receiver
-        self._wire = Wire(connection)
+        self._wire, self._files = Wire(connection), files
+        self._certificate: Certificate | None = None
         self._address, self._port, self._number = str(address[0]), int(address[1]), number
         self._contexts: dict[int, PresentationContext] = {}
         self._state = threading.Lock()
@@ -182,18 +227,29 @@ class _Session(threading.Thread):
     def run(self) -> None:
         try:
             self._wire.set_timeout(REQUEST_TIMEOUT_S)
+            if self._files is not None:
+                # Here and not where connections are accepted: a caller that says nothing holds up nobody but itself.
+                self._certificate = self._wire.secure(server_context(self._files))
             association = self._negotiate()
             if association is not None:
                 self._serve(association)
         except AssociationEnded:
             pass  # nothing had been established
+        except TlsFilesUnusable as error:
+            self._refuse("tls-files-unusable", f"nobody can come in by TLS: {error}")
+        except TlsRefused as error:
+            self._refuse("tls-refused", f"the connection was closed: {error}")
         except ProtocolError as error:
-            nobody = AssociationInfo(f"{self._number}", "", "", self._address, self._port)
-            self._receiver.refused(nobody, "malformed-request", f"this node aborted: {error}")
+            self._refuse("malformed-request", f"this node aborted: {error}")
             self._wire.abort(upper_layer.BY_PROVIDER, error.reason)
         finally:
             self._wire.close()
             self._scp._forget(self)
+
+    def _refuse(self, reason: str, words: str) -> None:
+        """A caller of whom nothing is known but where it calls from."""
+        nobody = AssociationInfo(f"{self._number}", "", "", self._address, self._port)
+        self._receiver.refused(nobody, reason, words)
 
     def end_when_idle(self) -> None:
         """End the association now, or after the C-STORE that has begun."""
@@ -217,6 +273,7 @@ class _Session(threading.Thread):
             called_ae_title=_title(request.called_ae_title),
             address=self._address,
             port=self._port,
+            certificate=self._certificate,
         )
         rejection = self._decide(association, request)
         if rejection is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -23,6 +24,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from dicom_nodes.contexts import IMPLICIT_LE, UNCOMPRESSED, VERIFICATION, contexts_for
 from dicom_nodes.roles import Peer
 from dicom_nodes.status import Disposition, classify
+from dicom_nodes.tls import TlsFilesUnusable, client_context
 
 # The one place where pynetdicom's global switches are set: files are sent from disk as they are, without being read
 # into memory.
@@ -51,6 +53,14 @@ class AssociationRejected(NodeError):
     def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class UnusableCertificates(NodeError):
+    """The files with certificates or keys cannot be used."""
+
+
+class NotTrusted(NodeError):
+    """No TLS with the peer: its certificate is not accepted, or ours is not."""
 
 
 class UnresolvableHost(PeerUnreachable):
@@ -279,9 +289,10 @@ def associated(
     ae.connection_timeout = min(timeout_s, 10.0)
     ae.maximum_pdu_size = 0
     ae.requested_contexts = list(contexts)
+    tls = None if peer.tls is None else (_client_context(peer), peer.certificate_name)
     try:
         association = ae.associate(
-            peer.host, peer.port, ae_title=peer.ae_title, ext_neg=list(roles), evt_handlers=list(handlers)
+            peer.host, peer.port, ae_title=peer.ae_title, ext_neg=list(roles), evt_handlers=list(handlers), tls_args=tls
         )
     except (socket.gaierror, UnicodeError) as error:  # pynetdicom maps only what comes later
         raise UnresolvableHost(
@@ -313,9 +324,46 @@ def _why_not(association: Association, peer: Peer, contexts: Sequence[Presentati
         return NoAcceptedContext(f"{who(peer)} {_refusal(association.rejected_contexts, contexts)}")
     if association.is_aborted and answer is not None:
         return PeerSilent(f"{who(peer)} aborted the association")
+    if peer.tls is not None and (trouble := tls_trouble(peer)):
+        return NotTrusted(f"{who(peer)}: {trouble}")
     return PeerUnreachable(
         f"{who(peer)} cannot be reached: nothing answers there; are host and port right, and does the peer run?"
     )
+
+
+def _client_context(peer: Peer) -> ssl.SSLContext:
+    assert peer.tls is not None
+    try:
+        return client_context(peer.tls)
+    except TlsFilesUnusable as error:
+        raise UnusableCertificates(f"{who(peer)}: {error}") from error
+
+
+_ALERT_S = 2.0  # with TLS 1.3 a server that does not accept our certificate says so only after the handshake
+
+
+def tls_trouble(peer: Peer) -> str:
+    """Why there is no TLS with a peer, in words; empty when there is. pynetdicom tells only its log."""
+    try:
+        context = _client_context(peer)
+        with (
+            socket.create_connection((peer.host, peer.port), timeout=10.0) as plain,
+            context.wrap_socket(plain, server_hostname=peer.certificate_name) as secured,
+        ):
+            secured.settimeout(_ALERT_S)
+            secured.recv(1)
+    except TimeoutError:
+        return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not accepted: {error.verify_message}"
+    except ssl.SSLError as error:
+        reason = str(error.reason or "")
+        if "ALERT" in reason:
+            return f"it does not accept our certificate or what we offer ({reason})"
+        return f"it does not speak TLS as expected ({reason}); is its port the one for TLS?"
+    except OSError:
+        return ""
+    return ""
 
 
 def _pair(refused: PresentationContext, proposed: Sequence[PresentationContext]) -> tuple[str, str]:

@@ -23,12 +23,13 @@ class TlsFiles:
     """PEM files of one end.
 
     Attributes:
-        ca_file: the authorities whose certificates are accepted from the other end; no others are.
+        ca_file: the authorities whose certificates are accepted from the other end; no others are. None: those that the
+            machine trusts, which is for calling only.
         certificate_file / key_file: our own certificate with its chain, and its private key; None: we show none.
         server_name: the name that must stand in a server's certificate; empty: the host that is called.
     """
 
-    ca_file: Path
+    ca_file: Path | None
     certificate_file: Path | None = None
     key_file: Path | None = None
     server_name: str = ""
@@ -45,10 +46,10 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     """For listening: only a caller with a certificate of one of the authorities gets in.
 
     Raises:
-        TlsFilesUnusable: a file is not usable, or there is no certificate of our own.
+        TlsFilesUnusable: a file is not usable, or there is no certificate of our own, or nobody whose callers may get in.
     """
-    if files.certificate_file is None:
-        raise TlsFilesUnusable("a server needs a certificate_file and a key_file")
+    if files.certificate_file is None or files.ca_file is None:
+        raise TlsFilesUnusable("a server needs a ca_file, a certificate_file and a key_file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     _fill(context, files)
@@ -60,7 +61,10 @@ def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
-        context.load_verify_locations(files.ca_file)
+        if files.ca_file is None:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            context.load_verify_locations(files.ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise TlsFilesUnusable(f"ca_file {files.ca_file} {_why(error, 'no certificate in PEM')}") from error
     if files.certificate_file is None:
@@ -69,7 +73,9 @@ def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
         context.load_cert_chain(files.certificate_file, files.key_file, password=_no_password)
     except OSError as error:
         both = f"certificate_file {files.certificate_file} with key_file {files.key_file or files.certificate_file}"
-        raise TlsFilesUnusable(f"{both} {_why(error, 'no certificate and its key in PEM')}") from error
+        raise TlsFilesUnusable(
+            f"{both} {_why(error, 'no certificate and its key in PEM, without a password')}"
+        ) from error
 
 
 def _no_password() -> str:
@@ -82,4 +88,4 @@ def _why(error: OSError, instead: str) -> str:
         return f"cannot be read ({error.strerror})"
     if error.reason == "KEY_VALUES_MISMATCH":
         return "cannot be used: the key does not belong to the certificate"
-    return f"cannot be used: {instead}, without a password ({error.reason or error})"
+    return f"cannot be used: {instead} ({error.reason or error})"

@@ -8,6 +8,7 @@ piece.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from dicom_nodes.certificate import Certificate, shown_on
 
 ASSOCIATE_RQ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = 0x01, 0x04, 0x05, 0x06, 0x07
 
@@ -33,6 +36,10 @@ class AssociationEnded(Exception):
     def __init__(self, words: str) -> None:
         super().__init__(words)
         self.words = words
+
+
+class TlsRefused(Exception):
+    """The TLS handshake came to nothing. The words say why."""
 
 
 class ProtocolError(Exception):
@@ -65,6 +72,22 @@ class Wire:
     def set_timeout(self, seconds: float) -> None:
         """How long the peer may stay silent: in the middle of a PDU or between two."""
         self._socket.settimeout(seconds)
+
+    def secure(self, context: ssl.SSLContext) -> Certificate | None:
+        """The TLS handshake as server, in the time of `set_timeout` for each of its steps; returns the caller's certificate.
+
+        Raises:
+            TlsRefused: there is no TLS with this caller.
+        """
+        plain = self._socket
+        try:
+            secured = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+            self._reader.close()
+            self._socket, self._reader = secured, secured.makefile("rb", buffering=_BUFFER)
+            secured.do_handshake()
+            return shown_on(secured)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise TlsRefused(_why_no_tls(error)) from error
 
     def read_request(self) -> A_ASSOCIATE:
         """The A-ASSOCIATE-RQ that must come first."""
@@ -130,12 +153,15 @@ class Wire:
     def close(self) -> None:
         """Let the last PDU out and close the connection."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
             self._socket.settimeout(1.0)
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._socket.unwrap()  # close_notify, theirs and ours: an end that nobody has cut off
+                return
+            self._socket.shutdown(socket.SHUT_WR)
             deadline = time.monotonic() + 5.0
             while time.monotonic() < deadline and self._socket.recv(65536):
                 pass  # the peer closes first, as PS3.8 9.2 (AR-5, ARTIM) has it
-        except OSError:
+        except (OSError, ValueError):
             pass
         finally:
             self._reader.close()
@@ -144,7 +170,8 @@ class Wire:
     def break_off(self) -> None:
         """Wake a thread that waits on this connection; it finds the connection lost."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which would leave the thread with a socket that speaks in the clear.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             return
 
@@ -181,3 +208,26 @@ class Wire:
             self._socket.sendall(data)
         except OSError as error:
             raise AssociationEnded("the connection was lost") from error
+
+
+# OpenSSL's reasons, in words for the administrator who looks for the mistake.
+_REASONS = {
+    "HTTP_REQUEST": "it speaks HTTP",
+    "WRONG_VERSION_NUMBER": "it speaks no TLS; plain DICOM goes to node.port",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
+    "UNSUPPORTED_PROTOCOL": "it offers TLS 1.1 or older only, and TLS 1.2 is the least that is accepted",
+    "NO_SHARED_CIPHER": "it offers none of the cipher suites of BCP 195",
+}
+
+
+def _why_no_tls(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        known = _REASONS.get(error.reason)
+        if known is None and "ALERT" in error.reason:
+            return f"it does not accept our certificate, or nothing we offer ({error.reason})"
+        return known or f"the TLS handshake failed ({error.reason})"
+    if isinstance(error, TimeoutError):
+        return "it did not begin the TLS handshake in time"
+    return "it ended the connection during the TLS handshake"

@@ -16,16 +16,26 @@ from typing import Any
 import pytest
 
 from agent.model.weights import shipped_weights
+from tests.support.requirements import losses_of, named_by
 from tests.support.site import Site
+
+pytest_plugins = ["pytester"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=4, help="how many random kills the fault campaign makes")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        named_by(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
+    if report.failed and (losses := losses_of(item)):
+        report.sections.append(("what does not hold", losses))
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped, which is a failure with CI=true: {report.longrepr}"

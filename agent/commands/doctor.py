@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from agent.commands.common import print_json, settings_of
-from agent.doctor import calibration, constancy, ledger, line, machine, model, network
+from agent.doctor import calibration, certificates, constancy, ledger, line, machine, model, network
 from agent.doctor.check import Check, examined
 from agent.settings import Settings
 
@@ -23,10 +23,12 @@ HERE: dict[str, Look] = {
     "model": model.model,
     "calibration": calibration.calibration,
     "constancy test": constancy.constancy,
+    "certificates": certificates.certificates,
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
     "peers": network.peers,
+    "services": network.services,
     "destinations": network.destinations,
     "model servers": model.model_servers,
 }

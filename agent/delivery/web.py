@@ -10,8 +10,8 @@ from pathlib import Path
 
 from agent.errors import Permanent, PrereadError, Transient
 from dicom_nodes.deadline import Deadline
-from dicom_nodes.dicomweb import DicomWeb, Reply, UnusableCertificates, WebPeer
-from dicom_nodes.scu import NodeError, PeerUnreachable
+from dicom_nodes.dicomweb import DicomWeb, Reply, WebPeer
+from dicom_nodes.scu import NodeError, PeerUnreachable, UnusableCertificates
 
 # The service is there, and something that a person can put right stands in the way: tried until the document is too old.
 _MENDABLE = {401: "does not know us", 403: "does not let us in", 407: "is behind a proxy that does not know us"}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.delivery.build import build_destinations
 from agent.delivery.protocol import Destination
 from agent.doctor.check import Check, tried
 from agent.doctor.line import roles_of
-from agent.settings import Settings
+from agent.priors.source import web_peer
+from agent.settings import DicomwebSettings, Settings
 from dicom_nodes import scu
+from dicom_nodes.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from dicom_nodes.deadline import Deadline
+from dicom_nodes.dicomweb import DicomWeb
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NoAcceptedContext
 
 _TIMEOUT_S = 5.0
+_NOBODY = "PREREAD-DOCTOR"  # a Patient ID that nobody has
 
 
 def node(settings: Settings) -> Sequence[Check]:
@@ -53,19 +58,56 @@ def _not_bound(error: OSError, settings: Settings) -> Check:
 
 def peers(settings: Settings) -> Sequence[Check]:
     """A C-ECHO to everyone whom we call."""
-    called = [p.peer() for p in settings.peers if p.may & {"receive", "query"}]
+    called = [p for p in settings.all_peers() if p.may & {"receive", "query"}]
     return [tried(f"peer {p.name}", lambda p=p: _echo(settings, p)) for p in called]  # type: ignore[misc]
 
 
 def _echo(settings: Settings, peer: Peer) -> Check:
-    what = f"peer {peer.name}"
+    what, asked = f"peer {peer.name}", _asked_of(settings, peer)
     try:
-        answer = scu.echo(peer, own_ae_title=settings.node.ae_title, timeout_s=_TIMEOUT_S)
+        offer = scu.offer(peer, list(asked), own_ae_title=settings.node.ae_title, timeout_s=_TIMEOUT_S)
     except NoAcceptedContext:
+        if asked:
+            return Check(what, "bad", _offers_no(peer, asked.values()))
         return Check(
             what, "note", f"{peer.ae_title} is there and accepts our associations; it offers no C-ECHO, and needs none"
         )
-    return Check(what, "ok", f"{peer.ae_title} answered {answer.status:04X}")
+    if missing := [words for uid, words in asked.items() if uid not in offer.sop_class_uids]:
+        return Check(what, "bad", _offers_no(peer, missing))
+    can = "".join(f", offers {words}" for words in asked.values())
+    if offer.echo is None:
+        return Check(what, "note", f"{peer.ae_title} is there{can}; it offers no C-ECHO, and needs none")
+    return Check(what, "ok", f"{peer.ae_title} answered {offer.echo:04X}{can}")
+
+
+def _asked_of(settings: Settings, peer: Peer) -> dict[str, str]:
+    """The services that the settings need of a peer which is asked for earlier films or orders, in words."""
+    services = {}
+    if peer.name == settings.priors.source:
+        moving = settings.priors.retrieve == "move"
+        services[STUDY_ROOT_FIND] = "Study Root C-FIND"
+        services[STUDY_ROOT_MOVE if moving else STUDY_ROOT_GET] = f"Study Root C-{'MOVE' if moving else 'GET'}"
+    if peer.name == settings.worklist.source:
+        services[MODALITY_WORKLIST_FIND] = "Modality Worklist C-FIND"
+    return services
+
+
+def _offers_no(peer: Peer, missing: Iterable[str]) -> str:
+    return (
+        f"{peer.ae_title} offers us no {' and no '.join(missing)}, which priors.from or worklist.from needs; "
+        "allow our AE title to query there, or name another peer"
+    )
+
+
+def services(settings: Settings) -> Sequence[Check]:
+    """A question to every DICOMweb service, about a patient that nobody is."""
+    return [tried(f"dicomweb {s.name}", lambda s=s: _web(s)) for s in settings.dicomweb]  # type: ignore[misc]
+
+
+def _web(service: DicomwebSettings) -> str:
+    with DicomWeb(web_peer(service)) as web:
+        found = web.find_studies(_NOBODY, ("19000101", "19000102"), deadline=Deadline(_TIMEOUT_S), most=1)
+    return f"answers queries ({found.status})"
 
 
 def destinations(settings: Settings) -> Sequence[Check]:

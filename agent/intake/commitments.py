@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -21,10 +22,7 @@ from dicom_nodes.status import INVALID_ARGUMENT, PROCESSING_FAILURE, SUCCESS
 def peers_with_commitments(settings: Settings) -> tuple[Peer, ...]:
     """The peers of the settings; those that are asked to commit may come and answer."""
     asked = {d.peer for d in settings.destinations if isinstance(d, DicomDestinationSettings) and d.commit}
-    peers = [p.peer() for p in settings.peers]
-    return tuple(
-        Peer(p.name, p.ae_title, p.host, p.port, p.may | {COMMIT} if p.name in asked else p.may) for p in peers
-    )
+    return tuple(replace(p, may=p.may | {COMMIT}) if p.name in asked else p for p in settings.all_peers())
 
 
 class CommitmentReports:

@@ -11,7 +11,7 @@ from agent.errors import Permanent
 from agent.settings import DicomDestinationSettings, Settings
 from dicom_nodes.contexts import commitment_contexts, storage_contexts
 from dicom_nodes.receiver import Receiver
-from dicom_nodes.scp import CannotListen, StorageSCP
+from dicom_nodes.scp import CannotListen, SecureDoor, StorageSCP
 
 # After a kill the old process may hold the port for a moment longer; a port that is taken for longer belongs to
 # somebody else.
@@ -39,6 +39,7 @@ def storage_scp(settings: Settings, receiver: Receiver, stop: threading.Event) -
         contexts=node_contexts(settings),
         max_associations=node.max_associations,
         network_timeout_s=node.network_timeout_s,
+        secure=None if node.tls is None else SecureDoor(node.tls.port, node.tls.files()),
     )
     patience = time.monotonic() + _PORT_PATIENCE_S
     while True:

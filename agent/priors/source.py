@@ -14,10 +14,11 @@ from agent.store.engine import Ledger
 from agent.store.priors import PriorImage
 from dicom_nodes import query, retrieve
 from dicom_nodes.deadline import Deadline
-from dicom_nodes.dicomweb import DicomWeb, UnusableCertificates, WebPeer
+from dicom_nodes.dicomweb import DicomWeb, WebPeer
 from dicom_nodes.found import Found, FoundImage, FoundSeries, FoundStudy
 from dicom_nodes.retrieve import ImageAddress
 from dicom_nodes.roles import Peer
+from dicom_nodes.scu import UnusableCertificates
 
 # An image that was asked for with C-MOVE may come long after we have stopped waiting, and is not to be read even then.
 _MAY_COME_FOR = timedelta(days=1)

@@ -138,9 +138,11 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         }
     )
     services = tuple(_beside(service, base) for service in settings.dicomweb)
+    own = settings.node.tls
+    node = settings.node if own is None else settings.node.model_copy(update={"tls": own.beside(base)})
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database,
+        "database": database, "node": node,
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from agent.settings.tls import Tls
+from agent.settings.tls import NodeTls, Tls
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
 from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
 from dicom_nodes.roles import Peer
@@ -32,6 +33,13 @@ class Node(Frozen):
     port: Port = 11112
     max_associations: Annotated[Whole, Field(ge=1, le=256)] = 16
     network_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 60.0
+    tls: NodeTls | None = None
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Node:
+        if self.tls is not None and self.tls.port == self.port:
+            raise ValueError(f"tls.port: {self.port} is the port for plain DICOM already; TLS needs one of its own")
+        return self
 
 
 class PeerSettings(Frozen):
@@ -42,9 +50,19 @@ class PeerSettings(Frozen):
     host: Host
     port: Port = 104
     may: frozenset[Literal["send", "receive", "query"]] = frozenset()
+    tls: bool = False
+    certificate_name: Annotated[Line, Field(max_length=253)] = ""
 
-    def peer(self) -> Peer:
-        return Peer(name=self.name, ae_title=self.ae_title, host=self.host, port=self.port, may=frozenset(self.may))
+    @model_validator(mode="after")
+    def _looked_at(self) -> PeerSettings:
+        if self.certificate_name and not self.tls:
+            raise ValueError("certificate_name: without tls = true no certificate is ever looked at")
+        return self
+
+    def peer(self, own: NodeTls | None) -> Peer:
+        """As the network knows it; `own` says with which certificate this node speaks TLS."""
+        files = replace(own.files(), server_name=self.certificate_name or self.host) if self.tls and own else None
+        return Peer(self.name, self.ae_title, self.host, self.port, frozenset(self.may), files)
 
 
 class DicomDestinationSettings(Frozen):

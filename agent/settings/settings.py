@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         peers = {p.name: p for p in self.peers}
         for number, peer in enumerate(self.peers):
             _not_ourselves(f"peers[{number}] ({peer.name})", peer, self.node)
+            if peer.tls and self.node.tls is None:
+                raise ValueError(
+                    f"peers[{number}] ({peer.name}): tls needs a certificate of this node's own; give [node.tls] its files"
+                )
         for place, destination in enumerate(self.destinations):
             if not isinstance(destination, DicomDestinationSettings):
                 continue
@@ -96,9 +100,13 @@ class Settings(BaseSettings):
         """The peer of that name. Raises `Permanent` when there is none."""
         for candidate in self.peers:
             if candidate.name == name:
-                return candidate.peer()
+                return candidate.peer(self.node.tls)
         known = ", ".join(p.name for p in self.peers) or "none"
         raise Permanent(f'there is no peer "{name}" in the settings; configured peers: {known}', code="unknown-peer")
+
+    def all_peers(self) -> tuple[Peer, ...]:
+        """Every peer, in the order of the settings."""
+        return tuple(p.peer(self.node.tls) for p in self.peers)
 
     @property
     def database_url(self) -> str:
@@ -123,7 +131,8 @@ def _not_ourselves(key: str, peer: PeerSettings, node: Node) -> None:
     """A peer that is this node would be sent what it has sent, and reports would come back as images."""
     if peer.name == "self":
         raise ValueError(f'{key}: "self" means this node in the commands; give the peer another name')
-    if not same_place(peer.host, node.host) or peer.port != node.port:
+    own = {node.port} | ({node.tls.port} if node.tls else set())
+    if not same_place(peer.host, node.host) or peer.port not in own:
         return
     if peer.ae_title == node.ae_title:
         raise ValueError(f"{key}: {peer.ae_title} at {peer.host}:{peer.port} is this node itself, not another one")

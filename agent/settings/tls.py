@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from agent.settings.types import Frozen, Line, OptionalPath, SomePath
+from agent.settings.types import Frozen, Line, OptionalPath, Port, SomePath
 from dicom_nodes.tls import TlsFiles
 
 
@@ -26,6 +26,7 @@ class Tls(Frozen):
         return self
 
     def files(self) -> TlsFiles:
+        """As what speaks TLS wants them."""
         return TlsFiles(self.ca_file, self.certificate_file, self.key_file, self.server_name)
 
     def beside(self, base: Path) -> Tls:
@@ -36,3 +37,11 @@ class Tls(Frozen):
             if (path := getattr(self, key)) is not None
         }
         return self.model_copy(update=placed)
+
+
+class NodeTls(Tls):
+    """TLS for DICOM: how this node calls, and how it is called, on a port of its own."""
+
+    certificate_file: SomePath
+    key_file: SomePath
+    port: Port = 2762  # PS3.8 9.1.1: dicom-tls

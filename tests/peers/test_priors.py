@@ -90,6 +90,7 @@ def _archive(stack: ExitStack, folder: Path, model: Model, ris: DemoRis, program
     return Archive(line, lambda *images: put(peer, folder, *images))
 
 
+@pytest.mark.requirement("PRIOR-1")
 def test_a_film_that_the_archive_holds_is_compared_with_and_is_not_read_for_itself(archive: Archive) -> None:
     line = archive.line
     (before,) = film("clear", day="20251001")
@@ -143,6 +144,7 @@ def making(tmp_path: Path, model: Model, ris: DemoRis) -> Iterator[Making]:
         line.node.stop()
 
 
+@pytest.mark.requirement("PRIOR-2")
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -169,6 +171,7 @@ def test_another_patients_film_under_the_same_number_is_never_compared_with(
     assert asking.files_of_priors() == [], "nothing of another patient stays here"
 
 
+@pytest.mark.requirement("PRIOR-2")
 def test_a_film_that_is_another_patients_only_by_its_own_header_is_found_out(making: Making) -> None:
     """An archive whose index says one thing and whose files say another."""
     (theirs,) = film("clear", day="20251001", patient_id="P2", name="Roe^Mary")
@@ -184,6 +187,7 @@ def test_a_film_that_is_another_patients_only_by_its_own_header_is_found_out(mak
     assert line.files_of_priors() == []
 
 
+@pytest.mark.requirement("PRIOR-1")
 def test_the_newest_frontal_is_compared_with_not_a_lateral_a_later_film_or_an_older_one(
     asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
 ) -> None:
@@ -203,6 +207,7 @@ def test_the_newest_frontal_is_compared_with_not_a_lateral_a_later_film_or_an_ol
     assert len(asking.files_of_priors()) == 1, "a lateral that had to be looked at is not kept"
 
 
+@pytest.mark.requirement("PRIOR-3")
 def test_a_dead_archive_holds_up_no_reading_and_the_result_says_so(making: Making) -> None:
     port = free_port()
     (now,) = film()
@@ -216,6 +221,7 @@ def test_a_dead_archive_holds_up_no_reading_and_the_result_says_so(making: Makin
     assert line.reading(uid).comparison == ""
 
 
+@pytest.mark.requirement("PRIOR-3")
 def test_a_dead_web_service_holds_up_no_reading(making: Making) -> None:
     (now,) = film()
     line = making({"name": "archive", "url": f"http://127.0.0.1:{free_port()}/dicom-web"})
@@ -227,6 +233,7 @@ def test_a_dead_web_service_holds_up_no_reading(making: Making) -> None:
     assert "P1" not in search.remarks[0]
 
 
+@pytest.mark.requirement("PRIOR-3")
 def test_an_archive_that_never_answers_is_waited_for_until_the_deadline_and_no_longer(making: Making) -> None:
     slow = Slow()
     (now,) = film()
@@ -274,6 +281,7 @@ def test_what_is_found_brings_the_waiting_reading_forward(making: Making) -> Non
     assert line.reading(str(now.StudyInstanceUID)).outcome == "read"
 
 
+@pytest.mark.requirement("PRIOR-1")
 def test_a_film_that_was_received_here_is_an_earlier_film_too(making: Making) -> None:
     (before,), (now,) = film("clear", day="20251001"), film(seed=2)
     line = making(None)
@@ -288,6 +296,7 @@ def test_a_film_that_was_received_here_is_an_earlier_film_too(making: Making) ->
     assert "compared with the frontal film of 2025-10-01" in line.reading(str(now.StudyInstanceUID)).notes
 
 
+@pytest.mark.requirement("PRIOR-2")
 def test_a_comparison_with_the_film_of_the_wrong_patient_does_not_outlive_the_correction(making: Making) -> None:
     (before,), (now,) = film("clear", day="20251001"), film(seed=2)
     line = making(None)
@@ -346,6 +355,7 @@ def test_a_prior_that_comes_late_by_c_move_is_not_read_and_what_others_send_is(
     assert len(line.files_of_priors()) == (1 if becomes == "prior" else 0)
 
 
+@pytest.mark.requirement("PRIOR-3")
 def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmqrscp, tmp_path: Path) -> None:
     peer, images = dcmqrscp.peer(), [film(day=f"202501{n:02}", seed=n)[0] for n in range(1, 5)]
     put(peer, tmp_path, *images)
@@ -363,6 +373,7 @@ def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmq
     assert not (tmp_path / "got").exists()
 
 
+@pytest.mark.requirement("PRIOR-3")
 def test_a_peer_that_falls_silent_is_left_at_the_deadline(tmp_path: Path) -> None:
     (one,) = film()
     with Liar(one, one, delay_s=20.0) as archive:

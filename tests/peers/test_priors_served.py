@@ -14,7 +14,13 @@ from tests.support.comparing import film
 from tests.support.films import save
 from tests.support.site import SENDER, Site, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.model, pytest.mark.xdist_group("line"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.model,
+    pytest.mark.xdist_group("line"),
+    pytest.mark.timeout(300),
+    pytest.mark.requirement("PRIOR-1", "WORKLIST-1"),
+]
 
 
 @pytest.fixture

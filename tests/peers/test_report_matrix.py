@@ -26,7 +26,7 @@ from structured_report.sr import encode_sr, file_bytes
 from tests.support.reports import images, preread
 from tests.support.validators import complaints
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1")]
 LONG = "".join(chr(c) for c in (*range(0x20, 0x3000), *range(0x1F300, 0x1F600)) if chr(c).isprintable()) * 6
 PRIOR = PriorStudy("2.25.51", "20250102", "1.2.840.10008.5.1.4.1.1.1", "2.25.52", "2.25.53")
 

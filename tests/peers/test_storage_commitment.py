@@ -67,6 +67,7 @@ def transactions(office: Office) -> list[str]:
         return list(view.execute(select(schema.commitment_request.c.transaction_uid)).scalars())
 
 
+@pytest.mark.requirement("COMMIT-1")
 def test_orthanc_says_on_an_association_of_its_own_that_it_keeps_the_report(
     office_of: Callable[..., Office], orthanc: Orthanc, ports: tuple[int, int]
 ) -> None:
@@ -81,6 +82,7 @@ def test_orthanc_says_on_an_association_of_its_own_that_it_keeps_the_report(
         assert results.newest_sent_sr(view, VALUE.study.study_instance_uid, 2) == UID, "it has a successor to name"
 
 
+@pytest.mark.requirement("COMMIT-2")
 def test_a_report_that_orthanc_has_lost_is_sent_again(
     office_of: Callable[..., Office], orthanc: Orthanc, ports: tuple[int, int]
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_report_that_orthanc_has_lost_is_sent_again(
     office.settled("committed")
 
 
+@pytest.mark.requirement("COMMIT-1")
 def test_an_answer_on_the_association_of_the_question_is_heard(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs]
 ) -> None:
@@ -107,6 +110,7 @@ def test_an_answer_on_the_association_of_the_question_is_heard(
     office.settled("committed")
 
 
+@pytest.mark.requirement("COMMIT-2")
 def test_what_the_pacs_will_never_keep_is_parked_with_its_reason(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs]
 ) -> None:
@@ -119,6 +123,7 @@ def test_what_the_pacs_will_never_keep_is_parked_with_its_reason(
     )
 
 
+@pytest.mark.requirement("COMMIT-2")
 def test_a_report_that_is_lost_again_and_again_becomes_a_matter_for_a_person(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs]
 ) -> None:
@@ -134,6 +139,7 @@ def test_a_report_that_is_lost_again_and_again_becomes_a_matter_for_a_person(
     assert len(set(pacs.transactions)) == 3, "every request is a transaction of its own"
 
 
+@pytest.mark.requirement("COMMIT-1")
 def test_a_commitment_that_never_comes_is_seen_and_may_still_come(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs]
 ) -> None:
@@ -258,6 +264,7 @@ def test_who_says_it_without_a_role_is_heard_too(
     office.settled("committed")
 
 
+@pytest.mark.requirement("COMMIT-1")
 def test_nobody_else_can_say_that_a_report_is_kept(
     office_of: Callable[..., Office], pacs_that: Callable[..., ScriptedPacs]
 ) -> None:

@@ -15,7 +15,13 @@ from tests.support.films import HTJ2K, rg1
 from tests.support.peers import Orthanc, Ris, storescu, text_of
 from tests.support.site import SENDER, Site
 
-pytestmark = [pytest.mark.peers, pytest.mark.model, pytest.mark.xdist_group("line"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.model,
+    pytest.mark.xdist_group("line"),
+    pytest.mark.timeout(600),
+    pytest.mark.requirement("LINE-1"),
+]
 
 
 @pytest.fixture(scope="module")

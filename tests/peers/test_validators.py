@@ -14,7 +14,7 @@ from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
 from tests.support.reports import images, preread
 from tests.support.validators import complaints
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1")]
 
 
 @pytest.mark.parametrize(

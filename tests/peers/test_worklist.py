@@ -24,7 +24,7 @@ from tests.support.films import small_image
 from tests.support.node import Node
 from tests.support.site import free_port
 
-pytestmark = [pytest.mark.peers]
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("WORKLIST-1")]
 
 NAMES = {
     "ISO_IR 100": "Müller^Jürgen",

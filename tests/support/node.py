@@ -22,7 +22,7 @@ from agent.service import open_store
 from agent.settings import Settings
 from agent.store import overview, studies
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, VERIFICATION, storage_contexts
-from dicom_nodes.scp import StorageSCP
+from dicom_nodes.scp import SecureDoor, StorageSCP
 from tests.support.site import until
 
 
@@ -38,10 +38,11 @@ class Node:
         quiet_time_s: float = 5.0,
         port: int = 0,
         peers: Sequence[dict[str, Any]] = (),
+        tls: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:
         self.settings = Settings(
-            node={"host": "127.0.0.1", "max_associations": max_associations},
+            node={"host": "127.0.0.1", "max_associations": max_associations, "tls": tls},
             peers=[
                 {"name": "s", "ae_title": "SENDER", "host": "127.0.0.1", "may": ["send"]},
                 {"name": "elsewhere", "ae_title": "ELSEWHERE", "host": "192.0.2.7", "may": ["send"]},
@@ -62,6 +63,7 @@ class Node:
             contexts=storage_contexts(secondary_capture=False),
             max_associations=max_associations,
             network_timeout_s=5.0,
+            secure=None if self.settings.node.tls is None else SecureDoor(0, self.settings.node.tls.files()),
         )
         self.scp.start()
 

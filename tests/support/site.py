@@ -58,13 +58,14 @@ class Site:
         self.peer("sender", SENDER, 11999, ["send"])
 
     def peer(self, name: str, ae_title: str, port: int, may: Sequence[str], host: str = "127.0.0.1") -> Site:
-        values = {"name": name, "ae_title": ae_title, "host": host, "port": port, "may": list(may)}
-        self._tables.append("[[peers]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()))
-        return self._write()
+        return self.table("peers", name=name, ae_title=ae_title, host=host, port=port, may=list(may))
 
     def destination(self, **values: Any) -> Site:
-        lines = "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
-        self._tables.append(f"[[destinations]]\n{lines}")
+        return self.table("destinations", **values)
+
+    def table(self, section: str, /, **values: Any) -> Site:
+        """One more of a list of tables."""
+        self._tables.append(f"[[{section}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()))
         return self._write()
 
     def set(self, section: str, **values: Any) -> Site:

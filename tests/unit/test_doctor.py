@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom import AE, evt
@@ -16,8 +17,9 @@ from agent.doctor import ledger, line, machine, network
 from agent.doctor.check import Check, examined, tried
 from agent.doctor.model import device_check
 from agent.plain import without_noise
-from dicom_nodes.contexts import COMPREHENSIVE_SR
+from dicom_nodes.contexts import COMPREHENSIVE_SR, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
 from tests.support.planted_ledger import PlantedLedger
+from tests.support.scripted_server import Script, ScriptedServer, reply
 from tests.support.site import Site, free_port
 
 HOUR = timedelta(hours=1)
@@ -188,3 +190,35 @@ def test_looking_leaves_a_site_as_it_was(site: Site) -> None:
     assert ledger.ledger(site.settings())[0].state == line.line(site.settings())[0].state == "note"
     assert not copies.exists()
     assert not Path(site.settings().storage.root).exists()
+
+
+def test_an_archive_that_may_not_be_asked_is_found_before_the_first_patient(
+    site: Site, pacs: Callable[..., int]
+) -> None:
+    """A site that has forgotten to allow our queries would read every film without the earlier one."""
+    asking: Any = {"from": "archive"}
+    site.set("priors", **asking).set("worklist", **asking)
+    site.peer("archive", "PACS", pacs("1.2.840.10008.1.1", STUDY_ROOT_FIND), ["query"])
+    words = bad(network.peers(site.settings()))["peer archive"]
+    assert "offers us no Study Root C-GET and no Modality Worklist C-FIND" in words
+
+
+def test_an_archive_that_answers_our_questions_is_said_to(site: Site, pacs: Callable[..., int]) -> None:
+    asking: Any = {"from": "archive"}
+    site.set("priors", **asking).set("worklist", **asking)
+    site.peer("archive", "PACS", pacs(STUDY_ROOT_FIND, STUDY_ROOT_GET, MODALITY_WORKLIST_FIND), ["query"])
+    (found,) = network.peers(site.settings())
+    assert (found.state, "offers Modality Worklist C-FIND" in found.words) == ("note", True)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [(reply(200, "[]"), ""), (reply(401, ""), "answered 401 Unauthorized"), (reply(200, "<html>"), "not JSON")],
+)
+def test_a_web_service_that_refuses_our_questions_is_found_before_the_first_patient(
+    site: Site, script: Script, words: str
+) -> None:
+    with ScriptedServer(listing=script) as server:
+        site.table("dicomweb", name="archive", url=f"{server.url}/dicom-web")
+        found = {c.what: c for c in network.services(site.settings())}["dicomweb archive"]
+    assert (found.state, words in found.words) == ("bad" if words else "ok", True)

@@ -34,7 +34,7 @@ def find_door(settings: Settings, ae_title: str | None = None) -> Door:
         Permanent: there is none; the message says what to add.
     """
     for peer in settings.peers:
-        if "send" in peer.may and ae_title in (None, peer.ae_title):
+        if "send" in peer.may and not peer.tls and ae_title in (None, peer.ae_title):
             target = _target(settings, peer)
             if target is not None:
                 node = Peer("self", settings.node.ae_title, target, settings.node.port, frozenset())
