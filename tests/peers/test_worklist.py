@@ -9,9 +9,8 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.errors import Transient
-from agent.intake.assembly import Assembly
+from agent.intake.assembly import assembly_of
 from agent.intake.worklist import ATTEMPTS, WorklistOrder, WorklistStage, worklist_orders
-from agent.reading.build import Build
 from agent.store import worklist
 from agent.store.worklist import StoredAnswer
 from agent.work.queue import Queue
@@ -114,8 +113,8 @@ class Asking:
         self.node, clock = Node(root, quiet_time_s=0.0), SystemClock()
         self.queue, s = Queue(self.node.ledger, clock, "test"), self.node.settings
         self.told: list[str] = []
-        build = Build.of(s.report)
-        self.assembly = Assembly(self.node.ledger, self.queue, clock, s.intake, s.gate, build, ask_worklist=True)
+        asking = s.model_copy(update={"worklist": s.worklist.model_copy(update={"source": "ris"})})
+        self.assembly = assembly_of(asking, self.node.ledger, self.queue, clock)
         self.stage = WorklistStage(
             self.node.ledger,
             self.queue,
