@@ -6,6 +6,7 @@ reports, delivery, schedule). They share the ledger and the storage root and not
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
@@ -74,6 +76,9 @@ def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None
         parts = Parts(settings, ledger, files, clock, queue, running, heart, stop, obituary)
         heart.say("starting", obituary)
         heart.start()
+        trail = Trail.of(settings)
+        with ledger.begin() as tx:
+            trail.started(tx, role, now=clock.now())
         try:
             _BODIES[role](parts)
         except PrereadError as error:
@@ -84,6 +89,8 @@ def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None
             heart.say("failed", f"internal: {type(error).__name__}; see the log of this process")
             raise
         heart.say("stopped")
+        with ledger.begin() as tx:
+            trail.stopped(tx, role, now=clock.now())
     ledger.close()
 
 
@@ -115,6 +122,7 @@ def _receive(parts: Parts) -> None:
 
 
 def _office(parts: Parts) -> None:
+    from agent.audit.syslog import Forwarder
     from agent.delivery.build import build_destinations, committing
     from agent.delivery.commitment import CommitStage
     from agent.delivery.outbox import Outbox
@@ -132,7 +140,9 @@ def _office(parts: Parts) -> None:
         identity.fill_keys(tx)
     assemble = assembly_of(s, ledger, queue, clock)
     report = Reporting(ledger, files, queue, clock, s)
-    outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations)
+    outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations, Trail.of(s))
+    if s.audit.syslog is not None:
+        Forwarder(ledger, clock, s.audit.syslog, socket.gethostname(), parts.stop).start()
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers.append(_worker(parts, "announce", report.announce))
     workers.append(_worker(parts, "orders", OrdersStage(ledger, queue, clock)))
@@ -172,7 +182,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
         shelf.tidy()
         source = source_of(s, shelf, parts.ledger, parts.clock)
         search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)
-        workers.append(_worker(parts, "prior", PriorStage(parts.ledger, parts.queue, parts.clock, search)))
+        workers.append(_worker(parts, "prior", PriorStage(parts.ledger, parts.queue, parts.clock, search, Trail.of(s))))
     if s.worklist.source:
         stage = WorklistStage(
             parts.ledger,
@@ -182,6 +192,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
             own_ae_title=s.node.ae_title,
             deadline_s=s.worklist.deadline_s,
             answered=take_answer(parts.clock),
+            trail=Trail.of(s),
         )
         workers.append(_worker(parts, "worklist", stage))
     return workers

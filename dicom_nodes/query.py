@@ -76,6 +76,16 @@ def find_studies(
     )
 
 
+def find_studies_of(
+    peer: Peer, dates: tuple[str, str], *, own_ae_title: str, deadline: Deadline, most: int
+) -> Found[FoundStudy]:
+    """Every study with a Study Date from the first to the last of `dates`, whoever it is of. Raises as :func:`find_studies`."""
+    keys = {"StudyDate": "-".join(dates)}
+    return find(
+        peer, "STUDY", keys, found.STUDY_KEYS, found.as_study, own_ae_title=own_ae_title, deadline=deadline, most=most
+    )
+
+
 def find_series(
     peer: Peer, study_instance_uid: str, *, own_ae_title: str, deadline: Deadline, most: int = MOST_ANSWERS
 ) -> Found[FoundSeries]:

@@ -145,15 +145,27 @@ def move_image(peer: Peer, address: ImageAddress, *, own_ae_title: str, deadline
         NotSent: the peer sent nothing. QueryRefused: the peer's failure; A801: it does not know this node's AE title as a
             destination. NodeError: no association, or the deadline passed.
     """
+    return _move(peer, address.identifier(), "the image", own_ae_title=own_ae_title, deadline=deadline)
+
+
+def move_study(peer: Peer, study_instance_uid: str, *, own_ae_title: str, deadline: Deadline) -> Outcome:
+    """C-MOVE of everything of a study to this node, where it arrives like anything else that is sent. Raises as
+    :func:`move_image`."""
+    keys = Dataset()
+    keys.QueryRetrieveLevel = "STUDY"
+    keys.StudyInstanceUID = exact(study_instance_uid, "Study Instance UID")
+    return _move(peer, keys, "the study", own_ae_title=own_ae_title, deadline=deadline)
+
+
+def _move(peer: Peer, keys: Dataset, what: str, *, own_ae_title: str, deadline: Deadline) -> Outcome:
     left = max(deadline.left(), 0.1)
     with associated(peer, query_contexts(STUDY_ROOT_MOVE), own_ae_title, left) as association:
-        answers = association.send_c_move(address.identifier(), own_ae_title, UID(STUDY_ROOT_MOVE))
-        end = _end(answers, association, deadline)
+        end = _end(association.send_c_move(keys, own_ae_title, UID(STUDY_ROOT_MOVE)), association, deadline)
     if end is None:
         raise PeerSilent(f"{who(peer)} did not answer the C-MOVE in time, or the connection was lost")
     _raise_failure(end, peer)
     if end.completed + end.warning < 1 and end.failed > 0:
-        raise NotSent(f"{who(peer)} answered {end.status:04X} and could not send the image")
+        raise NotSent(f"{who(peer)} answered {end.status:04X} and could not send {what}")
     return end
 
 

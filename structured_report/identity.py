@@ -109,6 +109,7 @@ def new_object(preread: PreRead, sop_class_uid: str, modality: str, place: Place
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = place.sop_instance_uid
     made.StudyInstanceUID, made.SeriesInstanceUID = preread.study.study_instance_uid, place.series_uid
     made.Modality, made.InstanceNumber = modality, 1
+    made.Laterality = ""  # of a paired part of the body (PS3.3 C.7.3.1), which a chest is not: empty, not absent
     made.SeriesNumber, made.SeriesDescription = place.series_number, place.series_description
     made.ReferringPhysicianName = ""
     made.Manufacturer, made.ManufacturerModelName = made_by.manufacturer, made_by.model_name

@@ -48,13 +48,11 @@ def content_tree(preread: PreRead, images: Sequence[Dataset]) -> Dataset:
     # again.
     said = list(groups(preread, images))
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer(preread)),
+        observation_context=observed(preread),
         procedure_reported=coded(_procedure(preread)),
         imaging_measurements=said or [placeholder(preread, images)],
         title=codes.DCM.ImagingMeasurementReport,
-        language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
-            CodedConcept("en-US", "RFC5646", "English (United States)")
-        ),
+        language_of_content_item_and_descendants=language(),
         referenced_images=list(images) if all(library_is_possible(i) for i in images) else None,
     )
     root = report[0]
@@ -87,9 +85,15 @@ def fits(code: Code) -> bool:
     )
 
 
-def _observer(preread: PreRead) -> ObserverContext:
+def language() -> LanguageOfContentItemAndDescendants:
+    """TID 1204."""
+    return LanguageOfContentItemAndDescendants(CodedConcept("en-US", "RFC5646", "English (United States)"))
+
+
+def observed(preread: PreRead) -> ObservationContext:
+    """TID 1001: a device has observed, this build."""
     made_by = preread.provenance
-    return ObserverContext(
+    observer = ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
             uid=made_by.device_uid,
@@ -99,6 +103,7 @@ def _observer(preread: PreRead) -> ObserverContext:
             serial_number=made_by.station_name or made_by.device_uid[-16:],
         ),
     )
+    return ObservationContext(observer_device_context=observer)
 
 
 def _add_to_library(root: Dataset, prior: PriorStudy) -> None:
@@ -156,7 +161,7 @@ def _evaluations(preread: PreRead) -> ContainerContentItem:
         )
     for concept, words in _words(preread):
         if normalise_text(words):
-            items.append(_text(concept, words))
+            items.append(text(concept, words))
     container.ContentSequence = items
     return container
 
@@ -180,7 +185,8 @@ def _words(preread: PreRead) -> Iterator[tuple[Code, str]]:
     yield concepts.COMMENT, provenance_sentence(preread)
 
 
-def _text(name: Code, value: str) -> TextContentItem:
+def text(name: Code, value: str) -> TextContentItem:
+    """One text below a container."""
     return TextContentItem(
         name=coded(name), value=to_dicom(normalise_text(value)), relationship_type=RelationshipTypeValues.CONTAINS
     )

@@ -8,6 +8,8 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
 from agent.clock import SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
@@ -77,6 +79,7 @@ def match(
         if before is not None and before.order_id is not None:
             touched |= orders.studies_matched_to(tx, [before.order_id])
         identity.unsettle(tx, touched, now=now)
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "match", About(uid), now=now)
         studies.note(tx, uid, "match", "matched-by-hand", _words(decision), now=now)
     if as_json:
         print_json({"study": uid, "order": order_id, "patient": patient or ""})

@@ -8,6 +8,8 @@ from datetime import datetime
 import click
 from sqlalchemy import Connection
 
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
@@ -41,6 +43,7 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         for kind, key, lane in stages:
             revive(tx, kind, key, lane=lane, now=now)
         revive(tx, "assemble", uid, now=now)
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "retry", About(uid), now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
         idle = _who_does_not_run(tx, clock)
     done = {
@@ -80,6 +83,7 @@ def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None
     assembly = assembly_of(settings, ledger, Queue(ledger, clock, "withdraw"), clock)
     with ledger.begin() as tx:
         assembly.withdraw(tx, uid, _one_line(reason))
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "withdraw", About(uid), now=clock.now())
         idle = [role for role in _who_does_not_run(tx, clock) if role == "office"]
     if as_json:
         print_json({"study": uid, "withdrawn": True, "not_running": idle})
@@ -138,6 +142,7 @@ def _read_anew(
         with ledger.begin() as tx:
             done = assembly.read_again(tx, uid)
             if done:
+                Trail.of(settings).by_hand(tx, What.ACCESSED, "reread", About(uid), now=clock.now())
                 studies.note(tx, uid, "reread", "reread", reason or "by hand", now=clock.now())
         (again if done else not_read).append(uid)
     return again, not_read

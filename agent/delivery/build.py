@@ -34,6 +34,7 @@ def build_destinations(settings: Settings) -> dict[str, Destination]:
                 timeout_s=timeout,
                 commit=d.commit,
                 commit_deadline_s=d.commit_deadline_s,
+                beside=d.kinds(),
             )
         elif isinstance(d, Hl7DestinationSettings):
             both, tls = d.acknowledgement == "both", None if d.tls is None else d.tls.files()

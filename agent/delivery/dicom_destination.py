@@ -1,7 +1,9 @@
-"""A PACS as destination: the Structured Report by C-STORE, as Comprehensive 3D SR or, where only that is taken, as
-Comprehensive SR."""
+"""A PACS as destination: DICOM documents by C-STORE, the Structured Report as Comprehensive 3D SR or, where only that is
+taken, as Comprehensive SR."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from pydicom import dcmread
 
@@ -9,7 +11,14 @@ from agent.delivery.protocol import CommitmentAnswer, OutgoingDocument, Receipt,
 from agent.errors import Permanent, Transient
 from dicom_nodes import commitment, scu
 from dicom_nodes.commitment import Reference
-from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, STORAGE_COMMITMENT
+from dicom_nodes.contexts import (
+    BASIC_TEXT_SR,
+    COMPREHENSIVE_3D_SR,
+    COMPREHENSIVE_SR,
+    GRAYSCALE_PRESENTATION_STATE,
+    SECONDARY_CAPTURE,
+    STORAGE_COMMITMENT,
+)
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import AssociationRejected, Candidate, NoAcceptedContext, NodeError
 from dicom_nodes.status import (
@@ -24,14 +33,20 @@ from structured_report.sr import as_comprehensive_sr
 
 # What a report may be sent as, best first.
 _FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
-
+# What stands beside it has one form each, by kind.
+_BESIDE = {
+    "sc": (SECONDARY_CAPTURE, "Secondary Capture", "summary_image"),
+    "gsps": (GRAYSCALE_PRESENTATION_STATE, "Grayscale Softcopy Presentation State", "presentation_state"),
+    "plain-sr": (BASIC_TEXT_SR, "Basic Text SR", "plain_sr"),
+}
+_NAMES = _FORMS | {uid: name for uid, name, _ in _BESIDE.values()}
 
 _SAME_ASSOCIATION_S = 1.0  # for a peer that answers on the association of the request; most come on one of their own
 _NO_COMMITMENT = "set it up there, with our host and port for its answers, or set commit = false here"
 
 
 class DicomDestination:
-    """Stores reports in a peer. The SOP Instance UID is the same on every resend, so a peer that has it already is
+    """Stores documents in a peer. The SOP Instance UID is the same on every resend, so a peer that has it already is
     told nothing new."""
 
     def __init__(
@@ -43,39 +58,41 @@ class DicomDestination:
         timeout_s: float,
         commit: bool = False,
         commit_deadline_s: float = 3600.0,
+        beside: Collection[str] = (),
     ) -> None:
+        """Args:
+        beside: kinds of documents that the site sends there beside the report; `probe` asks whether they are taken.
+        """
         self._name, self._peer, self._own, self._timeout = name, peer, own_ae_title, timeout_s
         self._commit, self.commit_deadline_s = commit, commit_deadline_s
+        self._beside = [_BESIDE[kind] for kind in sorted(beside)]
 
     @property
     def name(self) -> str:
         return self._name
 
     def accepts(self, kind: str) -> bool:
-        return kind == "sr"
+        return kind == "sr" or kind in _BESIDE
 
     def send(self, document: OutgoingDocument) -> Receipt:
         if not self.accepts(document.kind):
             raise Permanent(f"{self._name}: a DICOM destination takes no {document.kind}", code="not-accepted")
-        forms = [
-            Candidate(COMPREHENSIVE_3D_SR, lambda: dcmread(document.path)),
-            Candidate(COMPREHENSIVE_SR, lambda: as_comprehensive_sr(dcmread(document.path))),
-        ]
         try:
             sop_class, status, comment = scu.store_first_accepted(
-                self._peer, forms, own_ae_title=self._own, timeout_s=self._timeout
+                self._peer, _forms(document), own_ae_title=self._own, timeout_s=self._timeout
             )
         except NodeError as error:
-            raise self._mapped(error) from error
+            raise self._mapped(error, document.kind) from error
         words = f"{status:04X}{' ' + comment if comment else ''}"
         disposition = classify(status)
         if disposition is Disposition.ACCEPTED or status == DUPLICATE_SOP_INSTANCE:
             # A duplicate: an earlier attempt got there. The UID is derived from the content and stands for nothing else.
             stored = StoredObject(sop_class, document.identifier)
-            return Receipt(f"{words} as {_FORMS[sop_class]}", to_commit=stored if self._commit else None)
+            keep = stored if self._commit else None
+            return Receipt(f"{words} as {_NAMES[sop_class]}", to_commit=keep, sop_class_uid=sop_class)
         if disposition is Disposition.TRY_AGAIN:
             raise Transient(f"{self._name} answered {words}", code=f"status-{status:04x}")
-        raise Permanent(f"{self._name} refused the report: {words}", code=f"status-{status:04x}")
+        raise Permanent(f"{self._name} refused the {_NAMES[sop_class]}: {words}", code=f"status-{status:04x}")
 
     def ask_to_commit(self, stored: StoredObject, transaction_uid: str) -> CommitmentAnswer | None:
         reference = Reference(stored.sop_class_uid, stored.sop_instance_uid)
@@ -105,7 +122,7 @@ class DicomDestination:
         return None if reason is None else CommitmentAnswer(reason)
 
     def probe(self) -> Receipt:
-        wanted = (*_FORMS, STORAGE_COMMITMENT) if self._commit else tuple(_FORMS)
+        wanted = [*_FORMS, *(uid for uid, _, _ in self._beside), *([STORAGE_COMMITMENT] if self._commit else [])]
         try:
             offer = scu.offer(self._peer, wanted, own_ae_title=self._own, timeout_s=self._timeout)
         except NodeError as error:
@@ -122,18 +139,27 @@ class DicomDestination:
                 code="no-commitment",
             )
         form = next(name for uid, name in _FORMS.items() if uid in offer.sop_class_uids)
-        form += ", commits" if self._commit else ""
+        taken = [form, *(name for uid, name, _ in self._beside if uid in offer.sop_class_uids)]
+        words = f"accepts {', '.join(taken)}{', commits' if self._commit else ''}"
+        remarks = [
+            f"it does not accept {name}: set that up there, or {switch} = false here"
+            for uid, name, switch in self._beside
+            if uid not in offer.sop_class_uids
+        ]
         if offer.echo is None:
-            return Receipt(f"accepts {form}", remark="it offers no C-ECHO, and needs none")
-        return Receipt(f"accepts {form}, C-ECHO {offer.echo:04X}")
+            remarks.append("it offers no C-ECHO, and needs none")
+        else:
+            words += f", C-ECHO {offer.echo:04X}"
+        return Receipt(words, remark="; ".join(remarks))
 
-    def _mapped(self, error: NodeError) -> Transient | Permanent:
+    def _mapped(self, error: NodeError, kind: str = "sr") -> Transient | Permanent:
         words = f"{self._name}: {error}"
         if isinstance(error, NoAcceptedContext):
-            return Permanent(
-                f"{words}; the peer must be set up to store Structured Reports, uncompressed",
-                code="no-presentation-context",
-            )
+            needed = "the peer must be set up to store Structured Reports, uncompressed"
+            if kind in _BESIDE:
+                _, name, switch = _BESIDE[kind]
+                needed = f"set the peer up to store {name}, uncompressed, or set {switch} = false here; the report is not held up"
+            return Permanent(f"{words}; {needed}", code="no-presentation-context")
         if isinstance(error, AssociationRejected) and not error.transient:
             # A person has to enter our AE title there, and may do so any moment: tried again until the report is too
             # old.
@@ -141,3 +167,13 @@ class DicomDestination:
         return Transient(
             words, code="association-rejected" if isinstance(error, AssociationRejected) else "peer-unreachable"
         )
+
+
+def _forms(document: OutgoingDocument) -> list[Candidate]:
+    """What the document may be sent as, best first."""
+    if document.kind in _BESIDE:
+        return [Candidate(_BESIDE[document.kind][0], lambda: dcmread(document.path))]
+    return [
+        Candidate(COMPREHENSIVE_3D_SR, lambda: dcmread(document.path)),
+        Candidate(COMPREHENSIVE_SR, lambda: as_comprehensive_sr(dcmread(document.path))),
+    ]

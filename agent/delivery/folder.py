@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.delivery.protocol import OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 
-_SUFFIX = {"sr": ".dcm", "oru": ".hl7"}
+_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7"}
 
 
 class FolderDestination:

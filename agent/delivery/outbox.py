@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import Connection
 
+from agent.audit.event import About
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.delivery.backoff import expired, next_try
 from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument, Receipt
@@ -39,7 +42,12 @@ class Outbox:
         clock: Clock,
         settings: Delivery,
         destinations: Mapping[str, Destination],
+        trail: Trail | None = None,
     ) -> None:
+        """Args:
+        trail: where it is written down who was sent what.
+        """
+        self._trail = trail
         self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
         self._settings, self._destinations = settings, destinations
         self._random = random.Random()  # noqa: S311  jitter, not a secret
@@ -99,6 +107,7 @@ class Outbox:
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
             messages.answered(tx, row.delivery_id)
+            self._audit(tx, row, receipt, now)
             if stored is not None:
                 commitments.want(tx, row.delivery_id, stored.sop_class_uid, stored.sop_instance_uid, now=now)
                 enqueue(tx, "commit", str(row.delivery_id), lane=row.destination, now=now)
@@ -113,6 +122,14 @@ class Outbox:
             kind=row.kind,
             attempts=row.attempts + 1,
         )
+
+    def _audit(self, tx: Connection, row: Outgoing, receipt: Receipt, now: datetime) -> None:
+        if self._trail is None:
+            return
+        patient_id = studies.patient_of(tx, row.study_instance_uid, row.revision)
+        sop_class = receipt.sop_class_uid
+        about = About(row.study_instance_uid, patient_id, ((sop_class, 1),) if sop_class else ())
+        self._trail.sent(tx, row.destination, about, dicom=bool(sop_class), now=now)
 
     def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, began: datetime, *, retry: bool) -> None:
         now = self._clock.now()

@@ -16,9 +16,10 @@ class OutgoingDocument:
     """One finished document.
 
     Attributes:
-        kind: ``sr`` (a DICOM file), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
+        kind: ``sr``, ``sc``, ``gsps`` or ``plain-sr`` (a DICOM file: report, summary picture, presentation state, report in plain
+            words), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
             bytes, segments ended by CR, no MLLP frame), or ``json`` (a result for programs).
-        identifier: SOP Instance UID of the SR, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
+        identifier: SOP Instance UID of a DICOM file, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
         path: the file that holds it.
         study_instance_uid: the study it is about.
     """
@@ -39,13 +40,19 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A destination accepted the document. `words` are the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no
-    patient data. `remark`: what a probe found unusual and not wrong. `to_commit`: what the peer has yet to be asked to
-    keep, where the site wants its commitment."""
+    """A destination accepted the document.
+
+    Attributes:
+        words: the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
+        remark: what a probe found unusual and not wrong.
+        to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
+        sop_class_uid: of what was stored, where it is a DICOM object.
+    """
 
     words: str
     remark: str = ""
     to_commit: StoredObject | None = None
+    sop_class_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from agent.delivery.protocol import OutgoingDocument, Receipt
 from agent.delivery.web import WebPlace, refusal, unheard
 from agent.errors import Permanent, Transient
 from dicom_nodes import stow
-from dicom_nodes.contexts import COMPREHENSIVE_3D_SR
+from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from dicom_nodes.scu import NodeError
 from dicom_nodes.status import SOP_CLASS_NOT_SUPPORTED, Disposition, classify
 from dicom_nodes.stow import Stored
@@ -41,7 +41,7 @@ class StowDestination:
         if stored.reason == SOP_CLASS_NOT_SUPPORTED and (simpler := _simpler(content)) is not None:
             stored, form = self._store(simpler, document.identifier), " as Comprehensive SR"
         if stored.accepted:
-            return Receipt(f"{stored.words}{form}")
+            return Receipt(f"{stored.words}{form}", sop_class_uid=COMPREHENSIVE_SR if form else _class_of(content))
         if stored.reason is None:
             raise refusal(self.name, stored.http_status, _WHAT)
         kind = Transient if classify(stored.reason) is Disposition.TRY_AGAIN else Permanent
@@ -59,6 +59,10 @@ class StowDestination:
                 return stow.store(service, content, uid, deadline=self._place.deadline())
             except NodeError as error:
                 raise unheard(error) from error
+
+
+def _class_of(content: bytes) -> str:
+    return str(dcmread(BytesIO(content), specific_tags=["SOPClassUID"]).SOPClassUID)
 
 
 def _simpler(content: bytes) -> bytes | None:

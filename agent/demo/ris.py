@@ -8,11 +8,11 @@ from agent.hl7.listener import MllpListener, acknowledge
 
 
 class DemoRis(MllpListener):
-    """Listens on a free loopback port and writes ``<MSH-10>.hl7`` into a folder; the same message again is the same
-    file."""
+    """Listens on a loopback port, a free one unless it is named, and writes ``<MSH-10>.hl7`` into a folder; the same
+    message again is the same file."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(self._take)
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        super().__init__(self._take, port=port)
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 

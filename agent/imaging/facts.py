@@ -86,6 +86,11 @@ class InstanceFacts:
         return (self.manufacturer, self.manufacturer_model_name) == PHANTOM
 
     @property
+    def is_own_picture(self) -> bool:
+        """Whether the image is a summary picture of a pre-read, which must not be read in its turn."""
+        return self.manufacturer == PHANTOM[0] and self.image_type[:2] == ("DERIVED", "SECONDARY")
+
+    @property
     def is_of_constancy_test(self) -> bool:
         """Whether this program drew the image for its constancy test. A patient whose identifiers happen to begin like
         the test's has films that no program drew."""

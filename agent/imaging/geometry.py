@@ -29,6 +29,12 @@ class Transform:
         columns, rows = self.stored_size
         return min(max(a * x + b * y + c, 0.0), float(columns)), min(max(d * x + e * y + f, 0.0), float(rows))
 
+    def from_stored(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """The way there: ``(x, y) = matrix @ (column, row, 1)``."""
+        inverse = np.linalg.inv(np.array([*self.matrix, (0.0, 0.0, 1.0)]))
+        (a, b, c), (d, e, f) = inverse[:2].tolist()
+        return (a, b, c), (d, e, f)
+
     def fraction_to_stored(self, u: float, v: float) -> tuple[float, float]:
         """The same for a point given as fractions 0 to 1 of the picture's width and height, whatever size the model
         made of it."""

@@ -6,7 +6,7 @@ Everything that was not as the header promised is said in the notes: they stand 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,17 @@ _FLATTEST = 0.05  # of the gray scale: a window that leaves less between the dar
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The picture (uint8, rows x columns, 0 black), the way back to the stored image, and remarks for the reader."""
+    """The picture (uint8, rows x columns, 0 black), the way back to the stored image, and remarks for the reader.
+
+    Attributes:
+        window: (center, width) as of the function LINEAR (PS3.3 C.11.2.1.2.1) in modality units, where the contrast was set
+            from the image itself; None where it is as the header says.
+    """
 
     picture: Picture
     transform: Transform
     notes: tuple[str, ...]
+    window: tuple[float, float] | None = None
 
 
 def render_file(path: Path) -> Rendered:
@@ -71,7 +77,11 @@ def render(header: Dataset, stored: NDArray[Any]) -> Rendered:
     shown = values if padding is None else values[~padding]
     if float(shown.max()) == float(shown.min()):
         raise Permanent("all pixels have the same value", code="constant-image")
-    gray = np.clip(_value_of_interest(header, values, shown, padding, notes), 0.0, 1.0)
+    looked_at = _value_of_interest(header, values, padding, notes)
+    window = None
+    if looked_at is None:
+        looked_at, window = _from_the_image(values, shown, notes)
+    gray = np.clip(looked_at, 0.0, 1.0)
     if _first_text(header, "PhotometricInterpretation") == "MONOCHROME1":
         gray = 1.0 - gray
     _check_polarity(header, notes)
@@ -81,7 +91,7 @@ def render(header: Dataset, stored: NDArray[Any]) -> Rendered:
             gray[mask] = 0.0
     picture = (gray * 255 + 0.5).astype(np.uint8)
     _remark(header, notes)
-    return _geometry(header, picture, notes)
+    return replace(_geometry(header, picture, notes), window=window)
 
 
 def _geometry(header: Dataset, picture: Picture, notes: list[str]) -> Rendered:
@@ -147,10 +157,8 @@ def _modality(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values
     return stored.astype(np.float64)
 
 
-def _value_of_interest(
-    header: Dataset, values: Values, shown: Values, padding: Mask | None, notes: list[str]
-) -> Values:
-    """VOI LUT before window (PS3.3 C.11.2), each only if it works; otherwise the percentiles of the image."""
+def _value_of_interest(header: Dataset, values: Values, padding: Mask | None, notes: list[str]) -> Values | None:
+    """VOI LUT before window (PS3.3 C.11.2), each only if it works; None when neither does."""
     if header.get("VOILUTSequence"):
         try:
             looked_up = apply_voi_lut(values.astype(np.int64), header, index=0, prefer_lut=True)
@@ -167,9 +175,15 @@ def _value_of_interest(
             notes.append("the window of the image is so wide that hardly any contrast is left, and was left out")
         else:
             return windowed
-    low, high = np.percentile(shown, [0.5, 99.5])
+    return None
+
+
+def _from_the_image(values: Values, shown: Values, notes: list[str]) -> tuple[Values, tuple[float, float]]:
+    """The percentiles of the image, and the window that does the same."""
+    low, high = (float(v) for v in np.percentile(shown, [0.5, 99.5]))
     notes.append("no usable window: the contrast was set from the image itself (0.5 to 99.5 percentile)")
-    return np.asarray((values - low) / max(float(high - low), 1e-6))
+    wide = max(high - low, 1e-6)
+    return np.asarray((values - low) / wide), (low + wide / 2 + 0.5, wide + 1)
 
 
 def _window(header: Dataset, values: Values, notes: list[str]) -> Values | None:

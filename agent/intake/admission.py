@@ -8,6 +8,7 @@ and PS3.7 Annex C.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +17,10 @@ from queue import SimpleQueue
 
 import structlog
 from pydicom.uid import UID
+from sqlalchemy import Connection
 
+from agent.audit.event import About
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import PrereadError
 from agent.imaging.facts import InstanceFacts
@@ -33,7 +37,13 @@ from agent.work.queue import revive
 from dicom_nodes.contexts import STORAGE_COMMITMENT, VERIFICATION
 from dicom_nodes.receiver import Event, Incoming, RefusedContext, StoreAnswer, StoreRequest
 from dicom_nodes.roles import COMMIT, SEND, AssociationInfo, Rejection, admit, rights_of
-from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS
+from dicom_nodes.status import (
+    CANNOT_UNDERSTAND,
+    DUPLICATE_SOP_INSTANCE,
+    OUT_OF_RESOURCES,
+    SOP_CLASS_NOT_SUPPORTED,
+    SUCCESS,
+)
 
 _REFUSALS_REMEMBERED_S, _CONTEXTS_REMEMBERED_S = 60.0, 86_400.0
 _CONTEXTS_NAMED = 4
@@ -115,6 +125,8 @@ class Admission:
         self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
         self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
+        self._trail = Trail.of(settings)
+        self._brought: dict[str, Counter[tuple[str, str, str]]] = {}
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
@@ -123,7 +135,9 @@ class Admission:
         """Tidy up after a predecessor that may have been killed."""
         self._files.clear_incoming()
         with self._ledger.begin() as tx:
-            arrivals.no_association_is_open(tx)
+            for cut in arrivals.no_association_is_open(tx):
+                about = About(cut.study_instance_uid, cut.patient_id)
+                self._trail.received(tx, cut.calling_ae_title, cut.address, about, whole=False, now=self._clock.now())
 
     def close(self) -> None:
         """Commit what is pending."""
@@ -151,9 +165,19 @@ class Admission:
         try:
             with self._ledger.begin() as tx:
                 arrivals.association_closed(tx, association.id)
+                self._audit_what_came(tx, association)
         except PrereadError as error:
             # The study waits for `intake.longest_wait_s` instead; nothing is lost.
             self._log.error("association end not written", reason=error.code)
+
+    def _audit_what_came(self, tx: Connection, association: AssociationInfo) -> None:
+        counts: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        for (study, patient_id, sop_class), count in self._brought.pop(association.id, Counter()).items():
+            counts.setdefault((study, patient_id), []).append((sop_class, count))
+        for (study, patient_id), classes in counts.items():
+            about = About(study, patient_id, tuple(classes))
+            who = association.calling_ae_title, association.address
+            self._trail.received(tx, *who, about, now=self._clock.now())
 
     def refused(self, association: AssociationInfo, reason: str, words: str) -> None:
         self._note_refusal(association, "association", reason, words, again_after_s=_REFUSALS_REMEMBERED_S)
@@ -179,7 +203,9 @@ class Admission:
         if who in recent:
             return  # a scanner must not be able to fill the ledger
         self._log.warning(f"{what} refused", calling_ae_title=who[0], address=who[1], reason=reason)
-        self._write_refusal(Refusal(what, who[0], association.called_ae_title, who[1], "", reason, words))
+        alarming = what == "association"
+        refusal = Refusal(what, who[0], association.called_ae_title, who[1], "", reason, words)
+        self._write_refusal(refusal, alarming=alarming)
 
     def begin(self, association: AssociationInfo, request: StoreRequest) -> Incoming:
         return _Arriving(self, association, request, Spool(self._files, request))
@@ -217,6 +243,9 @@ class Admission:
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
         )
+        if facts.is_own_picture:
+            # Sent back by a rule of the archive. As an image of its study it would make a new revision, and that a new picture.
+            raise Refused(CANNOT_UNDERSTAND, "own-picture", "a summary picture of a pre-read is no image to read")
         if (source := self._asked_for(request, facts)) is not None:
             return self._keep_prior(received, facts, source)
         while (version := self._version(received, facts)) is not None:
@@ -228,6 +257,8 @@ class Admission:
                     digest=spooled.digest,
                 )
             if self._committer.commit(_arrival(received, facts, version)):
+                what = facts.study_instance_uid, facts.patient_id, facts.sop_class_uid
+                self._brought.setdefault(received.association.id, Counter())[what] += 1
                 break
         return StoreAnswer(SUCCESS)  # without a version these very bytes are kept already: no new work
 
@@ -342,10 +373,14 @@ class Admission:
         )
         return StoreAnswer(OUT_OF_RESOURCES, _comment(f"not stored ({code}), send again later"))
 
-    def _write_refusal(self, refusal: Refusal) -> None:
+    def _write_refusal(self, refusal: Refusal, *, alarming: bool = False) -> None:
+        """`alarming`: somebody was not let in, which the audit trail has to say too."""
+        now = self._clock.now()
         try:
             with self._ledger.begin() as tx:
-                arrivals.refuse(tx, refusal, now=self._clock.now())
+                arrivals.refuse(tx, refusal, now=now)
+                if alarming:
+                    self._trail.refused(tx, refusal.calling_ae_title, refusal.address, refusal.reason, now=now)
         except PrereadError as error:
             self._log.error("refusal not written", reason=error.code)
 

@@ -14,12 +14,15 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from agent.audit.event import About
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import Transient
 from agent.store import studies, worklist
 from agent.store.engine import Ledger
 from agent.store.worklist import StoredAnswer
 from agent.work.queue import Job, Queue
+from dicom_nodes.contexts import MODALITY_WORKLIST_FIND
 from dicom_nodes.deadline import Deadline
 from dicom_nodes.query import QueryRefused, UnusableKey
 from dicom_nodes.roles import Peer
@@ -162,7 +165,9 @@ class WorklistStage:
         own_ae_title: str,
         deadline_s: float,
         answered: Answered | None = None,
+        trail: Trail | None = None,
     ) -> None:
+        self._trail = trail
         self._ledger, self._queue, self._clock, self._peer = ledger, queue, clock, peer
         self._own, self._deadline_s, self._answered = own_ae_title, deadline_s, answered
         self._log = structlog.get_logger()
@@ -175,7 +180,8 @@ class WorklistStage:
             with self._ledger.begin() as tx:
                 self._queue.complete(tx, job)
             return
-        answer, words = self._asked(study_from_json(newest.study), job)
+        study = study_from_json(newest.study)
+        answer, words = self._asked(study, job)
         entries = [] if answer is None else [o.to_json() for o in answer.orders]
         status = "" if answer is None else f"{answer.status:04X}"
         now = self._clock.now()
@@ -183,6 +189,9 @@ class WorklistStage:
             worklist.keep(tx, StoredAnswer(uid, self._peer.name, now, status, words, entries))
             code = "worklist-failed" if answer is None else "worklist-answered"
             studies.note(tx, uid, "worklist", code, words, now=now)
+            if self._trail is not None:
+                about = About(uid, study.patient.patient_id)
+                self._trail.queried(tx, self._peer.name, MODALITY_WORKLIST_FIND, about, now=now)
             if self._answered is not None and entries:
                 self._answered(tx, uid)
             self._queue.complete(tx, job)

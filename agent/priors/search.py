@@ -49,11 +49,13 @@ class Result:
     Attributes:
         outcome: of `agent.store.priors`.
         remarks: sentences for the reader.
+        asked: name of the other system that was asked; empty when none was.
     """
 
     outcome: str = priors.NONE
     prior: PriorImage | None = None
     remarks: list[str] = field(default_factory=list)
+    asked: str = ""
 
     def worse(self, outcome: str, remark: str) -> None:
         """Something did not go as it should; what is worst is what is called the outcome."""
@@ -113,6 +115,7 @@ class PriorSearch:
     def _offered(self, study: Study, dates: tuple[str, str], bounds: _Bounds, result: Result) -> list[Candidate]:
         if self._source is None:
             return []
+        result.asked = self._source.name
         try:
             found = self._source.studies(study.patient.patient_id, dates, bounds.deadline)
         except UnusableKey as error:

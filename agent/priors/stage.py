@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import structlog
 
+from agent.audit.event import About
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.priors.search import PriorSearch, Result
 from agent.store import priors, studies
 from agent.store.engine import Ledger
 from agent.store.studies import Revision
 from agent.work.queue import Job, Queue, reschedule
+from dicom_nodes.contexts import STUDY_ROOT_FIND
 from dicom_nodes.deadline import Deadline
 from structured_report.plain import study_from_json
 
@@ -20,7 +23,13 @@ from structured_report.plain import study_from_json
 class PriorStage:
     """Looks for the prior of the revision whose id is the job's key."""
 
-    def __init__(self, ledger: Ledger, queue: Queue, clock: Clock, search: PriorSearch) -> None:
+    def __init__(
+        self, ledger: Ledger, queue: Queue, clock: Clock, search: PriorSearch, trail: Trail | None = None
+    ) -> None:
+        """Args:
+        trail: where it is written down that another system was asked.
+        """
+        self._trail = trail
         self._ledger, self._queue, self._clock, self._search = ledger, queue, clock, search
         self._log = structlog.get_logger()
 
@@ -40,9 +49,9 @@ class PriorStage:
             return
         left = Deadline((under_way.deadline_at - now).total_seconds())
         result = self._search(study, own, received=received.date(), deadline=left)
-        self._write(job, revision, result)
+        self._write(job, revision, result, study.patient.patient_id)
 
-    def _write(self, job: Job, revision: Revision, result: Result) -> None:
+    def _write(self, job: Job, revision: Revision, result: Result, patient_id: str) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
         with self._ledger.begin() as tx:
             in_time = priors.finish(tx, revision.id, result.outcome, result.prior, result.remarks, now=now)
@@ -51,6 +60,9 @@ class PriorStage:
                 words = "; ".join((f"{result.prior.sop_instance_uid} from {result.prior.source}", *result.remarks))
             code = f"prior-{result.outcome}" if in_time else "prior-too-late"
             studies.note(tx, uid, "prior", code, words, now=now)
+            if self._trail is not None and result.asked:
+                about = About(uid, patient_id)
+                self._trail.queried(tx, result.asked, STUDY_ROOT_FIND, about, now=now)
             reschedule(tx, "read", str(revision.id), now)
             self._queue.complete(tx, job)
         self._log.info("prior", study=uid, revision=revision.number, outcome=result.outcome)

@@ -4,8 +4,9 @@ transaction."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import structlog
 from pydicom import Dataset
@@ -15,10 +16,13 @@ from agent.clock import Clock
 from agent.errors import Permanent, Transient
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import load_header
+from agent.imaging.render import Rendered, render_file
 from agent.reading.build import derived_control_id
+from agent.reporting import beside
 from agent.reporting.compose import compose, compose_flag
 from agent.reporting.messages import control_id_for, message_for
 from agent.settings import (
+    Beside,
     DestinationSettings,
     DicomDestinationSettings,
     FolderDestinationSettings,
@@ -42,6 +46,7 @@ from structured_report.sr import encode_sr, file_bytes
 
 _TAKES_DICOM = (DicomDestinationSettings, StowDestinationSettings, FolderDestinationSettings)
 _TAKES_HL7 = (Hl7DestinationSettings, FolderDestinationSettings)
+_T = TypeVar("_T")
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
 
 _CORRECTED = (
@@ -76,21 +81,22 @@ class Reporting:
             revision = studies.revision(view, int(job.key))
             images = studies.images_of_revision(view, revision.id)
             reading = results.reading_of(view, revision.id)
-            superseded = results.newest_sent_sr(view, revision.study_instance_uid, revision.number)
+            uid = revision.study_instance_uid
+            superseded = results.newest_sent_sr(view, uid, revision.number)
+            earlier = {k: results.newest_sent(view, uid, revision.number, k) for k in beside.KINDS}
             flag = flags.flag_of(view, revision.id)
             sent = self._sent(view, revision)
             prior = priors.used_by(view, revision.id)
         if reading is None:  # cannot be: the job is enqueued in the transaction that writes the reading
             raise LookupError(f"revision {revision.id} has a report job and no reading")
         preread = compose(revision, images, reading, superseded, flag, prior)
-        made = self._make(preread, images)
+        made = self._make(preread, images, earlier)
         for destination in self._receivers:
             self._retract(made, preread, destination, sent[destination.name])
         if kept_here := self._is_kept_here(images):
             made.keep_here()
         now = self._clock.now()
         withdrawn = preread.outcome is Outcome.WITHDRAWN
-        uid = revision.study_instance_uid
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
             if newest is not None and newest.number > revision.number:
@@ -201,11 +207,17 @@ class Reporting:
         drawn = bool(images) and all(InstanceFacts.from_json(i.facts).is_of_constancy_test for i, _ in images)
         return drawn and not self._send_qc
 
-    def _make(self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]]) -> _Made:
+    def _make(
+        self, preread: PreRead, images: Sequence[tuple[StoredImage, Use]], earlier: Mapping[str, str | None]
+    ) -> _Made:
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = () if silent else self._destinations
         made = _Made()
         self._sr(made, preread, images, [d.name for d in wanted if isinstance(d, _TAKES_DICOM)])
+        for kind in beside.KINDS:
+            takers = [d.name for d in wanted if isinstance(d, Beside) and kind in d.kinds()]
+            if takers:
+                self._beside(made, kind, preread, images, earlier[kind], takers)
         for destination in wanted:
             taken_back = preread.outcome is Outcome.WITHDRAWN and isinstance(destination, Hl7DestinationSettings)
             if isinstance(destination, _TAKES_HL7) and not taken_back:
@@ -271,6 +283,27 @@ class Reporting:
             uid = preread.sr_instance_uid
             made.documents.append((self._keep("sr", uid, f"{uid}.dcm", content), takers))
 
+    def _beside(
+        self,
+        made: _Made,
+        kind: str,
+        preread: PreRead,
+        images: Sequence[tuple[StoredImage, Use]],
+        earlier: str | None,
+        takers: list[str],
+    ) -> None:
+        """A document for viewers that do not show the report; without it, they still get theirs."""
+
+        def render(sop_instance_uid: str) -> Rendered:
+            image = next(i for i, _ in images if i.sop_instance_uid == sop_instance_uid)
+            return render_file(self._files.path(image.path))
+
+        def encode() -> list[tuple[str, bytes]]:
+            return beside.make(kind, preread, [self._evidence(image) for image, _ in images], render, earlier)
+
+        for uid, content in self._attempt(made, beside.MISSING[kind], preread, encode) or ():
+            made.documents.append((self._keep(kind, uid, f"{uid}.dcm", content), list(takers)))
+
     def _evidence(self, image: StoredImage) -> Dataset:
         path = self._files.path(image.path)
         if not path.is_file():
@@ -280,10 +313,8 @@ class Reporting:
             )
         return load_header(path)
 
-    def _attempt(
-        self, made: _Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], bytes]
-    ) -> bytes | None:
-        """The bytes of one document; None, and said why, when it cannot be made: that costs nobody else theirs."""
+    def _attempt(self, made: _Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], _T]) -> _T | None:
+        """What one kind of document came to; None, and said why, when it cannot be made: that costs nobody else theirs."""
         try:
             return encode()
         except Transient:

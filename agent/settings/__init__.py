@@ -5,6 +5,8 @@ Unknown keys and unknown ``PREREAD_`` variables are refused with their path, bec
 silently ignored is found on the day it matters.
 """
 
+from agent.settings.audit import Audit, Syslog
+from agent.settings.beside import Beside
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
 from agent.settings.matching import Matching
@@ -24,6 +26,8 @@ from agent.settings.web import DicomwebSettings, StowDestinationSettings, Webhoo
 
 __all__ = [
     "OWN_STORE",
+    "Audit",
+    "Beside",
     "Database",
     "Delivery",
     "DestinationSettings",
@@ -45,6 +49,7 @@ __all__ = [
     "Settings",
     "Storage",
     "StowDestinationSettings",
+    "Syslog",
     "Tls",
     "Triage",
     "WebhookDestinationSettings",

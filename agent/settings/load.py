@@ -140,9 +140,13 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     services = tuple(_beside(service, base) for service in settings.dicomweb)
     own = settings.node.tls
     node = settings.node if own is None else settings.node.model_copy(update={"tls": own.beside(base)})
+    audit = settings.audit
+    if audit.syslog is not None:
+        syslog = audit.syslog.model_copy(update={"tls": audit.syslog.tls.beside(base)})
+        audit = audit.model_copy(update={"syslog": syslog})
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database, "node": node,
+        "database": database, "node": node, "audit": audit,
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

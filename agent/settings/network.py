@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from agent.settings.beside import Beside
 from agent.settings.tls import NodeTls, Tls
 from agent.settings.types import AeTitle, Frozen, Host, Line, Name, Number, Port, SomePath, Whole
 from agent.settings.web import StowDestinationSettings, WebhookDestinationSettings
@@ -65,8 +66,8 @@ class PeerSettings(Frozen):
         return Peer(self.name, self.ae_title, self.host, self.port, frozenset(self.may), files)
 
 
-class DicomDestinationSettings(Frozen):
-    """Structured Reports by C-STORE to a peer."""
+class DicomDestinationSettings(Beside):
+    """Structured Reports, and what else is switched on, by C-STORE to a peer."""
 
     name: Name
     type: Literal["dicom"]
@@ -123,7 +124,7 @@ class Hl7DestinationSettings(Frozen):
         )
 
 
-class FolderDestinationSettings(Frozen):
+class FolderDestinationSettings(Beside):
     """Every document as a file."""
 
     name: Name

@@ -6,6 +6,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.errors import Permanent
+from agent.settings.audit import Audit
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
+    audit: Audit = Audit()
     log: Log = Log()
 
     @classmethod

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from agent.settings.beside import Beside
 from agent.settings.types import Frozen, Name, OptionalPath, SomePath
 from agent.settings.values import check_http_url
 
@@ -37,7 +38,7 @@ class WebService(Frozen):
         return self
 
 
-class StowDestinationSettings(WebService):
+class StowDestinationSettings(WebService, Beside):
     """DICOM documents by STOW-RS."""
 
     type: Literal["stow"]

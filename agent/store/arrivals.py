@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, select
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import instance, open_study, refusal, study
@@ -123,9 +123,32 @@ def association_closed(tx: Connection, association_id: str) -> None:
     tx.execute(delete(open_study).where(open_study.c.association_id == association_id))
 
 
-def no_association_is_open(tx: Connection) -> None:
-    """A receiver that has just started has none, whatever its predecessor left behind."""
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """What an association had brought of a study when the receiver died: whose it is and who sent it."""
+
+    study_instance_uid: str
+    patient_id: str
+    calling_ae_title: str
+    address: str
+
+
+def no_association_is_open(tx: Connection) -> list[CutOff]:
+    """A receiver that has just started has none, whatever its predecessor left behind; returns what that was."""
+    c = instance.c
+    rows = tx.execute(
+        select(
+            c.study_instance_uid,
+            func.json_extract(c.facts, "$.patient_id").label("patient_id"),
+            c.calling_ae_title,
+            c.address,
+        )
+        .where(c.study_instance_uid.in_(select(open_study.c.study_instance_uid)))
+        .distinct()
+    )
+    cut = [CutOff(*row) for row in rows]
     tx.execute(delete(open_study))
+    return cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,25 @@ class Ledger:
                         tx.exec_driver_sql(statement)
                 tx.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
 
+    def copy_to(self, target: Path) -> None:
+        """A consistent copy, made while others write (SQLite's online backup), and durable.
+
+        Raises:
+            Transient: the database, or the copy, cannot be used at the moment.
+        """
+        copy = sqlite3.connect(target)
+        try:
+            with _mapped(self._path), self._engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, without companions
+        except sqlite3.Error as error:
+            raise Transient(
+                f"the ledger could not be copied to {target} ({error}); nothing is lost here", code="backup-failed"
+            ) from error
+        finally:
+            copy.close()
+
     def _check_file(self) -> None:
         """What is written to a file that has been removed or replaced is lost, without any error of SQLite's.
 

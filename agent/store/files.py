@@ -81,7 +81,7 @@ class FileStore:
         target = self.root / "images" / day / f"{sop_instance_uid}-{digest[:16]}.dcm"
         try:
             self._make_folder(target.parent)
-            _sync_file(received)
+            sync_file(received)
             received.replace(target)
         except OSError as error:
             raise _storage_error(error, self.root) from error
@@ -91,7 +91,7 @@ class FileStore:
         """Make the names of files durable, with one fsync for each folder."""
         try:
             for folder in {str(Path(path).parent) for path in paths}:
-                _sync_folder(self.root / folder)
+                sync_folder(self.root / folder)
         except OSError as error:
             raise _storage_error(error, self.root) from error
 
@@ -174,14 +174,14 @@ class FileStore:
     def _make_folder(folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
 
     def _adopt(self, source: Path, target: Path) -> None:
         try:
             self._make_folder(target.parent)
-            _sync_file(source)
+            sync_file(source)
             source.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise _storage_error(error, self.root) from error
 
@@ -199,7 +199,8 @@ def _storage_error(error: OSError, root: Path) -> Transient:
     return Transient(f"a file below {root} cannot be written ({error.strerror})", code="storage-unwritable")
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Wait until the bytes of a file are on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -207,8 +208,8 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(path: Path) -> None:
-    """A rename is durable only when the folder is."""
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk: a rename is durable only then. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

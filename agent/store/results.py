@@ -127,7 +127,7 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
-    kinds: Sequence[str] = ("sr", "oru", "flag", "json"),
+    kinds: Sequence[str] = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json"),
     words: str = "",
     now: datetime,
 ) -> int:
@@ -215,6 +215,11 @@ def holders(view: Connection, study_instance_uid: str, kind: str) -> set[str]:
 
 def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:
     """SOP Instance UID of the newest earlier SR that a destination has, or may have: it was tried, or is being sent."""
+    return newest_sent(view, study_instance_uid, before_revision, "sr")
+
+
+def newest_sent(view: Connection, study_instance_uid: str, before_revision: int, kind: str) -> str | None:
+    """The same of the DICOM documents of another kind."""
     c = study_revision.c
     found = view.execute(
         select(document.c.identifier)
@@ -223,7 +228,7 @@ def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: i
         .where(
             c.study_instance_uid == study_instance_uid,
             c.number < before_revision,
-            document.c.kind == "sr",
+            document.c.kind == kind,
             _may_have_it(),
         )
         .order_by(c.number.desc())

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     JSON,
     Boolean,
     Column,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy import event as event_of_sqlalchemy
 from sqlalchemy.types import TypeDecorator
 
 SCHEMA_VERSION = 2
@@ -209,7 +211,7 @@ document = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # sr | oru | flag | retract
+    Column("kind", String(8), nullable=False),  # sr | sc | gsps | plain-sr | oru | flag | retract | json
     Column("identifier", String(64), nullable=False),  # SOP Instance UID, or MSH-10
     Column("path", Text, nullable=False),
     Column("digest", String(64), nullable=False),
@@ -540,6 +542,33 @@ qc_picture = Table(
     Column("rows", Integer, nullable=False),  # of the picture as it was shown
     Column("columns", Integer, nullable=False),
     Column("grid", LargeBinary, nullable=False),  # agent.imaging.shrunk, row by row, one byte a pixel
+)
+
+# Who did what: only ever added to, and chained (agent.store.audit).
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),  # without gaps
+    Column("at", Moment, nullable=False),
+    Column("message", Text, nullable=False),  # XML of PS3.15 A.5.1
+    Column("link", String(64), nullable=False),
+)
+for _what in ("UPDATE", "DELETE"):
+    event_of_sqlalchemy.listen(
+        audit,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER audit_no_{_what.lower()} BEFORE {_what} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END"
+        ),
+    )
+
+# How far the syslog server has been sent it.
+audit_forwarded = Table(
+    "audit_forwarded",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("up_to", Integer, nullable=False),
 )
 
 process = Table(

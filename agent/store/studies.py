@@ -117,6 +117,13 @@ def revision(view: Connection, revision_id: int) -> Revision:
     return Revision(*row)
 
 
+def patient_of(view: Connection, study_instance_uid: str, number: int) -> str:
+    """The Patient ID under which that revision was reported; empty when there is none."""
+    c = study_revision.c
+    about = view.execute(select(c.study).where(c.study_instance_uid == study_instance_uid, c.number == number))
+    return str(about.scalar_one()["patient"]["patient_id"])
+
+
 def images_of_revision(view: Connection, revision_id: int) -> tuple[tuple[StoredImage, Use], ...]:
     """The images of a revision, in the order of SOP Instance UID, with what is done with each, or was."""
     c, u, x = instance.c, image_use.c, image_use_change.c

@@ -75,6 +75,9 @@ class Orthanc:
         asked = urllib.request.Request(self.url(f"/modalities/{ae_title}"), data=body, method="PUT")
         urllib.request.urlopen(asked, timeout=10).close()
 
+    def delete(self, path: str) -> None:
+        urllib.request.urlopen(urllib.request.Request(self.url(path), method="DELETE"), timeout=10).close()
+
     def instances(self) -> list[str]:
         return list(self.get("/instances"))
 

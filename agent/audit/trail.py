@@ -1,0 +1,83 @@
+"""Writing down what happened, as this node."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from agent.audit.event import About, Actor, AuditEvent, Kind, Outcome, Role, What
+from agent.audit.message import encode
+from agent.settings import Settings
+from agent.store import audit
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The audit trail of this node. Every method writes one message in the transaction of what it is about: both are there,
+    or neither."""
+
+    ae_title: str
+    host: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Trail:
+        return cls(settings.node.ae_title, socket.gethostname())
+
+    def started(self, tx: Connection, role: str, *, now: datetime) -> None:
+        """A process of the line has started."""
+        self._activity(tx, role, Kind.STARTED, now)
+
+    def stopped(self, tx: Connection, role: str, *, now: datetime) -> None:
+        """A process of the line has stopped."""
+        self._activity(tx, role, Kind.STOPPED, now)
+
+    def received(
+        self, tx: Connection, ae_title: str, address: str, about: About, *, whole: bool = True, now: datetime
+    ) -> None:
+        """Images of one study have come over one association. `whole`: it came to an orderly end here."""
+        sender = Actor(ae_title, Role.SOURCE, address, asked=True)
+        outcome = Outcome.SUCCESS if whole else Outcome.MINOR_FAILURE
+        self._write(
+            tx, AuditEvent(What.TRANSFERRED, (sender, self._as(Role.DESTINATION)), outcome=outcome, about=about), now
+        )
+
+    def sent(self, tx: Connection, destination: str, about: About, *, dicom: bool, now: datetime) -> None:
+        """A document has been delivered: a DICOM object, or something else that left for another system."""
+        what = What.TRANSFERRED if dicom else What.EXPORTED
+        actors = (self._as(Role.SOURCE, asked=True), Actor(destination, Role.DESTINATION))
+        self._write(tx, AuditEvent(what, actors, about=about), now)
+
+    def queried(self, tx: Connection, peer: str, model: str, about: About, *, now: datetime) -> None:
+        """Another system was asked about the patient of a study."""
+        actors = (self._as(Role.SOURCE, asked=True), Actor(peer, Role.DESTINATION))
+        self._write(tx, AuditEvent(What.QUERIED, actors, about=about, asked_of=model), now)
+
+    def refused(self, tx: Connection, caller: str, address: str, reason: str, *, now: datetime) -> None:
+        """Somebody was not let in."""
+        actors = (Actor(caller or "unknown", Role.SOURCE, address, asked=True), self._as(Role.DESTINATION))
+        event = AuditEvent(What.SECURITY_ALERT, actors, Kind.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE, reason=reason)
+        self._write(tx, event, now)
+
+    def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
+        """A person did something to a study with a command. The user's account is named, the reason given is not."""
+        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(what, actors, about=about, reason=action), now)
+
+    def _activity(self, tx: Connection, role: str, kind: Kind, now: datetime) -> None:
+        actors = (Actor(f"{self.ae_title} {role}", Role.APPLICATION), Actor(_user(), Role.LAUNCHER, asked=True))
+        self._write(tx, AuditEvent(What.STARTED_OR_STOPPED, actors, kind), now)
+
+    def _as(self, role: Role, *, asked: bool = False) -> Actor:
+        return Actor(self.ae_title, role, asked=asked)
+
+    def _write(self, tx: Connection, event: AuditEvent, now: datetime) -> None:
+        source = f"{self.ae_title}@{self.host}" if self.host else self.ae_title
+        audit.append(tx, encode(event, at=now, source=source, process=os.getpid()), now=now)
+
+
+def _user() -> str:
+    return f"uid {os.getuid()}"

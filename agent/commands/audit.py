@@ -1,0 +1,56 @@
+"""`preread audit verify` and `preread audit list`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from agent.commands.common import existing_store, print_json, settings_of
+from agent.store import audit as trail
+
+
+@click.group()
+def audit() -> None:
+    """The audit trail: who did what, in the messages of DICOM PS3.15 A.5."""
+
+
+@audit.command()
+@click.pass_context
+def verify(ctx: click.Context) -> None:
+    """Prove that no message was changed or taken out. Exit status 1 when one was.
+
+    What was cut off at the end does not show by itself: note the last link that is printed, and look for it the next time.
+    """
+    settings = settings_of(ctx)
+    ledger, _ = existing_store(settings)
+    with ledger.read() as view:
+        count, head, broken = trail.verify(view)
+        sent = trail.forwarded(view)
+    ledger.close()
+    if broken is not None:
+        click.echo(f"bad: the chain breaks at message {broken.id}: {broken.why}", err=True)
+        sys.exit(1)
+    click.echo(f"{count} messages, whole; the last link is {head}")
+    if settings.audit.syslog is not None:
+        click.echo(f"the syslog server has been sent {sent} of them")
+
+
+@audit.command("list")
+@click.option(
+    "--after", type=click.IntRange(0), default=0, show_default=True, help="Only what came after that message."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def list_messages(ctx: click.Context, after: int, limit: int, as_json: bool) -> None:
+    """Show the messages, oldest first, as they are sent to a syslog server."""
+    ledger, _ = existing_store(settings_of(ctx))
+    with ledger.read() as view:
+        rows = trail.rows(view, after=after, most=limit)
+    ledger.close()
+    if as_json:
+        print_json([{"id": r.id, "at": r.at, "message": r.message, "link": r.link} for r in rows])
+        return
+    for row in rows:
+        click.echo(f"{row.id} {row.at:%Y-%m-%d %H:%M:%S} {row.message}")
