@@ -141,6 +141,7 @@ class Assembly:
         results.add_reading(tx, self._without_reading(revision_id, Outcome.WITHDRAWN, "withdrawn", reason, provenance))
         results.supersede_undelivered(tx, uid, number, words=f"withdrawn: {reason}", now=now)
         identity.settled(tx, uid)
+        identity.unsettle(tx, priors.compared_with(tx, uid) - {uid}, now=now)
         studies.set_state(tx, uid, Outcome.WITHDRAWN, reason="withdrawn", explanation=reason)
         studies.note(tx, uid, "withdraw", "withdrawn", reason, now=now)
         enqueue(tx, "report", str(revision_id), now=now)
@@ -209,6 +210,13 @@ class Assembly:
         uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in case.images]
         about = study_to_json(case.about(uses))
         reading = results.reading_of(tx, previous.id)
+        if reading is not None and self._is_beside_anothers(tx, case, about["patient"]["patient_id"]):
+            # Its comparison is with a film that is not this patient's, as is known by now.
+            results.supersede_undelivered(
+                tx, uid, previous.number + 1, words="compared with another patient's film", now=self._clock.now()
+            )
+            self._new_revision(tx, case)
+            return
         same_patient = about["patient"] == previous.study["patient"]
         if same_patient and _is_same_order(about["order"], previous.study["order"], is_read=reading is not None):
             self._nothing_new(tx, uid, reading)
@@ -223,6 +231,11 @@ class Assembly:
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
             studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
             enqueue(tx, "report", str(revision_id), now=now)
+
+    def _is_beside_anothers(self, view: Connection, case: Case, patient_id: str) -> bool:
+        assert case.previous is not None
+        prior = priors.used_by(view, case.previous.id)
+        return prior is not None and priors.is_anothers(view, prior.study_instance_uid, patient_id, doubtful=False)
 
     def _was_for_another(self, view: Connection, case: Case) -> bool:
         """Whether the reading was made in view of what is not this patient's: an earlier film, or an age that is read, or is
@@ -280,6 +293,8 @@ class Assembly:
             # that has been corrected since.
             corrected = about["patient"] != previous.study["patient"]
             states = results.UNDELIVERED if corrected else ("held",)
+            if corrected:  # what was compared with its film was compared with another patient's
+                identity.unsettle(tx, priors.compared_with(tx, uid), now=now)
             results.supersede_undelivered(tx, uid, number, states=states, now=now)
         if self._ask_worklist and not all(f.is_of_constancy_test for f in facts):
             enqueue(tx, "worklist", uid, now=now)

@@ -232,3 +232,30 @@ def test_a_study_that_goes_to_another_patient_is_read_without_the_first_ones_fil
         assert results.reading_of(view, newest.id) is not None
         assert priors.used_by(view, newest.id) is None
     line.node.stop()
+
+
+@pytest.mark.parametrize("how", ["another patient", "withdrawn"])
+def test_a_study_is_read_without_an_earlier_film_that_turns_out_to_be_somebody_elses(
+    tmp_path: Path, model: Model, ris: DemoRis, how: str
+) -> None:
+    """The earlier film goes to another patient; what was compared with it must not stand."""
+    line = Comparing(tmp_path / "line", model, ris)
+    (earlier,), (image,) = film(day="20251001"), film(day="20260103", seed=2)
+    line.send(earlier)
+    line.do("assemble", "prior", "flag", "read")
+    line.send(image)
+    line.do("assemble", "prior", "flag", "read", "report", "report")
+    uid, other = str(image.StudyInstanceUID), str(earlier.StudyInstanceUID)
+    assert line.used(uid) is not None
+    if how == "withdrawn":
+        assembly = line.stages["assemble"]
+        assert isinstance(assembly, Assembly)
+        with line.node.ledger.begin() as tx:
+            assembly.withdraw(tx, other, "of somebody else")
+    else:
+        earlier.PatientID = "SOMEBODY-ELSE"
+        line.send(earlier)
+        line.do("assemble")
+    line.do("assemble", "prior", "flag", "read")
+    assert line.used(uid) is None
+    line.node.stop()
