@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, cast, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, cast, func, insert, or_, select, update
 
 from agent.store.schema import hl7_message, job
 
@@ -73,9 +73,24 @@ def listed(view: Connection, *, limit: int, attention: bool = False) -> list[dic
     """What became of the messages, newest first: of all, or of those that a person should look at. `error`: what the stage
     that acts on it failed of."""
     c = hl7_message.c
-    failed = select(job.c.error).where(job.c.kind == "orders", job.c.key == cast(c.id, String), job.c.error != "")
-    error = failed.order_by(job.c.id.desc()).limit(1).scalar_subquery().label("error")
+    error = _failed(job.c.error).order_by(job.c.id.desc()).limit(1).scalar_subquery().label("error")
     query = select(c.id, c.received_at, c.sender, c.address, c.control_id, c.type, c.state, c.words, c.acted_at, error)
     if attention:
-        query = query.where(or_(c.state == ATTENTION, (c.state == WAITING) & failed.exists()))
+        query = query.where(_for_a_person())
     return [dict(r._mapping) for r in view.execute(query.order_by(c.id.desc()).limit(limit))]
+
+
+def count_attention(view: Connection) -> int:
+    """How many messages a person should look at."""
+    return int(view.execute(select(func.count()).select_from(hl7_message).where(_for_a_person())).scalar_one())
+
+
+def _failed(*columns: Any) -> Any:
+    return select(*columns).where(
+        job.c.kind == "orders", job.c.key == cast(hl7_message.c.id, String), job.c.error != ""
+    )
+
+
+def _for_a_person() -> ColumnElement[bool]:
+    c = hl7_message.c
+    return or_(c.state == ATTENTION, (c.state == WAITING) & _failed(job.c.id).exists())
