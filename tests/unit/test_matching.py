@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -35,6 +37,7 @@ from tests.support.hearing import (
     standing,
     takes_back,
 )
+from tests.support.site import Site
 
 NUMBERS = count()
 
@@ -627,6 +630,11 @@ def test_a_withdrawal_reaches_those_who_have_it_though_something_is_being_weighe
 # --- in whatever order
 
 
+def lines(office: Office) -> tuple[overview.StudyLine, ...]:
+    with office.ledger.read() as view:
+        return overview.studies(view)
+
+
 EVENTS: dict[str, Any] = {
     "image": lambda uid: hand("A", "ACC1", study=uid),
     "late image": lambda uid: hand("A", "ACC1", study=uid),
@@ -638,7 +646,7 @@ EVENTS: dict[str, Any] = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(sorted(EVENTS)), works=st.lists(st.booleans(), min_size=7, max_size=7))
 def test_in_whatever_order_it_comes_the_result_stands_under_the_same_patient_and_order(
     tmp_path: Path, ris: KeepingRis, order: list[str], works: list[bool]
@@ -654,6 +662,10 @@ def test_in_whatever_order_it_comes_the_result_stands_under_the_same_patient_and
                 office.hear(made)
             if work:
                 office.work()
+                known = lines(office)
+                if all(line.state == "not-analysed" for line in known):
+                    now = {line.about["patient"]["patient_id"] for line in known}
+                    assert {key[0] for key in standing(ris.messages)} <= now, "nothing stands under another name"
         office.work()
         line = office.study(uid)
         patient = line.about["patient"]
@@ -725,3 +737,57 @@ def test_the_order_of_hearing_is_that_of_the_ledger(office: Office) -> None:
     with office.ledger.read() as view:
         said, _ = identity.statements_about(view, ["P1"])
     assert [s.patient["name"] for s in said] == ["A^A", "B^B"]
+
+
+# --- by hand
+
+
+def test_a_decision_that_says_nothing_or_too_much_is_refused(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    office.work()
+    number = str(office.match(uid).candidates[0])
+    why = ["--reason", "because"]
+    for wrong in (["--order", number, "--none"], [], ["--patient", "order"], ["--none", "--patient", "nobody"]):
+        assert site.run("match", uid, *wrong, *why).returncode == 2, wrong
+    assert site.run("match", uid, "--none").returncode == 2, "a reason is always given"
+    for wrong, code in ((["--order", "999"], "no-such-order"), (["--order", number], "order-of-another-patient")):
+        done = site.run("match", uid, *wrong, *why, "--json")
+        assert json.loads(done.stdout)["error"]["code"] == code
+    assert site.run("match", uid, "--none", *why).returncode == 0
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "", "ACC1", "ACC1")}
+
+
+def test_reading_everything_again_asks_first_and_leaves_what_was_withdrawn(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    uids = [office.arrive(hand(f"P{n}", f"ACC{n}")) for n in range(3)]
+    office.work()
+    with office.ledger.begin() as tx:
+        office.assembly.withdraw(tx, uids[0], "wrong")
+    asked = subprocess.run(
+        site.command("reread", "--since", "2020-01-01"), input="n\n", capture_output=True, text=True, check=False
+    )
+    assert "2 studies would be read anew" in asked.stdout
+    assert site.json("reread", "--since", "2020-01-01") == {"studies": uids[1:], "read_again": [], "not_read": []}
+    assert {office.study(u).revision for u in uids[1:]} == {1}
+    done = site.json("reread", "--since", "2020-01-01", "--yes")
+    assert done["not_read"] == uids[1:], "films of hands cannot be read"
+    assert site.run("reread").returncode == 2
+    assert site.json("reread", "--since", "2999-01-01")["studies"] == []
+
+
+def test_a_message_that_failed_is_acted_on_when_a_person_says_so(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    number = office.hear(merged("A", "B"))
+    held = office.claim("orders")
+    assert held is not None
+    with office.ledger.begin() as tx:
+        office.queue.park(tx, held, "internal: planted")
+    assert "failed: internal: planted" in site.run("messages", "--attention").stdout
+    assert site.run("messages", "--retry", str(number)).returncode == 0
+    office.work()
+    assert office.message(number).state == DONE
+    assert "no message needs a person" in site.run("messages", "--attention").stdout
+    assert site.run("messages", "--retry", str(number)).returncode == 1
