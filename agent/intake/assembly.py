@@ -20,8 +20,7 @@ from agent.clock import Clock
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import select_images
-from agent.intake.case import Case, case_of, heed_stops, use_of, write_down
-from agent.intake.identity import disagreement
+from agent.intake.case import DIFFERS, Case, case_of, heed_stops, use_of, write_down
 from agent.orders.people import Doubt
 from agent.reading.build import Build
 from agent.settings import Gate, Intake, Matching, Priors, Settings
@@ -89,7 +88,7 @@ class Assembly:
             self._stay_withdrawn(tx, case)
             return
         write_down(tx, case, now=self._clock.now())
-        doubt = self._doubt(case)
+        doubt = case.weighed.doubt
         if case.previous is None or not case.has_same_instances:
             if doubt is None or not _is_about_images(doubt):
                 self._new_revision(tx, case)
@@ -105,7 +104,7 @@ class Assembly:
     def read_again(self, tx: Connection, uid: str) -> bool:
         """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not."""
         case = self._case(tx, uid)
-        doubt = self._doubt(case)
+        doubt = case.weighed.doubt
         readable = any(s.used for s in select_images(case.facts, self._gate))
         if case.previous is None or (doubt is not None and _is_about_images(doubt)) or not readable:
             return False
@@ -148,13 +147,6 @@ class Assembly:
 
     def _case(self, view: Connection, uid: str) -> Case:
         return case_of(view, uid, self._gate, self._matching)
-
-    def _doubt(self, case: Case) -> Doubt | None:
-        """Why nothing about the study may leave, if there is something."""
-        if (differing := disagreement(case.facts)) != "":
-            words = f"the images of this study differ in {differing}"
-            return Doubt(_DIFFERS, words)
-        return case.weighed.doubt
 
     def _stay_withdrawn(self, tx: Connection, case: Case) -> None:
         """Late images, and what is heard, do not bring it back; whoever has it read again gets all of it."""
@@ -336,11 +328,10 @@ def assembly_of(settings: Settings, ledger: Ledger, queue: Queue, clock: Clock) 
     )
 
 
-_DIFFERS = "patient-differs"
 _AGE = {"too-young", "too-old", "age-unknown"}
 _BY_HAND = "a person has said which order it is (preread show names those in question; then: preread match)"
 _MENDED_BY = {
-    _DIFFERS: "the sender has corrected them (then: preread retry)",
+    DIFFERS: "the sender has corrected them (then: preread retry)",
     "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
     "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
 }
@@ -348,7 +339,7 @@ _MENDED_BY = {
 
 def _is_about_images(doubt: Doubt) -> bool:
     """Whether the images are of two patients, so that they cannot even be read together."""
-    return doubt.code == _DIFFERS
+    return doubt.code == DIFFERS
 
 
 def _is_same_order(now: dict[str, Any], before: dict[str, Any], *, is_read: bool) -> bool:

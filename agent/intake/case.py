@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.views import Selection, select_images
-from agent.intake.identity import study_of
+from agent.intake.identity import disagreement, study_of
 from agent.orders.knowledge import known_about
 from agent.orders.matching import LONGEST_WINDOW, Rival, is_near
+from agent.orders.people import Doubt
 from agent.orders.weigh import Knowledge, Weighed, weigh, with_order
 from agent.settings import Gate, Matching
 from agent.store import flags, identity, messages, orders, results, studies
 from agent.store.orders import StoredMatch
 from agent.store.studies import Revision, StoredImage, Use
+from agent.work.queue import hurry
 from structured_report.content import Study
+
+DIFFERS = "patient-differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ def case_of(view: Connection, uid: str, gate: Gate, matching: Matching) -> Case:
     in_order = first_read_first(facts, uses)
     known = known_about(view, uid, facts)
     weighed = weigh(in_order, study_of(in_order), known, matching)
+    if differing := disagreement(weighed.facts):
+        weighed = replace(weighed, doubt=Doubt(DIFFERS, f"the images of this study differ in {differing}"))
     overlaid = {f.sop_instance_uid: f for f in weighed.facts}
     return Case(uid, images, tuple(overlaid[f.sop_instance_uid] for f in facts), weighed, previous, before, known)
 
@@ -88,7 +94,10 @@ def write_down(tx: Connection, case: Case, *, now: datetime) -> None:
     heard_in |= {weighed.reported.message_id} if weighed.reported is not None else set()
     identity.was_about(tx, heard_in, [uid])
     if order is not None and order.priority is not None:
-        flags.raise_urgency(tx, uid, order.priority, [f"the order says {order.priority}"], now=now)
+        raised = flags.raise_urgency(tx, uid, order.priority, [f"the order says {order.priority}"], now=now)
+        if raised and case.previous is not None:
+            for kind in ("flag", "read"):
+                hurry(tx, kind, str(case.previous.id), order.priority.rank)
 
 
 def heed_stops(tx: Connection, case: Case, *, now: datetime) -> None:

@@ -123,7 +123,8 @@ class Reporting:
         for code, words in missing:
             studies.note(tx, uid, "report", code, words, now=self._clock.now())
             studies.set_state(tx, uid, reading.outcome, reason=code, explanation=words)
-        if (words := outlet_of(tx, uid).reported) and not missing:
+        words = "" if reading.outcome == Outcome.WITHDRAWN else outlet_of(tx, uid).reported
+        if words and not missing:
             studies.set_state(tx, uid, studies.REPORTED, reason="report-finished", explanation=words)
 
     def _write(

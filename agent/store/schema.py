@@ -401,6 +401,7 @@ hl7_message = Table(
     Column("words", Text, nullable=False, default=""),  # what became of it
     Column("acted_at", Moment),
     UniqueConstraint("sender", "control_id", "digest"),  # a message that is sent again is acted on once
+    Index("hl7_message_by_state", "state", "id"),
 )
 
 # Orders, as messages and worklists state them; newer statements are written over older ones.

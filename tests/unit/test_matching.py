@@ -20,10 +20,11 @@ from agent.commands.look import everything_about
 from agent.orders.matching import KnownOrder, is_same_order, updated
 from agent.orders.people import Registry, Statement
 from agent.orders.said import OrderChange, PatientsMerged, Said
-from agent.store import flags, heard, identity, orders, overview
+from agent.store import flags, heard, identity, orders, overview, studies
 from agent.store.heard import ATTENTION, DONE, IGNORED, WAITING
 from agent.store.orders import StoredDecision
 from structured_report.content import Order, Patient, Priority
+from tests.support.films import small_image
 from tests.support.hearing import (
     KeepingRis,
     Office,
@@ -791,3 +792,18 @@ def test_a_message_that_failed_is_acted_on_when_a_person_says_so(site: Site, off
     assert office.message(number).state == DONE
     assert "no message needs a person" in site.run("messages", "--attention").stdout
     assert site.run("messages", "--retry", str(number)).returncode == 1
+
+
+def test_a_film_that_waits_to_be_read_goes_forward_when_its_order_turns_out_to_be_urgent(office: Office) -> None:
+    first, urgent = (office.arrive(small_image(AccessionNumber=a, PatientID="P1")) for a in ("A", "B"))
+    office.work("assemble")
+    office.hear(ordered("B", birth_date="", priority=Priority.CRITICAL))
+    office.work("orders", "assemble")
+    assert office.study(urgent).revision == 1
+    assert office.study(first).revision == 1
+    job = office.queue.claim("flag")
+    assert job is not None
+    with office.ledger.read() as view:
+        newest = studies.newest_revision(view, urgent)
+    assert newest is not None
+    assert job.key == str(newest.id)
