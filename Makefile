@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One worker a core for the tests; the real peers are the slow part.
 JOBS ?= auto
 
-.PHONY: demo test lint types layers units peers bench faults clean
+.PHONY: demo test lint types layers units peers bench faults fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/preread demo $(ARGS)
@@ -39,6 +39,12 @@ bench: $(VENV)/.test peers
 
 faults: $(VENV)/.test
 	$(BIN)/python -m pytest tests/faults -n 1 --fault-rounds 100 $(ARGS)
+
+# Coverage-guided; some ten minutes on two cores. RUNS: inputs for each of the parsers.
+RUNS ?= 100000
+fuzz: $(VENV)/.test
+	$(INSTALL) atheris==3.0.0
+	$(BIN)/python -m tests.fuzz.run --runs $(RUNS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=...")'

@@ -105,18 +105,24 @@ def _how_the_last_one_ended(ledger: Ledger, role: str) -> str:
 
 def _receive(parts: Parts) -> None:
     from agent.intake.admission import Admission
+    from agent.intake.hear import order_listener
     from agent.intake.listen import storage_scp
 
     admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock)
     admission.start()
+    hl7 = order_listener(parts.settings, parts.ledger, parts.files, parts.clock, parts.stop)
     scp = storage_scp(parts.settings, admission, parts.stop)
     node = parts.settings.node
     words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
+    if hl7 is not None:
+        words += f"; HL7 messages on {parts.settings.orders.host}:{hl7.port}"
     parts.heart.say("ready", words)
     tell_supervisor_ready(words)
     while not parts.stop.wait(1.0):
-        if not scp.is_listening():
+        if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
+    if hl7 is not None:
+        hl7.stop()
     scp.stop(GRACE_S)
     admission.close()
 

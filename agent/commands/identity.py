@@ -91,11 +91,11 @@ def _must_fit(view: Connection, uid: str, order_id: int, patient: str | None, se
     found = orders.orders_by(view, ids=[order_id])
     if not found:
         raise Permanent(f"there is no order {order_id}; preread show names those in question", code="no-such-order")
-    case = case_of(view, uid, settings.gate, settings.matching)
+    case = case_of(view, uid, settings.gate, settings.identity)
     if not case.facts or patient is not None:
         return
     facts: InstanceFacts = case.facts[0]
-    registry = Registry(case.known.statements, settings.matching.issuer)
+    registry = Registry(case.known.statements, settings.identity.issuer)
     chosen: KnownOrder = order_of(found[0])
     ours = replace(
         chosen.patient,
@@ -114,7 +114,7 @@ def _must_fit(view: Connection, uid: str, order_id: int, patient: str | None, se
 
 
 def _rivals(view: Connection, uid: str, settings: Settings) -> set[str]:
-    return {r.study_instance_uid for r in case_of(view, uid, settings.gate, settings.matching).known.rivals}
+    return {r.study_instance_uid for r in case_of(view, uid, settings.gate, settings.identity).known.rivals}
 
 
 def _words(decision: StoredDecision) -> str:

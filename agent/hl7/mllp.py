@@ -12,10 +12,9 @@ import time
 from dataclasses import replace
 
 from agent.hl7.ack import Ack, NotAnAck, parse_ack
+from agent.hl7.frames import CR, END, MAX_FRAME, START
 from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, client_context
 
-START, END, CR = b"\x0b", b"\x1c", b"\x0d"
-MAX_FRAME = 1 << 20
 _STEP = 65536
 _NOISE_KEPT = 20
 

@@ -323,7 +323,7 @@ def assembly_of(settings: Settings, ledger: Ledger, queue: Queue, clock: Clock) 
         settings.gate,
         Build.of(settings.report),
         settings.priors,
-        matching=settings.matching,
+        matching=settings.identity,
         ask_worklist=bool(settings.worklist.source),
     )
 

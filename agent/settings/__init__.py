@@ -18,6 +18,7 @@ from agent.settings.network import (
     Node,
     PeerSettings,
 )
+from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
@@ -41,6 +42,7 @@ __all__ = [
     "Matching",
     "ModelSettings",
     "Node",
+    "Orders",
     "PeerSettings",
     "Priors",
     "Qc",

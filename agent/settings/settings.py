@@ -10,6 +10,7 @@ from agent.settings.audit import Audit
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
 from agent.settings.values import same_place
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
+    orders: Orders = Orders()
     matching: Matching = Matching()
     delivery: Delivery = Delivery()
     report: Report = Report()
@@ -77,9 +79,22 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        self._hears_orders_alone()
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         return self
+
+    def _hears_orders_alone(self) -> None:
+        """Whether HL7 messages have a port of their own and what TLS needs."""
+        port, tls = self.orders.port, self.orders.tls
+        for key, other in (
+            ("node.port", self.node.port),
+            ("node.tls.port", self.node.tls.port if self.node.tls else 0),
+        ):
+            if port and port == other:
+                raise ValueError(f"orders.port: {port} is also {key}; give HL7 messages a port of their own")
+        if tls is not None and tls.certificate_file is None:
+            raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
 
     def _askable(self, peers: dict[str, PeerSettings]) -> None:
         """Whether those whom `priors` and `worklist` name may be asked."""
@@ -109,6 +124,12 @@ class Settings(BaseSettings):
     def all_peers(self) -> tuple[Peer, ...]:
         """Every peer, in the order of the settings."""
         return tuple(p.peer(self.node.tls) for p in self.peers)
+
+    @property
+    def identity(self) -> Matching:
+        """How identity is weighed: images that name no issuer are of that of `matching`, else of that whose identifiers are
+        heard."""
+        return self.matching.model_copy(update={"issuer": self.matching.issuer or self.orders.issuer})
 
     @property
     def database_url(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hl7
 import pytest
+from hl7.client import MLLPClient
 from pydicom import Dataset
 
 from agent.commands.common import existing_store
@@ -18,9 +20,10 @@ from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from tests.support.films import save
 from tests.support.hearing import corrected, filed_under, hear, merged, ordered, standing
+from tests.support.hl7_sender import segment
 from tests.support.node import Node
 from tests.support.peers import Orthanc, Ris
-from tests.support.site import SENDER, Site, until
+from tests.support.site import SENDER, Site, free_port, until
 from tests.support.stages import Line
 
 pytestmark = [
@@ -85,6 +88,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iter
         site.peer("pacs", pacs.ae_title, pacs.port, ["send", "receive"])
         site.destination(name="to-pacs", type="dicom", peer="pacs")
         site.destination(name="to-ris", type="hl7", host="127.0.0.1", port=ris.port)
+        site.set("orders", port=free_port(), host="127.0.0.1")
         site.serve()
         yield Hospital(site, pacs, ris, folder / "films")
         site.stop()
@@ -231,6 +235,44 @@ def test_a_merge_after_the_delivery(hospital: Hospital) -> None:
     shown = hospital.shown(uid)
     assert "Patient ID: P-OLD in the images, P-NEW by message" in shown
     assert "PatientsMerged done" in shown
+
+
+@pytest.mark.requirement("PATIENT-2")
+def test_what_the_ris_says_by_hl7_reaches_the_result(hospital: Hospital) -> None:
+    """What was ordered, corrected and finished is known in the RIS and nowhere else: the result is filed where nobody looks."""
+    head = "MSH|^~\\&|RIS|HOSP|PREREAD|RAD|20260103101500||{}|{}|P|2.5.1"
+    person = "PID|1||{}^^^HOSP^MR||Phantom^Drawn||19640517|O"
+    named = {
+        "f1": "1",
+        "f2": "PL10^RIS",
+        "f3": "FI10^RIS",
+        "f4": "36643-5^XR Chest 2 Views^LN",
+        "f18": "W10",
+        "f24": "CR",
+    }
+    port = hospital.site.settings().orders.port
+
+    def says(*segments: str) -> None:
+        with MLLPClient("127.0.0.1", port) as client:
+            answer = hl7.parse(client.send_message("\r".join(segments) + "\r").decode())
+        assert str(answer.segment("MSA")[1]) == "AA", answer
+
+    says(
+        head.format("ORM^O01", "T1"),
+        person.format("P-TEN"),
+        "ORC|NW|PL10^RIS|FI10^RIS",
+        segment("OBR", **named, f27="^^^^^S"),
+    )
+    uid = hospital.send(*film("P-TEN", "W10", 42))
+    line = hospital.waits(uid, "read", delivered=2)
+    assert (line.priority, line.reasons) == ("critical", ("the order says critical",))
+    says(head.format("ADT^A40^ADT_A39", "T2"), "EVN|A40|20260103", person.format("P-TEN-B"), "MRG|P-TEN^^^HOSP^MR")
+    hospital.waits(uid, "read", delivered=5)
+    told = [m for m in hospital.ris.messages if "W10" in str(m)]
+    assert standing(told) == {("P-TEN-B", "PL10", "FI10", "W10")}
+    says(head.format("ORU^R01", "T3"), person.format("P-TEN-B"), segment("OBR", **named, f25="F"))
+    hospital.waits(uid, "reported")
+    assert [m["state"] for m in hospital.site.json("show", uid)["messages"]] == ["done"] * 3
 
 
 @pytest.mark.requirement("WITHDRAW-1")
