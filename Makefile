@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One worker a core for the tests; the real peers are the slow part.
 JOBS ?= auto
 
-.PHONY: demo test lint types layers units peers bench faults fuzz clean
+.PHONY: demo test lint types layers units peers bench faults fuzz papers clean
 
 demo: $(VENV)/.demo
 	$(BIN)/preread demo $(ARGS)
@@ -36,6 +36,10 @@ bench: $(VENV)/.test peers
 	$(BIN)/preread bench read
 	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 128
 	FULL_SIZE=$(FULL_SIZE) $(BIN)/python -m pytest -m slow
+
+# The tables of the papers in docs/, made from the program's own.
+papers: $(VENV)/.test
+	$(BIN)/python -m agent.papers
 
 faults: $(VENV)/.test
 	$(BIN)/python -m pytest tests/faults -n 1 --fault-rounds 100 $(ARGS)

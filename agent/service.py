@@ -184,7 +184,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
 
     s, workers = parts.settings, list[Worker]()
     if s.priors.source:
-        shelf = Shelf(parts.ledger, parts.files)
+        shelf = Shelf(parts.ledger, parts.files, undeclared=s.intake.undeclared_character_set)
         shelf.tidy()
         source = source_of(s, shelf, parts.ledger, parts.clock)
         search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)

@@ -21,7 +21,7 @@ from structured_report.content import Code, Narrative, Outcome, PreRead, PriorSt
 from structured_report.groups import coded
 from structured_report.header import evidence_dataset, size_of
 from structured_report.identity import Place, equipment, identify, stamp
-from structured_report.text import one_line
+from structured_report.text import exactly, one_line
 from structured_report.tree import fits
 
 
@@ -157,7 +157,7 @@ def _request(preread: PreRead) -> Dataset:
 
 
 def _whole(identifier: str, limit: int) -> str:
-    fit = len(identifier) <= limit and all(c.isprintable() and c != "\\" for c in identifier)
+    fit = len(identifier) <= limit and exactly(identifier) == identifier and "\\" not in identifier
     return identifier if fit else ""
 
 

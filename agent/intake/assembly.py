@@ -20,7 +20,7 @@ from agent.clock import Clock
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import select_images
-from agent.intake.case import DIFFERS, Case, case_of, heed_stops, use_of, write_down
+from agent.intake.case import DIFFERS, UNREADABLE, Case, case_of, heed_stops, use_of, write_down
 from agent.orders.people import Doubt
 from agent.reading.build import Build
 from agent.settings import Gate, Intake, Matching, Priors, Settings
@@ -332,14 +332,16 @@ _AGE = {"too-young", "too-old", "age-unknown"}
 _BY_HAND = "a person has said which order it is (preread show names those in question; then: preread match)"
 _MENDED_BY = {
     DIFFERS: "the sender has corrected them (then: preread retry)",
+    UNREADABLE: "the sender has corrected them, or intake.undeclared_character_set says what is meant where none is declared "
+    "(then: preread retry)",
     "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
     "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
 }
 
 
 def _is_about_images(doubt: Doubt) -> bool:
-    """Whether the images are of two patients, so that they cannot even be read together."""
-    return doubt.code == DIFFERS
+    """Whether the images are of two patients, or of nobody that can be named, so that they are not even read."""
+    return doubt.code in (DIFFERS, UNREADABLE)
 
 
 def _is_same_order(now: dict[str, Any], before: dict[str, Any], *, is_read: bool) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from agent.imaging.facts import InstanceFacts
+from agent.imaging.facts import InstanceFacts, unreadable_identity
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.orders.knowledge import known_about
@@ -22,7 +22,7 @@ from agent.store.studies import Revision, StoredImage, Use
 from agent.work.queue import hurry
 from structured_report.content import Study
 
-DIFFERS = "patient-differs"
+DIFFERS, UNREADABLE = "patient-differs", "character-set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,20 @@ def case_of(view: Connection, uid: str, gate: Gate, matching: Matching) -> Case:
     in_order = first_read_first(facts, uses)
     known = known_about(view, uid, facts)
     weighed = weigh(in_order, study_of(in_order), known, matching)
-    if differing := disagreement(weighed.facts):
-        weighed = replace(weighed, doubt=Doubt(DIFFERS, f"the images of this study differ in {differing}"))
+    if (doubt := _doubt_about_images(weighed.facts)) is not None:
+        weighed = replace(weighed, doubt=doubt)
     overlaid = {f.sop_instance_uid: f for f in weighed.facts}
     return Case(uid, images, tuple(overlaid[f.sop_instance_uid] for f in facts), weighed, previous, before, known)
+
+
+def _doubt_about_images(facts: Sequence[InstanceFacts]) -> Doubt | None:
+    """Why the images alone do not say whose they are."""
+    if unreadable := unreadable_identity(facts):
+        words = f"{unreadable} cannot be read, because it is not in the character set that the images declare"
+        return Doubt(UNREADABLE, words)
+    if differing := disagreement(facts):
+        return Doubt(DIFFERS, f"the images of this study differ in {differing}")
+    return None
 
 
 def write_down(tx: Connection, case: Case, *, now: datetime) -> None:

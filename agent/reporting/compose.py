@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from agent.imaging.facts import InstanceFacts, differing_orders
+from agent.imaging.facts import InstanceFacts, differing_orders, unreadable_texts
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.guards.probes import clearly_no
 from agent.reading.labels import draft_is_abnormal
@@ -80,7 +80,7 @@ def compose(
         checked=only_asked(findings, probabilities) if reading.outcome == Outcome.READ else (),
         regions=tuple(region_from_json(r) for r in reading.regions),
         verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
-        remarks=(*reading.notes, *filter(None, (differing_orders(facts),))),
+        remarks=(*reading.notes, *filter(None, (differing_orders(facts), unreadable_texts(facts)))),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
         prior=None if prior is None else _prior_study(prior),

@@ -73,6 +73,7 @@ class Reporting:
         self._ledger, self._files, self._queue, self._clock = ledger, files, queue, clock
         self._destinations = settings.destinations
         self._receivers = [d for d in settings.destinations if isinstance(d, Hl7DestinationSettings)]
+        self._undeclared = settings.intake.undeclared_character_set
         self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
 
@@ -312,7 +313,7 @@ class Reporting:
             raise Permanent(
                 f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost"
             )
-        return load_header(path)
+        return load_header(path, undeclared=self._undeclared)
 
     def _attempt(self, made: _Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], _T]) -> _T | None:
         """What one kind of document came to; None, and said why, when it cannot be made: that costs nobody else theirs."""
