@@ -24,6 +24,7 @@ from agent.settings import Delivery
 from agent.store import commitments, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.outlet import outlet_of
 from agent.store.results import Outgoing
 from agent.work.queue import Job, Queue, enqueue
 
@@ -80,7 +81,7 @@ class Outbox:
         """
         with self._ledger.begin() as tx:
             row = results.outgoing(tx, int(job.key))
-            if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
+            if row.state != "waiting" or outlet_of(tx, row.study_instance_uid).holds(row.kind):
                 results.hold_back(tx, row.delivery_id)
                 self._queue.complete(tx, job)
                 return None

@@ -9,6 +9,7 @@ from agent.settings.audit import Audit, Syslog
 from agent.settings.beside import Beside
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
+from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
     DicomDestinationSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "Hl7DestinationSettings",
     "Intake",
     "Log",
+    "Matching",
     "ModelSettings",
     "Node",
     "Orders",
