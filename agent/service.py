@@ -21,7 +21,7 @@ from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
-from agent.store import alarms, commitments, processes
+from agent.store import alarms, commitments, identity, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
@@ -143,21 +143,23 @@ def _office(parts: Parts) -> None:
     from agent.health.tellers import tellers
     from agent.health.telling import TELL, Telling
     from agent.health.watch import Watch
-    from agent.intake.assembly import Assembly
-    from agent.reading.build import Build
+    from agent.intake.assembly import assembly_of
+    from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
     from agent.work.schedule import Schedule
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
     destinations = build_destinations(s)
-    ask = bool(s.worklist.source)
-    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report), s.priors, ask_worklist=ask)
+    with ledger.begin() as tx:
+        identity.fill_keys(tx)
+    assemble = assembly_of(s, ledger, queue, clock)
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations, Trail.of(s))
     if s.audit.syslog is not None:
         Forwarder(ledger, clock, s.audit.syslog, socket.gethostname(), parts.stop).start()
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers.append(_worker(parts, "announce", report.announce))
+    workers.append(_worker(parts, "orders", OrdersStage(ledger, queue, clock)))
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
     keepers = committing(s, destinations)
     commit = CommitStage(ledger, queue, clock, s.delivery, keepers)
@@ -212,6 +214,7 @@ def _web_server(parts: Parts, words: str) -> WebServer | None:
 def _asking_others(parts: Parts) -> list[Worker]:
     """Who asks other systems about a study that has arrived, where the settings name them."""
     from agent.intake.worklist import WorklistStage
+    from agent.intake.worklist_orders import take_answer
     from agent.priors.search import PriorSearch
     from agent.priors.shelf import Shelf
     from agent.priors.source import source_of
@@ -232,6 +235,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
             s.peer(s.worklist.source),
             own_ae_title=s.node.ae_title,
             deadline_s=s.worklist.deadline_s,
+            answered=take_answer(parts.clock),
             trail=Trail.of(s),
         )
         workers.append(_worker(parts, "worklist", stage))

@@ -24,6 +24,7 @@ from agent.settings import Delivery
 from agent.store import commitments, messages, results, studies, turnaround
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.outlet import outlet_of
 from agent.store.results import Outgoing
 from agent.work.queue import Job, Queue, enqueue
 
@@ -81,7 +82,7 @@ class Outbox:
         """
         with self._ledger.begin() as tx:
             row = results.outgoing(tx, int(job.key))
-            if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
+            if row.state != "waiting" or outlet_of(tx, row.study_instance_uid).holds(row.kind):
                 results.hold_back(tx, row.delivery_id)
                 self._queue.complete(tx, job)
                 return None
@@ -103,7 +104,7 @@ class Outbox:
         return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
 
     def _delivered(self, job: Job, row: Outgoing, receipt: Receipt) -> None:
-        now, words, stored = self._clock.now(), receipt.words, receipt.to_commit
+        now, words, stored = self._clock.now(), receipt.for_the_ledger(), receipt.to_commit
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
             messages.answered(tx, row.delivery_id)

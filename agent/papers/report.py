@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from pydicom import Dataset
@@ -27,7 +28,7 @@ _SOURCES = {
     "Manufacturer": (_EQUIPMENT, FIXED), "ManufacturerModelName": (_EQUIPMENT, AUTO), "SoftwareVersions": (_EQUIPMENT, AUTO),
     "DeviceSerialNumber": (_EQUIPMENT, "CONFIG: `report.station_name`; else AUTO"),
     "InstitutionName": (_EQUIPMENT, "CONFIG: `report.institution_name`"),
-    "InstanceNumber": (_GENERAL, FIXED), "CompletionFlag": (_GENERAL, FIXED), "VerificationFlag": (_GENERAL, FIXED),
+    "InstanceNumber": (_GENERAL, FIXED), "CompletionFlag": (_GENERAL, AUTO), "VerificationFlag": (_GENERAL, FIXED),
     "PreliminaryFlag": (_GENERAL, FIXED), "ContentDate": (_GENERAL, AUTO), "ContentTime": (_GENERAL, AUTO),
     "AuthorObserverSequence": (_GENERAL, AUTO), "PredecessorDocumentsSequence": (_GENERAL, AUTO),
     "ReferencedRequestSequence": (_GENERAL, COPY), "PerformedProcedureCodeSequence": (_GENERAL, COPY),
@@ -42,12 +43,16 @@ _SOURCES = {
 _ORDER = (_PATIENT, _STUDY, _SERIES, _EQUIPMENT, _GENERAL, _CONTENT, _COMMON)
 
 
+_OF_A_FEW_VALUES = ("CompletionFlag",)
+
+
 @lru_cache(maxsize=1)
 def _reports() -> tuple[Dataset, ...]:
     image, poor = example.example_image(), example.bare_image()
     return (
         encode_sr(example.example(), [image]),
         encode_sr(example.short_example(), [image]),
+        encode_sr(replace(example.short_example(), partial=True), [image]),
         encode_sr(example.bare(), [poor]),
         encode_sr(example.withdrawn(), [image]),
     )
@@ -65,7 +70,9 @@ def attributes_table() -> str:
     for keyword in sorted(keywords, key=lambda k: (_ORDER.index(_SOURCES[k][0]), _tag(reports, k))):
         element = next(r[keyword] for r in reports if keyword in r)
         module, source = _SOURCES[keyword]
-        value = f"`{element.value}`" if source == FIXED and element.VR != "SQ" else ""
+        told = (source == FIXED and element.VR != "SQ") or keyword in _OF_A_FEW_VALUES
+        values = dict.fromkeys(f"`{r[keyword].value}`" for r in reports if keyword in r)
+        value = " or ".join(values) if told else ""
         rows.append(
             (module, dictionary_description(keyword), f"{element.tag}".strip("()"), element.VR, value, _presence(reports, keyword), source)
         )  # fmt: skip

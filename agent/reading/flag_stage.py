@@ -75,7 +75,9 @@ class Flagging:
                 turnaround.measure(tx, revision.id, turnaround.FLAG, now=now)
             words = trouble or "; ".join((str(priority), *flag.ranked.reasons))
             studies.note(tx, uid, "flag", "not-flagged" if trouble else "flagged", words, now=now)
-            rank = priority.rank * QUEUE_STEPS if in_a_hurry else 0
+            urgency = flags.urgency_of(tx, uid)  # what ordered it may be more urgent than what is seen on it
+            steps = max(priority.rank, 0 if urgency is None else urgency.priority.rank)
+            rank = steps * QUEUE_STEPS if in_a_hurry else 0
             enqueue(tx, "read", str(revision.id), priority=rank, now=now)
             if self._announce and not trouble and priority is not Priority.ROUTINE:
                 enqueue(tx, "announce", str(revision.id), now=now)

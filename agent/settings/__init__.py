@@ -10,6 +10,7 @@ from agent.settings.beside import Beside
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
+from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
     DicomDestinationSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "Hl7DestinationSettings",
     "Intake",
     "Log",
+    "Matching",
     "ModelSettings",
     "Node",
     "Orders",

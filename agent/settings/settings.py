@@ -9,6 +9,7 @@ from agent.errors import Permanent
 from agent.settings.audit import Audit
 from agent.settings.health import Alarms, Web
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
 from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
     orders: Orders = Orders()
+    matching: Matching = Matching()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
@@ -133,6 +135,12 @@ class Settings(BaseSettings):
     def all_peers(self) -> tuple[Peer, ...]:
         """Every peer, in the order of the settings."""
         return tuple(p.peer(self.node.tls) for p in self.peers)
+
+    @property
+    def identity(self) -> Matching:
+        """How identity is weighed: images that name no issuer are of that of `matching`, else of that whose identifiers are
+        heard."""
+        return self.matching.model_copy(update={"issuer": self.matching.issuer or self.orders.issuer})
 
     @property
     def database_url(self) -> str:

@@ -139,6 +139,8 @@ def test_no_report_can_look_final(outcome: Outcome) -> None:
         "COMPLETE",
         "UNVERIFIED",
     )
+    partly = encode_sr(replace(preread(EVIDENCE, outcome=outcome), partial=True), EVIDENCE)
+    assert partly.CompletionFlag == ("COMPLETE" if outcome is Outcome.WITHDRAWN else "PARTIAL")
     assert "VerifyingObserverSequence" not in report
     assert report.SeriesDescription == "AI pre-read (unverified)"
     assert BANNER in report.to_json()
