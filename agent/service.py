@@ -6,11 +6,13 @@ reports, delivery, schedule). They share the ledger and the storage root and not
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,13 +21,16 @@ from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
-from agent.store import commitments, identity, processes
+from agent.store import alarms, commitments, identity, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
 from agent.work.role import Heart, RoleLock, stop_when_asked, tell_supervisor_ready
 from agent.work.watchdog import hard_deadline
 from agent.work.worker import Running, Worker
+
+if TYPE_CHECKING:
+    from agent.web.server import WebServer
 
 ROLES = ("receive", "read", "office")
 GRACE_S = 20.0
@@ -135,6 +140,9 @@ def _office(parts: Parts) -> None:
     from agent.evaluation.qc.door import find_door
     from agent.evaluation.qc.run import ConstancyTest
     from agent.evaluation.qc.stage import ConstancyStage
+    from agent.health.tellers import tellers
+    from agent.health.telling import TELL, Telling
+    from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
     from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
@@ -159,8 +167,16 @@ def _office(parts: Parts) -> None:
         commitments.forget_all_but(tx, keepers)
     workers += [_worker(parts, "commit", commit, lane=name) for name in keepers]
     workers += _asking_others(parts)
+    told = tellers(s)
+    with ledger.begin() as tx:
+        alarms.forget_tellers(tx, told)
+    workers += [_worker(parts, TELL, Telling(ledger, queue, clock, s.node.ae_title, told), lane=name) for name in told]
     test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
     workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
+    words = f"{len(destinations)} destinations"
+    web = _web_server(parts, words)
+    also = web.troubles if web is not None else tuple
+    watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     with Schedule(
         ledger,
         files,
@@ -168,9 +184,31 @@ def _office(parts: Parts) -> None:
         destinations=tuple(destinations),
         longest_wait_min=s.triage.longest_wait_min,
         qc_daily_at=s.qc.daily_at,
+        watch=watch.look,
+        watch_every_s=s.alarms.look_every_s,
     ) as schedule:
         schedule.reconcile()
-        _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
+        _work_until_stopped(parts, workers, f"{words}; {web.words}" if web is not None else words)
+        if web is not None:
+            web.join(GRACE_S)
+
+
+def _web_server(parts: Parts, words: str) -> WebServer | None:
+    """The web server of the office, started, where the settings want one. `words`: what the office says beside it."""
+    from agent.web.context import WebContext
+    from agent.web.server import WebServer
+
+    if not parts.settings.web.enabled:
+        return None
+
+    def changed() -> None:
+        with contextlib.suppress(PrereadError):  # the server serves, whether that can be said or not
+            parts.heart.say("ready", f"{words}; {made.words}")
+
+    context = WebContext(parts.settings, parts.ledger, parts.files, parts.clock)
+    made = WebServer(context, parts.stop, changed)
+    made.start()
+    return made
 
 
 def _asking_others(parts: Parts) -> list[Worker]:

@@ -14,7 +14,7 @@ from agent.reading.common import Desk
 from agent.reading.flag import NO_FLAG, Flag, flag_study
 from agent.reading.pictures import Prepared
 from agent.reading.rows import flag_row
-from agent.store import flags, studies
+from agent.store import flags, studies, turnaround
 from agent.store.engine import Ledger
 from agent.store.studies import Revision
 from agent.work.queue import Job, Queue, enqueue
@@ -72,6 +72,7 @@ class Flagging:
             flags.add_flag(tx, row)
             if not trouble:
                 flags.raise_urgency(tx, uid, priority, flag.ranked.reasons, now=now)
+                turnaround.measure(tx, revision.id, turnaround.FLAG, now=now)
             words = trouble or "; ".join((str(priority), *flag.ranked.reasons))
             studies.note(tx, uid, "flag", "not-flagged" if trouble else "flagged", words, now=now)
             urgency = flags.urgency_of(tx, uid)  # what ordered it may be more urgent than what is seen on it

@@ -251,6 +251,7 @@ class Outgoing:
     path: str
     digest: str
     study_instance_uid: str
+    revision_id: int
     revision: int
 
 
@@ -268,6 +269,7 @@ def outgoing(view: Connection, delivery_id: int) -> Outgoing:
             document.c.path,
             document.c.digest,
             study_revision.c.study_instance_uid,
+            study_revision.c.id.label("revision_id"),
             study_revision.c.number.label("revision"),
         )
         .join(document, document.c.id == delivery.c.document_id)

@@ -572,6 +572,34 @@ audit_forwarded = Table(
     Column("up_to", Integer, nullable=False),
 )
 
+# How long after its last image a study got what it waits for; only ever added to.
+turnaround = Table(
+    "turnaround",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("what", String(8), nullable=False),  # flag, or the kind of document that a destination took
+    Column("revision_id", Integer, nullable=False),  # no foreign key: what was measured outlives the study
+    Column("destination", String(64), nullable=False),  # empty for a flag
+    Column("seconds", Float, nullable=False),
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("revision_id", "what", "destination"),
+)
+
+# What is, or was, wrong with the line. Never about a study: who is told may be anybody.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(32), nullable=False),
+    Column("about", String(128), nullable=False),  # a destination, a role, a stage, a key of the settings; may be empty
+    Column("count", Integer, nullable=False),  # how many, when it was raised
+    Column("raised_at", Moment, nullable=False),
+    Column("told_at", Moment),  # when somebody was first told
+    Column("recovered_at", Moment),
+    Column("recovery_told_at", Moment),
+    Index("alarm_open", "code", "about", unique=True, sqlite_where=text("recovered_at IS NULL")),
+)
+
 process = Table(
     "process",
     metadata,

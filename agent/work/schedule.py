@@ -3,7 +3,7 @@ in the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 
@@ -38,7 +38,12 @@ class Schedule:
         destinations: Sequence[str] = (),
         longest_wait_min: float = 0.0,
         qc_daily_at: str = "",
+        watch: Callable[[], None] | None = None,
+        watch_every_s: float = RECONCILE_S,
     ) -> None:
+        """Args:
+        watch: looks at the line, so often, and writes down what is wrong.
+        """
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
         self._log = structlog.get_logger()
         self._scheduler = BackgroundScheduler(
@@ -51,6 +56,8 @@ class Schedule:
         self._longest = timedelta(minutes=longest_wait_min)
         if self._longest:
             self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
+        if watch is not None:
+            self._scheduler.add_job(watch, "interval", seconds=watch_every_s)
         if qc_daily_at:
             hour, _, minute = qc_daily_at.partition(":")
             # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
