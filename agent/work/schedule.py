@@ -22,6 +22,7 @@ from agent.work.queue import enqueue
 from structured_report.content import Priority
 
 RECONCILE_S = 60
+FORGET_S = 600
 _LOOKED_BACK = timedelta(days=2)  # whatever is older has been seen, or never will be
 
 
@@ -40,8 +41,10 @@ class Schedule:
         qc_daily_at: str = "",
         watch: Callable[[], None] | None = None,
         watch_every_s: float = RECONCILE_S,
+        forget: Callable[[], object] | None = None,
     ) -> None:
         """Args:
+        forget: lets go what is too old, so often.
         watch: looks at the line, so often, and writes down what is wrong.
         """
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
@@ -56,6 +59,8 @@ class Schedule:
         self._longest = timedelta(minutes=longest_wait_min)
         if self._longest:
             self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
+        if forget is not None:
+            self._scheduler.add_job(forget, "interval", seconds=FORGET_S)
         if watch is not None:
             self._scheduler.add_job(watch, "interval", seconds=watch_every_s)
         if qc_daily_at:
