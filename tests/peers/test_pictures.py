@@ -33,7 +33,7 @@ from tests.support.reports import images, preread, prereads
 from tests.support.site import free_port, until
 from tests.support.validators import complaints
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(240), pytest.mark.requirement("PICTURE-1")]
 EVIDENCE = images()
 FILMS = [seen(EVIDENCE[0]), seen(EVIDENCE[1], "lateral")]
 LONG = "".join(chr(c) for c in (*range(0x20, 0x3000), *range(0x1F300, 0x1F600)) if chr(c).isprintable()) * 6
