@@ -117,6 +117,7 @@ def _receive(parts: Parts) -> None:
     while not parts.stop.wait(1.0):
         if not scp.is_listening():
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
+        admission.catch_up()
     scp.stop(GRACE_S)
     admission.close()
 
@@ -132,6 +133,7 @@ def _office(parts: Parts) -> None:
     from agent.intake.assembly import Assembly
     from agent.reading.build import Build
     from agent.reporting.stage import Reporting
+    from agent.work.clock_set import ClockWatch
     from agent.work.schedule import Schedule
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
@@ -162,6 +164,7 @@ def _office(parts: Parts) -> None:
         qc_daily_at=s.qc.daily_at,
     ) as schedule:
         schedule.reconcile()
+        ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
         _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
 
 

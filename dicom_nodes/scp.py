@@ -185,13 +185,22 @@ class StorageSCP:
         with self._lock:
             self._sessions.discard(session)
 
-    def _establish(self, session: _Session) -> bool:
-        """Count the session among the established ones, unless there are as many as there may be."""
+    def _establish(self, session: _Session, association: AssociationInfo) -> bool:
+        """Count the session among the established ones, unless there are as many as there may be, or as many of this caller
+        as leave some for the others."""
+        caller = (association.calling_ae_title, association.address)
         with self._lock:
-            if sum(s.is_established for s in self._sessions) >= self._max:
+            established = [s for s in self._sessions if s.is_established]
+            if len(established) >= self._max or sum(s.caller == caller for s in established) >= most_of_one(self._max):
                 return False
-            session.is_established = True
+            session.caller, session.is_established = caller, True
             return True
+
+
+def most_of_one(max_associations: int) -> int:
+    """How many associations one caller, by AE title and address, may have at once: all but a quarter, so that one that opens
+    them and says nothing keeps nobody else out."""
+    return max(1, max_associations - max(1, max_associations // 4))
 
 
 def _close_listener(listener: socket.socket) -> None:
@@ -222,6 +231,7 @@ class _Session(threading.Thread):
         self._state = threading.Lock()
         self._busy, self._leave = False, False
         self.is_established = False
+        self.caller = ("", "")  # AE title and address, once established
         self.began_at = time.monotonic()
 
     def run(self) -> None:
@@ -305,7 +315,7 @@ class _Session(threading.Thread):
         if str(request.application_context_name) != APPLICATION_CONTEXT:
             return CONTEXT_NAME_NOT_SUPPORTED
         rejection = self._receiver.admit(association)
-        if rejection is None and not self._scp._establish(self):
+        if rejection is None and not self._scp._establish(self, association):
             return LOCAL_LIMIT_EXCEEDED
         return rejection
 

@@ -217,6 +217,18 @@ def reschedule(tx: Connection, kind: str, key: str, run_at: datetime) -> None:
         tx.execute(update(table).where(table.c.id == found.id).values(run_at=run_at, rank_at=rank_at))
 
 
+def bring_forward(tx: Connection, by: timedelta, *, now: datetime) -> int:
+    """What waits for a later moment waits so much less, but no less than until now; returns how many jobs that were. For a
+    clock that was set back."""
+    later = select(table.c.id, table.c.run_at, table.c.rank_at).where(table.c.state == "waiting", table.c.run_at > now)
+    rows = tx.execute(later).all()
+    for row in rows:
+        sooner = min(by, row.run_at - now)
+        values = {"run_at": row.run_at - sooner, "rank_at": row.rank_at - sooner}
+        tx.execute(update(table).where(table.c.id == row.id).values(values))
+    return len(rows)
+
+
 def is_wanted(view: Connection, kind: str, key: str) -> bool:
     """Whether a job of that kind and key waits or runs."""
     query = select(table.c.id).where(
@@ -236,4 +248,15 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 
-__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "is_wanted", "reschedule", "revive"]
+__all__ = [
+    "LEASE",
+    "Job",
+    "LeaseLost",
+    "Queue",
+    "bring_forward",
+    "enqueue",
+    "enqueue_all",
+    "is_wanted",
+    "reschedule",
+    "revive",
+]

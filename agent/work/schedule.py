@@ -47,10 +47,11 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
-        self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)
+        every_minute = [self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)]
         self._longest = timedelta(minutes=longest_wait_min)
         if self._longest:
-            self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
+            every_minute.append(self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S))
+        self._every_minute = tuple(every_minute)
         if qc_daily_at:
             hour, _, minute = qc_daily_at.partition(":")
             # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
@@ -64,6 +65,11 @@ class Schedule:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._scheduler.shutdown(wait=True)
+
+    def clock_was_set(self) -> None:
+        """Tick again a minute from now; the scheduler would wait for the moment that it had in mind."""
+        for tick in self._every_minute:
+            tick.reschedule("interval", seconds=RECONCILE_S)
 
     def raise_what_waits(self) -> int:
         """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving

@@ -76,9 +76,7 @@ def test_without_a_fault_everything_gets_through(proxy: FaultProxy) -> None:
 @pytest.mark.parametrize(
     ("kind", "end"), [("cut", "closed"), ("truncate", "silent"), ("half-close", "closed"), ("reset", "reset")]
 )
-def test_a_connection_fails_after_exactly_so_many_bytes(
-    proxy: FaultProxy, kind: str, end: str, direction: str
-) -> None:
+def test_a_connection_fails_after_exactly_so_many_bytes(proxy: FaultProxy, kind: str, end: str, direction: str) -> None:
     proxy.inflict(NetworkFault(kind, direction, 33))
     back, how = heard(proxy)
     assert how == end

@@ -6,6 +6,7 @@ that the answer means.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import deque
@@ -89,7 +90,8 @@ class MoodyRis(DemoRis):
         said = b""
         if answer is None or code in ("AA", "CA") or error == "205":
             said = super()._take(message)
-            self._receipts.add(identifier=message.split(b"\r", 1)[0].split(b"|")[9].decode("ascii", "replace"))
+            control_id = message.split(b"\r", 1)[0].split(b"|")[9].decode("ascii", "replace")
+            self._receipts.add(identifier=control_id, digest=hashlib.sha256(message).hexdigest())
             if answer is None:
                 return said
         answered = acknowledge(message, code=code, application="DEMORIS", facility="DEMO")
