@@ -155,7 +155,7 @@ class StorageSCP:
                 self._stopping.wait(0.05)  # out of file descriptors, or a connection gone before it was taken
                 continue
             with self._lock:
-                if self._stopping.is_set() or len(self._sessions) >= self._max + MAX_UNDECIDED:
+                if self._stopping.is_set() or self._is_crowded(str(address[0])):
                     connection.close()
                     continue
                 session = _Session(self, connection, address, next(self._numbers), files)
@@ -166,6 +166,11 @@ class StorageSCP:
                 self._forget(session)
                 connection.close()
                 self._stopping.wait(0.05)
+
+    def _is_crowded(self, address: str) -> bool:
+        """Whether there are too many connections already: in all, or undecided and rejected ones of that address."""
+        undecided = sum(not s.is_established and s.address == address for s in self._sessions)
+        return len(self._sessions) >= self._max + MAX_UNDECIDED or undecided >= most_of_one(MAX_UNDECIDED)
 
     def _end_undecided(self) -> None:
         """ARTIM (PS3.8 9.1.5) over the whole of a request: a caller that sends a byte now and then does not renew it."""
@@ -226,7 +231,7 @@ class _Session(threading.Thread):
         self._scp, self._receiver = scp, scp._receiver
         self._wire, self._files = Wire(connection), files
         self._certificate: Certificate | None = None
-        self._address, self._port, self._number = str(address[0]), int(address[1]), number
+        self.address, self._port, self._number = str(address[0]), int(address[1]), number
         self._contexts: dict[int, PresentationContext] = {}
         self._state = threading.Lock()
         self._busy, self._leave = False, False
@@ -258,7 +263,7 @@ class _Session(threading.Thread):
 
     def _refuse(self, reason: str, words: str) -> None:
         """A caller of whom nothing is known but where it calls from."""
-        nobody = AssociationInfo(f"{self._number}", "", "", self._address, self._port)
+        nobody = AssociationInfo(f"{self._number}", "", "", self.address, self._port)
         self._receiver.refused(nobody, reason, words)
 
     def end_when_idle(self) -> None:
@@ -281,7 +286,7 @@ class _Session(threading.Thread):
             id=f"{self._number}-{threading.get_native_id()}",
             calling_ae_title=_title(request.calling_ae_title),
             called_ae_title=_title(request.called_ae_title),
-            address=self._address,
+            address=self.address,
             port=self._port,
             certificate=self._certificate,
         )

@@ -45,8 +45,11 @@ MOST_DESCRIPTORS, MOST_OF_DATABASE = 40, 48
 class World:
     """From the beginning of a `with` block, when the site accepts associations, to its end."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
-        self.folder, self.mode = folder, mode
+    def __init__(self, folder: Path, mode: str, *, small_disk: bool = True) -> None:
+        """Args:
+        small_disk: the storage root is a file system of its own that can be filled, where the user may mount one.
+        """
+        self.folder, self.mode, self._has_small_disk = folder, mode, small_disk
         self.site = Site(folder / "site")
         self.clock_file = folder / "clock"
         self.disk = SmallDisk(folder / "site" / "state", megabytes=DISK_MB)
@@ -63,7 +66,8 @@ class World:
 
     def __enter__(self) -> World:
         with ExitStack() as stack:
-            stack.enter_context(self.disk)
+            if self._has_small_disk:
+                stack.enter_context(self.disk)
             for peer in (self.pacs, self.ris):
                 stack.enter_context(peer)
             targets = {"sender": self.site.port, "pacs": self.pacs.port, "ris": self.ris.port}
