@@ -24,7 +24,7 @@ from tests.faults.plan import ANSWERS, CLOCK, DATABASE, DISK, KILL, KINDS, MODEL
 from tests.faults.world import COMPILER, World
 
 BATCH = 15  # rounds between two judgements
-_OPTIONS = {
+OPTIONS = {
     "kills": KILL, "network": NETWORK, "disk": DISK, "database": DATABASE, "answers": ANSWERS, "refusals": REFUSAL, "model": MODEL,
     "clock": CLOCK,
 }  # fmt: skip
@@ -128,14 +128,14 @@ def _line(one: Round, seed: int, outcome: Outcome, seconds: float, complaints: S
 
 def arguments(given: Sequence[str]) -> tuple[Campaign, Path]:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description=__doc__)
-    for option in _OPTIONS:
+    for option in OPTIONS:
         parser.add_argument(f"--{option}", type=int, default=0, metavar="N", help="how many rounds of these")
     parser.add_argument(
         "--seed", type=int, default=1, help="what chance decides is decided by it (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, default=Path("out/campaign.jsonl"), help="default: %(default)s")
     told = parser.parse_args(given)
-    counts = {kind: getattr(told, option) for option, kind in _OPTIONS.items()}
+    counts = {kind: getattr(told, option) for option, kind in OPTIONS.items()}
     if not any(counts.values()):
         parser.error("nothing to do: name how many rounds of what")
     return Campaign(counts, told.seed), told.out

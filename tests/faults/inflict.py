@@ -155,14 +155,16 @@ def _in_time(condition: Callable[[], bool]) -> bool:
 def _disk(world: World, one: Round, chance: random.Random) -> Outcome:
     if not world.disk.is_there:
         return Outcome("skipped: this user may not mount a small file system", False)
-    leaving = chance.choice((0, 0, 8_192, 24_000, 65_536))
-    sending = _sending(world, one, chance)
+    films = world.hand(one.number, images=2, rows=chance.choice((96, 1024)))
+    size = sum(film.stat().st_size for film in films)
+    leaving = int(size * chance.choice((0.0, 0.3, 0.8, 1.0, 1.2, 1.6)))
+    sending = Sending(world, films, by_dcmtk=chance.random() < 0.25)
     refused = len(world.evidence.refused)
     killed = chance.random() < 0.3
-    early = chance.random() < 0.5
+    early = chance.random() < 0.7
     if not early:
         sending.start()
-        pause(moments_of(chance, 0.4))
+        pause(moments_of(chance, 0.2))
     world.disk.fill(leaving=leaving)
     try:
         if early:
@@ -175,7 +177,9 @@ def _disk(world: World, one: Round, chance: random.Random) -> Outcome:
     sending.finish()
     told = len(world.evidence.refused) - refused
     also = ", receive killed meanwhile" if killed else ""
-    return Outcome(f"disk full but for {leaving} bytes{also}; {told} images were refused and sent again", True)
+    return Outcome(
+        f"disk full but for {leaving} of {size} bytes{also}; {told} images were refused and sent again", True
+    )
 
 
 def _database(world: World, one: Round, chance: random.Random) -> Outcome:

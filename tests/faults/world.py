@@ -124,12 +124,12 @@ class World:
             return False
         return bool(rows) and rows[0]["state"] == "ready" and rows[0]["pid"] == self.roles.pids().get(role)
 
-    def hand(self, number: int, *, images: int = 1, suffix: str = "") -> list[Path]:
+    def hand(self, number: int, *, images: int = 1, suffix: str = "", rows: int = 96) -> list[Path]:
         """Films of a hand: received, assembled, reported as not analysed, and delivered, without a model."""
         names = {"AccessionNumber": f"ACC{number}{suffix}", "PatientID": f"P{number}{suffix}"}
-        first = small_image(BodyPartExamined="HAND", **names)
+        first = small_image(rows, rows, BodyPartExamined="HAND", **names)
         rest = [
-            small_image(BodyPartExamined="HAND", StudyInstanceUID=first.StudyInstanceUID, **names)
+            small_image(rows, rows, BodyPartExamined="HAND", StudyInstanceUID=first.StudyInstanceUID, **names)
             for _ in range(images - 1)
         ]
         return self.keep([first, *rest])
