@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One worker a core for the tests; the real peers are the slow part.
 JOBS ?= auto
 
-.PHONY: demo test lint types layers units peers bench faults clean
+.PHONY: demo test lint types layers units peers bench faults fuzz papers clean
 
 demo: $(VENV)/.demo
 	$(BIN)/preread demo $(ARGS)
@@ -37,6 +37,10 @@ bench: $(VENV)/.test peers
 	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 128
 	FULL_SIZE=$(FULL_SIZE) $(BIN)/python -m pytest -m slow
 
+# The tables of the papers in docs/, made from the program's own.
+papers: $(VENV)/.test
+	$(BIN)/python -m agent.papers
+
 # Some hours. A campaign that was broken off goes on with the same command. What was measured goes into docs/reliability.md.
 KILLS ?= 1000
 NETWORK ?= 1000
@@ -49,6 +53,12 @@ faults: $(VENV)/.test peers
 		--model 40 --clock 60 --seed $(SEED) --out $(CAMPAIGN)
 	$(BIN)/python -m tests.faults.soak --studies $(SOAK) --chests 100 --out out/soak.json
 	$(BIN)/python -m tests.faults.report $(CAMPAIGN) --soak out/soak.json --write docs/reliability.md
+
+# Coverage-guided; some ten minutes on two cores. RUNS: inputs for each of the parsers.
+RUNS ?= 100000
+fuzz: $(VENV)/.test
+	$(INSTALL) atheris==3.0.0
+	$(BIN)/python -m tests.fuzz.run --runs $(RUNS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=...")'

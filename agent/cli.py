@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": ("serve", "Run the line: receive, read, report, deliver."),
     "studies": ("look", "List the studies and where each stands."),
     "show": ("look", "Show one study: its images, its reading, its deliveries, its history."),
+    "preview": ("preview", "Show exactly what a destination gets about one study, or got."),
     "refusals": ("look", "List what was refused, with the reason and where the bytes lie."),
     "retry": ("mend", "Try a study again: parked deliveries, parked stages, assembly."),
     "echo": ("network", "C-ECHO a peer."),

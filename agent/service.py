@@ -105,19 +105,25 @@ def _how_the_last_one_ended(ledger: Ledger, role: str) -> str:
 
 def _receive(parts: Parts) -> None:
     from agent.intake.admission import Admission
+    from agent.intake.hear import order_listener
     from agent.intake.listen import storage_scp
 
     admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock)
     admission.start()
+    hl7 = order_listener(parts.settings, parts.ledger, parts.files, parts.clock, parts.stop)
     scp = storage_scp(parts.settings, admission, parts.stop)
     node = parts.settings.node
     words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
+    if hl7 is not None:
+        words += f"; HL7 messages on {parts.settings.orders.host}:{hl7.port}"
     parts.heart.say("ready", words)
     tell_supervisor_ready(words)
     while not parts.stop.wait(1.0):
-        if not scp.is_listening():
+        if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
         admission.catch_up()
+    if hl7 is not None:
+        hl7.stop()
     scp.stop(GRACE_S)
     admission.close()
 
@@ -178,7 +184,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
 
     s, workers = parts.settings, list[Worker]()
     if s.priors.source:
-        shelf = Shelf(parts.ledger, parts.files)
+        shelf = Shelf(parts.ledger, parts.files, undeclared=s.intake.undeclared_character_set)
         shelf.tidy()
         source = source_of(s, shelf, parts.ledger, parts.clock)
         search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)

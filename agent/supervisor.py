@@ -83,7 +83,7 @@ class Child(threading.Thread):
             "--supervised",
         ]
         # Standard input is the child's view of us: it closes when we die, however we die.
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own program, in the roles that it has
             self._process = process
             assert process.stdout is not None
             for line in process.stdout:

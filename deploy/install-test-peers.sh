@@ -7,6 +7,9 @@ command -v Orthanc >/dev/null || [ -x /usr/sbin/Orthanc ] || need="$need orthanc
 [ -n "$(find /usr/share/orthanc /usr/lib -name 'libOrthancDicomWeb.so*' 2>/dev/null | head -1)" ] || need="$need orthanc-dicomweb"
 command -v dciodvfy >/dev/null || need="$need dicom3tools"
 [ -f /usr/share/java/pixelmed.jar ] && command -v java >/dev/null || need="$need pixelmed-apps"
+# A test starts PixelMed over many files by a source file of its own, which takes the compiler.
+command -v java >/dev/null && java --list-modules | grep -q '^jdk.compiler@' || need="$need default-jdk-headless"
+command -v systemd-analyze >/dev/null || need="$need systemd"
 [ -z "$need" ] && exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else
   echo "The tests need programs that are not installed here. Run: apt-get install$need" >&2

@@ -277,6 +277,7 @@ class PreRead:
         abnormal: True or False when the draft's findings say so, None when undetermined.
         verdicts: what was checked and did not hold.
         remarks: sentences for the reader about the images and how they were read.
+        partial: a view of the study that should have been read could not be: what is said rests on the others.
         prior: the earlier film it was compared with, or None.
         sr_instance_uid / sr_series_uid: derived from all that is said: a re-run makes the same object.
         supersedes_sr_uid: SR of the revision before, or empty. supersedes_series_uid: its series.
@@ -308,3 +309,4 @@ class PreRead:
     supersedes_series_uid: str = ""
     prior: PriorStudy | None = None
     checked: tuple[Finding, ...] = ()
+    partial: bool = False

@@ -1,7 +1,8 @@
 """What every Structured Report of ours has around its content tree: document general, equipment, evidence and relations
 (PS3.3 C.17).
 
-PRELIMINARY and UNVERIFIED by construction: there is no argument that makes it anything else (PS3.3 Table C.17-2). Encoding
+PRELIMINARY and UNVERIFIED by construction: there is no argument that makes it anything else (PS3.3 Table C.17-2), and
+PARTIAL where a view of the study could not be read. Encoding
 the same PreRead twice gives the same bytes: nothing comes from the wall clock or from chance.
 """
 
@@ -21,7 +22,7 @@ from structured_report.content import Code, Narrative, Outcome, PreRead, PriorSt
 from structured_report.groups import coded
 from structured_report.header import evidence_dataset, size_of
 from structured_report.identity import Place, equipment, identify, stamp
-from structured_report.text import one_line
+from structured_report.text import exactly, one_line
 from structured_report.tree import fits
 
 
@@ -39,7 +40,7 @@ def sayable(preread: PreRead, evidence: Sequence[Dataset]) -> PreRead:
     if preread.outcome is Outcome.WITHDRAWN:
         return replace(
             preread, narrative=Narrative(), findings=(), checked=(), regions=(), probabilities=(), verdicts=(), reasons=(),
-            abnormal=None, priority=None, prior=None,
+            abnormal=None, priority=None, prior=None, partial=False,
         )  # fmt: skip
     sizes = {str(i.get("SOPInstanceUID", "")): size_of(i) for i in evidence}
     clipped = (_clipped(r, sizes.get(r.sop_instance_uid)) for r in preread.regions)
@@ -92,7 +93,7 @@ def write_document(
             device_serial_number=made_by.station_name or made_by.device_uid[-16:],
             series_description=place.series_description,
             institution_name=made_by.institution_name or None,
-            is_complete=True,
+            is_complete=not preread.partial,
             is_final=False,
             is_verified=False,
             performed_procedure_codes=[coded(c) for c in [preread.study.order.procedure] if c is not None and fits(c)],
@@ -157,7 +158,7 @@ def _request(preread: PreRead) -> Dataset:
 
 
 def _whole(identifier: str, limit: int) -> str:
-    fit = len(identifier) <= limit and all(c.isprintable() and c != "\\" for c in identifier)
+    fit = len(identifier) <= limit and exactly(identifier) == identifier and "\\" not in identifier
     return identifier if fit else ""
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+
+from structured_report.hl7_iso2022 import decode_iso2022
 
 UTF_8 = "UNICODE UTF-8"
 # Name in MSH-18 -> codec. Those of several bytes a character keep clear of VT, FS and CR, so that they can be framed; in
@@ -19,6 +22,15 @@ CHARACTER_SETS = {
 }
 # The first repetition of MSH-18 is the set at the beginning; the others are switched to by ISO 2022 escapes (2.5.1 2.15.9.18).
 _BY_ESCAPE = ("ISO IR87", "ISO IR159")
+# Names that are only read: table 0211 has them, and what is written here never needs them.
+_ONLY_READ = {
+    "": "ascii",
+    "ISO IR6": "ascii",
+    "ISO IR14": "shift_jis",
+    "UNICODE": "utf-8",
+    "UTF-8": "utf-8",
+    "GB18030": "gb18030",
+}
 _HANGUL_FILLER = "\u3164"  # in KS X 1001 it begins a syllable made up of letters, and is no character of its own
 
 
@@ -31,6 +43,25 @@ def codec_of(msh_18_field: str) -> str:
     """The codec for a message with that MSH-18. Raises `KeyError` for a set that is not known here."""
     sets = [s.strip() for s in msh_18_field.split("~") if s.strip() not in ("", "ASCII")]
     return CHARACTER_SETS[sets[0]] if sets else ("utf-8" if not msh_18_field.strip() else "ascii")
+
+
+def reader_of(msh_18_field: str, separator: str = "~") -> tuple[Callable[[bytes], str], str]:
+    """How the bytes of a message with that MSH-18 are read, and the codec for an answer in the same set.
+
+    An empty field means ASCII, as the standard has it. With repetitions, and with the Japanese sets, escape sequences of ISO 2022 are
+    understood. The reader raises `UnicodeError`: nothing is replaced.
+
+    Raises:
+        KeyError: a set that is not known here, or that MLLP cannot carry: UTF-16 and UTF-32 have bytes that end a frame.
+    """
+    names = [" ".join(name.split()).upper() for name in msh_18_field.split(separator)]
+    codecs = [(CHARACTER_SETS | _ONLY_READ)[name] for name in names]
+    switched = len(names) > 1 or names[0] in _BY_ESCAPE
+    first = "ascii" if codecs[0].startswith("iso2022") else codecs[0]
+    if not switched:
+        return lambda content: content.decode(first), first
+    written = next((c for c in codecs if c not in ("ascii", "shift_jis")), first)
+    return lambda content: decode_iso2022(content, first), written
 
 
 def fit(text: str, character_set: str) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from structured_report.content import PreRead
 from structured_report.header import valid_date, valid_sex, valid_time, with_caret
-from structured_report.text import one_line
+from structured_report.text import exactly, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def identify(report: Dataset, preread: PreRead) -> None:
 
 def copy_exactly(report: Dataset, keyword: str, text: str) -> None:
     """An identifier as it is but for control characters: too long is better than cut, which would be another's."""
-    plain = "".join(c for c in text if c.isprintable())
+    plain = exactly(text)
     tag = tag_for_keyword(keyword)
     assert tag is not None
     report.add(DataElement(tag, dictionary_VR(tag), plain, validation_mode=IGNORE))

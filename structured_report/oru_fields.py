@@ -8,12 +8,13 @@ goes in, and the escaped text replaces it in the finished message.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from structured_report.content import Code
 from structured_report.header import valid_date, valid_time
 from structured_report.hl7_characters import CHARACTER_SETS, fit
 from structured_report.hl7_text import cap, escape
-from structured_report.text import normalise_text
+from structured_report.text import exactly, normalise_text
 
 _TOKEN = re.compile(r"@@T\d{5}@@")
 _CUT = "..."
@@ -41,8 +42,7 @@ class Fields:
 
     def exact(self, identifier: str) -> str:
         """An identifier, unaltered but for characters that no HL7 message can carry. Raises `IdentifierNotWritable`."""
-        kept = "".join(c for c in identifier if c.isprintable())
-        fitting, replaced = fit(kept, self._set)
+        fitting, replaced = fit(exactly(identifier), self._set)
         if replaced:
             raise IdentifierNotWritable(
                 f"an identifier of this study cannot be written in the character set {self._set}"
@@ -60,17 +60,26 @@ class Fields:
     def name(self, name: str) -> str:
         """A PN (PS3.5 6.2.1) as XPN: one repetition for each component group, told apart by XPN.8 where there are several.
 
-        DICOM has prefix before suffix, HL7 has suffix before prefix.
+        DICOM has prefix before suffix, HL7 has suffix before prefix. The letters are those of the image: an accent that stands
+        alone there is joined to its letter only where the character set has no other way to write the two.
         """
         groups = [(group, kind) for group, kind in zip(name.split("="), "AIP", strict=False) if group.strip("^ ")]
         repetitions = []
         for group, kind in groups:
             family, given, middle, prefix, suffix = (group.split("^") + [""] * 5)[:5]
             ordered = (family, given, middle, suffix, prefix)
-            parts = [escape(" ".join(self.words(c).split()), formatted=False) for c in ordered]
+            parts = [escape(self._part_of_name(c), formatted=False) for c in ordered]
             parts += ["", "L", kind] if len(groups) > 1 else []
             repetitions.append("^".join(parts).rstrip("^"))
         return self.er7("~".join(repetitions)) if repetitions else ""
+
+    def _part_of_name(self, component: str) -> str:
+        exact = exactly(component).strip(" ")
+        fitting, replaced = fit(exact, self._set)
+        if replaced:
+            fitting, replaced = fit(unicodedata.normalize("NFC", exact), self._set)
+        self.replaced += replaced
+        return fitting
 
     def er7(self, escaped: str) -> str:
         """A token for what is escaped already."""

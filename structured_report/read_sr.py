@@ -108,6 +108,7 @@ def _read(report: Dataset) -> PreRead:
         remarks=said.remarks,
         supersedes_sr_uid=replaced[0].sop_instance_uid if replaced else "",
         supersedes_series_uid=replaced[0].series_uid if replaced else "",
+        partial=report.CompletionFlag == "PARTIAL",
         prior=_prior(report),
     )
 

@@ -25,6 +25,7 @@ def encode_result(preread: PreRead) -> bytes:
         "study": asdict(preread.study),
         "revision": preread.revision,
         "outcome": str(preread.outcome),
+        "partial": preread.partial,
         "reason": preread.reason,
         "explanation": preread.explanation,
         "abnormal": preread.abnormal,

@@ -12,7 +12,7 @@ from structured_report import concepts
 from structured_report.content import BANNER, PreRead
 from structured_report.hl7_characters import CHARACTER_SETS, codec_of, fit
 from structured_report.hl7_text import escape, unescape
-from structured_report.text import one_line
+from structured_report.text import exactly, one_line
 
 TAKEN_BACK = "WITHDRAWN: this result was taken back and must not be used."
 _WITHDRAWN = "[withdrawn]"
@@ -63,7 +63,7 @@ def is_about(sent: bytes, preread: PreRead) -> bool:
     )  # fmt: skip
     patient = [unescape(c) for c in _at(pid, 3).split("^")] + [""] * 4
     said = (patient[0], patient[3], *(unescape(_at(obr, n)) for n in (2, 3, 18)))
-    return said == tuple("".join(c for c in w if c.isprintable()) for w in wanted)
+    return said == tuple(exactly(w) for w in wanted)
 
 
 def _taken_apart(sent: bytes) -> tuple[list[Segment], str]:

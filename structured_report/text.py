@@ -37,7 +37,19 @@ def _allowed(character: str) -> str:
         return "\n"  # line ends of other worlds
     kind = unicodedata.category(character)
     code = ord(character)
-    return "" if kind in ("Cc", "Cs") or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF else character
+    return "" if kind in ("Cc", "Cs") or _is_noncharacter(code) else character
+
+
+def _is_noncharacter(code: int) -> bool:
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+
+
+def exactly(text: str) -> str:
+    """An identifier or a name as it is, but for what no document can carry: control characters, line and paragraph separators,
+    lone surrogates and noncharacters. An ideographic space, a joiner and a mark of direction are part of a name."""
+    return "".join(
+        c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") and not _is_noncharacter(ord(c))
+    )
 
 
 def to_dicom(text: str) -> str:

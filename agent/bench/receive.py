@@ -148,7 +148,7 @@ def _measure(
 def _send(port: int, folders: Sequence[Path]) -> float:
     started = time.monotonic()
     senders = [
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603  a peer named by us, with ports of our own
             [
                 STORESCU,
                 "-R",
@@ -254,7 +254,7 @@ def _sink(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def _process(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:  # noqa: S603  our own program, with paths of its own folder
         try:
             yield process
         finally:

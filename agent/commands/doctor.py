@@ -27,6 +27,7 @@ HERE: dict[str, Look] = {
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
+    "HL7 port": network.orders,
     "peers": network.peers,
     "services": network.services,
     "destinations": network.destinations,

@@ -10,11 +10,14 @@ from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
+from agent.imaging.facts import InstanceFacts
 from agent.intake.assembly import Assembly
+from agent.intake.inspect import inspect
 from agent.reading.build import Build
 from agent.settings import Settings
 from agent.store import overview, processes, results, studies
 from agent.store.engine import Ledger
+from agent.store.files import FileStore
 from agent.work.queue import Queue, revive
 from structured_report.content import Outcome
 
@@ -30,9 +33,10 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
     Nothing that a destination has acknowledged is sent again.
     """
     settings, clock = settings_of(ctx), SystemClock()
-    ledger, _ = existing_store(settings)
+    ledger, files = existing_store(settings)
     uid, now = one_study(ledger, study), clock.now()
     with ledger.begin() as tx:
+        _decode_again(tx, uid, settings, files)
         again = _read_again_if_abstained(tx, uid, settings, ledger, clock)
         deliveries = results.try_again(tx, uid, now=now)
         for delivery_id, destination in deliveries:
@@ -68,6 +72,16 @@ def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:
     """The roles that would do the work and have no process at the moment."""
     running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, clock.now())}
     return [role for role in ("read", "office") if role not in running]
+
+
+def _decode_again(tx: Connection, uid: str, settings: Settings, files: FileStore) -> None:
+    """Which character set is meant where none is declared may have been said in the settings since."""
+    for image in studies.images_of(tx, uid):
+        path = files.path(image.path)
+        if InstanceFacts.from_json(image.facts).undecodable and path.is_file():
+            undeclared = settings.intake.undeclared_character_set
+            facts = inspect(path, image.data_set_offset, image.transfer_syntax_uid, undeclared=undeclared)
+            studies.set_facts(tx, image.instance_id, facts.to_json())
 
 
 def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledger: Ledger, clock: Clock) -> bool:

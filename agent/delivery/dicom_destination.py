@@ -32,14 +32,14 @@ from dicom_nodes.status import (
 from structured_report.sr import as_comprehensive_sr
 
 # What a report may be sent as, best first.
-_FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
+FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
 # What stands beside it has one form each, by kind.
-_BESIDE = {
+BESIDE = {
     "sc": (SECONDARY_CAPTURE, "Secondary Capture", "summary_image"),
     "gsps": (GRAYSCALE_PRESENTATION_STATE, "Grayscale Softcopy Presentation State", "presentation_state"),
     "plain-sr": (BASIC_TEXT_SR, "Basic Text SR", "plain_sr"),
 }
-_NAMES = _FORMS | {uid: name for uid, name, _ in _BESIDE.values()}
+_NAMES = FORMS | {uid: name for uid, name, _ in BESIDE.values()}
 
 _SAME_ASSOCIATION_S = 1.0  # for a peer that answers on the association of the request; most come on one of their own
 _NO_COMMITMENT = "set it up there, with our host and port for its answers, or set commit = false here"
@@ -65,14 +65,14 @@ class DicomDestination:
         """
         self._name, self._peer, self._own, self._timeout = name, peer, own_ae_title, timeout_s
         self._commit, self.commit_deadline_s = commit, commit_deadline_s
-        self._beside = [_BESIDE[kind] for kind in sorted(beside)]
+        self._beside = [BESIDE[kind] for kind in sorted(beside)]
 
     @property
     def name(self) -> str:
         return self._name
 
     def accepts(self, kind: str) -> bool:
-        return kind == "sr" or kind in _BESIDE
+        return kind == "sr" or kind in BESIDE
 
     def send(self, document: OutgoingDocument) -> Receipt:
         if not self.accepts(document.kind):
@@ -122,14 +122,14 @@ class DicomDestination:
         return None if reason is None else CommitmentAnswer(reason)
 
     def probe(self) -> Receipt:
-        wanted = [*_FORMS, *(uid for uid, _, _ in self._beside), *([STORAGE_COMMITMENT] if self._commit else [])]
+        wanted = [*FORMS, *(uid for uid, _, _ in self._beside), *([STORAGE_COMMITMENT] if self._commit else [])]
         try:
             offer = scu.offer(self._peer, wanted, own_ae_title=self._own, timeout_s=self._timeout)
         except NodeError as error:
             raise self._mapped(error) from error
-        if not offer.sop_class_uids & set(_FORMS):
+        if not offer.sop_class_uids & set(FORMS):
             raise Permanent(
-                f"{self._name}: {self._peer.ae_title} answers, and accepts neither {' nor '.join(_FORMS.values())}; "
+                f"{self._name}: {self._peer.ae_title} answers, and accepts neither {' nor '.join(FORMS.values())}; "
                 "the peer must be set up to store Structured Reports",
                 code="no-presentation-context",
             )
@@ -138,7 +138,7 @@ class DicomDestination:
                 f"{self._name}: {self._peer.ae_title} offers no storage commitment; {_NO_COMMITMENT}",
                 code="no-commitment",
             )
-        form = next(name for uid, name in _FORMS.items() if uid in offer.sop_class_uids)
+        form = next(name for uid, name in FORMS.items() if uid in offer.sop_class_uids)
         taken = [form, *(name for uid, name, _ in self._beside if uid in offer.sop_class_uids)]
         words = f"accepts {', '.join(taken)}{', commits' if self._commit else ''}"
         remarks = [
@@ -156,8 +156,8 @@ class DicomDestination:
         words = f"{self._name}: {error}"
         if isinstance(error, NoAcceptedContext):
             needed = "the peer must be set up to store Structured Reports, uncompressed"
-            if kind in _BESIDE:
-                _, name, switch = _BESIDE[kind]
+            if kind in BESIDE:
+                _, name, switch = BESIDE[kind]
                 needed = f"set the peer up to store {name}, uncompressed, or set {switch} = false here; the report is not held up"
             return Permanent(f"{words}; {needed}", code="no-presentation-context")
         if isinstance(error, AssociationRejected) and not error.transient:
@@ -171,8 +171,8 @@ class DicomDestination:
 
 def _forms(document: OutgoingDocument) -> list[Candidate]:
     """What the document may be sent as, best first."""
-    if document.kind in _BESIDE:
-        return [Candidate(_BESIDE[document.kind][0], lambda: dcmread(document.path))]
+    if document.kind in BESIDE:
+        return [Candidate(BESIDE[document.kind][0], lambda: dcmread(document.path))]
     return [
         Candidate(COMPREHENSIVE_3D_SR, lambda: dcmread(document.path)),
         Candidate(COMPREHENSIVE_SR, lambda: as_comprehensive_sr(dcmread(document.path))),

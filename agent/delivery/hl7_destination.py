@@ -44,13 +44,15 @@ class Hl7Destination:
         except TransportFault as error:
             raise Transient(f"{self._name}: {error}", code="no-acknowledgement") from error
         if judge(ack) is Verdict.DELIVERED:
-            return Receipt(self._words(ack))
+            return Receipt(self._words(ack), quote=ack.said)
         raise self._refusal(ack)
 
     def _words(self, ack: Ack) -> str:
-        if self._both and ack.is_commit:
+        if ack.code != "CA":
+            return ack.words
+        if self._both:
             return f"{ack.words}; committed, and no application acknowledgement followed"
-        return ack.words
+        return f"{ack.words}; committed, which was not asked for: the receiver speaks enhanced mode"
 
     def _refusal(self, ack: Ack) -> Transient | Permanent:
         code = f"{REFUSAL}{ack.code.lower()}"

@@ -102,7 +102,7 @@ class Outbox:
         return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
 
     def _delivered(self, job: Job, row: Outgoing, receipt: Receipt) -> None:
-        now, words, stored = self._clock.now(), receipt.words, receipt.to_commit
+        now, words, stored = self._clock.now(), receipt.for_the_ledger(), receipt.to_commit
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
             messages.answered(tx, row.delivery_id)

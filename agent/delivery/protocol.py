@@ -43,9 +43,10 @@ class Receipt:
     """A destination accepted the document.
 
     Attributes:
-        words: the peer's own, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
+        words: the peer's own codes, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
         remark: what a probe found unusual and not wrong.
         to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
+        quote: what it said in words. They may hold patient data: they go into the ledger and nowhere else.
         sop_class_uid: of what was stored, where it is a DICOM object.
     """
 
@@ -53,6 +54,11 @@ class Receipt:
     remark: str = ""
     to_commit: StoredObject | None = None
     sop_class_uid: str = ""
+    quote: str = ""
+
+    def for_the_ledger(self) -> str:
+        """The codes with the peer's own words."""
+        return f'{self.words}; it said: "{self.quote}"' if self.quote else self.words
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Line:
         self._log = log.open("w", encoding="utf-8")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PREREAD_")}
         command = [sys.executable, "-m", "agent.cli", "--settings", str(settings), "serve"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True, env=environment)  # noqa: S603  our own program
 
     def wait_until_ready(self) -> None:
         """Return when the line accepts associations. Raises `Permanent` when it ends instead."""

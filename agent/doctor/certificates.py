@@ -22,7 +22,7 @@ def certificates(settings: Settings) -> Sequence[Check]:
 
 def certificate_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Key and file of every certificate that the settings name."""
-    places: list[tuple[str, object]] = [("node.tls", settings.node.tls)]
+    places: list[tuple[str, object]] = [("node.tls", settings.node.tls), ("orders.tls", settings.orders.tls)]
     places += [(f"destinations ({d.name})", getattr(d, "tls", None) or d) for d in settings.destinations]
     places += [(f"dicomweb ({s.name})", s) for s in settings.dicomweb]
     places.append(("model", settings.model))

@@ -112,7 +112,9 @@ def _settled(path: Path, now: float) -> bool:
 def _quarantine(files: FileStore) -> list[Check]:
     refused = files.quarantined_bytes() / 1e9
     return (
-        [Check("quarantine", "note", f"{refused:.2f} GB of refused images; see: preread refusals")] if refused else []
+        [Check("quarantine", "note", f"{refused:.2f} GB of refused images and messages; see: preread refusals")]
+        if refused
+        else []
     )
 
 

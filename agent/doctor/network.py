@@ -12,12 +12,14 @@ from agent.doctor.check import Check, tried
 from agent.doctor.line import roles_of
 from agent.priors.source import web_peer
 from agent.settings import DicomwebSettings, Settings
+from agent.settings.values import LOOPBACK
 from dicom_nodes import scu
 from dicom_nodes.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from dicom_nodes.deadline import Deadline
 from dicom_nodes.dicomweb import DicomWeb
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NoAcceptedContext
+from dicom_nodes.tls import TlsFilesUnusable, server_context
 
 _TIMEOUT_S = 5.0
 _NOBODY = "PREREAD-DOCTOR"  # a Patient ID that nobody has
@@ -26,34 +28,55 @@ _NOBODY = "PREREAD-DOCTOR"  # a Patient ID that nobody has
 def node(settings: Settings) -> Sequence[Check]:
     """Whether somebody listens on the node's port, and whether that is this program: it rejects us by our own AE title,
     which is no peer's, and a C-ECHO as one of the peers would have to come from their address."""
-    own = settings.node
-    with socket.socket(socket.AF_INET6 if ":" in own.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return [_port("port", "node", settings.node.host, settings.node.port, settings)]
+
+
+def orders(settings: Settings) -> Sequence[Check]:
+    """The port of HL7 messages, where the settings want one, and the files of its TLS."""
+    s = settings.orders
+    if not s.port:
+        return []
+    found = [_port("HL7 port", "orders", s.host, s.port, settings)]
+    if s.tls is not None:
         try:
-            probe.bind((own.host, own.port))
-        except OSError as error:
-            return [_not_bound(error, settings)]
-    return [Check("port", "note", f"nothing listens on {own.host}:{own.port}; the line does not run")]
+            server_context(s.tls.files())
+        except TlsFilesUnusable as error:
+            found.append(Check("HL7 TLS", "bad", f"orders.tls: {error}"))
+        else:
+            found.append(Check("HL7 TLS", "ok", "its certificate, key and authorities can be used"))
+    elif not s.allow and s.host not in LOOPBACK:
+        words = "whoever reaches the port may send orders and patient corrections; set orders.tls or orders.allow"
+        found.append(Check("HL7 senders", "note", words))
+    return found
 
 
-def _not_bound(error: OSError, settings: Settings) -> Check:
-    own = settings.node
+def _port(what: str, section: str, host: str, port: int, settings: Settings) -> Check:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return _not_bound(error, what, section, host, port, settings)
+    return Check(what, "note", f"nothing listens on {host}:{port}; the line does not run")
+
+
+def _not_bound(error: OSError, what: str, section: str, host: str, port: int, settings: Settings) -> Check:
     if error.errno == errno.EADDRINUSE:
-        words = f"{own.port} is in use"
+        words = f"{port} is in use"
         if any(r.role == "receive" and r.state == "ready" for r in roles_of(settings)):
-            return Check("port", "ok", f"{words} by the receiver of this line")
+            return Check(what, "ok", f"{words} by the receiver of this line")
         return Check(
-            "port",
+            what,
             "bad",
-            f"{words}, and not by the receiver of this line; end that program, or choose another node.port",
+            f"{words}, and not by the receiver of this line; end that program, or choose another {section}.port",
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return Check(
-            "port", "bad", f"this user may not listen on port {own.port}; ports below 1024 need a right of their own"
+            what, "bad", f"this user may not listen on port {port}; ports below 1024 need a right of their own"
         )
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return Check("port", "bad", f"node.host {own.host} is no address of this machine ({error.strerror})")
-    return Check("port", "bad", f"{own.host}:{own.port} cannot be listened on ({error.strerror})")
+        return Check(what, "bad", f"{section}.host {host} is no address of this machine ({error.strerror})")
+    return Check(what, "bad", f"{host}:{port} cannot be listened on ({error.strerror})")
 
 
 def peers(settings: Settings) -> Sequence[Check]:

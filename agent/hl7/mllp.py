@@ -9,13 +9,11 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from dataclasses import replace
 
 from agent.hl7.ack import Ack, NotAnAck, parse_ack
+from agent.hl7.frames import CR, END, MAX_FRAME, START
 from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, client_context
 
-START, END, CR = b"\x0b", b"\x1c", b"\x0d"
-MAX_FRAME = 1 << 20
 _STEP = 65536
 _NOISE_KEPT = 20
 
@@ -42,7 +40,7 @@ class MllpClient:
     def __init__(self, host: str, port: int, *, timeout_s: float, tls: TlsFiles | None = None) -> None:
         self._address, self._timeout, self._tls = (host, port), timeout_s, tls
         self._socket: socket.socket | None = None
-        self._buffer, self._noise = b"", b""
+        self._buffer, self._noise, self._skipped = b"", b"", ""
 
     def send(self, message: bytes, control_id: str, *, both: bool = False) -> Ack:
         """Send a message and return the acknowledgement whose MSA-2 is its control id.
@@ -85,7 +83,7 @@ class MllpClient:
         """Give the connection up; the next message opens another."""
         if self._socket is not None:
             self._socket.close()
-        self._socket, self._buffer, self._noise = None, b"", b""
+        self._socket, self._buffer = None, b""
 
     def _exchange(self, message: bytes, control_id: str, both: bool) -> Ack:
         kept = self._socket is not None
@@ -100,6 +98,7 @@ class MllpClient:
 
     def _exchange_once(self, message: bytes, control_id: str, both: bool) -> Ack:
         connection = self._connected()
+        self._buffer, self._noise, self._skipped = b"", b"", ""
         connection.settimeout(self._timeout)
         connection.sendall(START + message + END + CR)
         deadline = time.monotonic() + self._timeout
@@ -112,6 +111,7 @@ class MllpClient:
             ack = parse_ack(self._frame(connection, deadline))
             if ack.control_id == control_id:
                 return ack
+            self._skipped = ack.control_id[:20]
 
     def _application_answer(self, connection: socket.socket, commit: Ack, deadline: float) -> Ack:
         """What follows a CA in enhanced mode, on the same connection; the CA itself when nothing does, or nothing that can
@@ -125,7 +125,7 @@ class MllpClient:
                 connection.sendall(START + ack.commit() + END + CR)
         except (OSError, TransportFault, NotAnAck):  # TimeoutError is an OSError
             self.close()
-            return replace(commit, said="no application acknowledgement followed the commit acknowledgement")
+            return commit
         return ack
 
     def _connected(self) -> socket.socket:
@@ -153,27 +153,32 @@ class MllpClient:
             raise NoConnection(str(error)) from error
 
     def _went_away(self, connection: socket.socket) -> bool:
-        """Whether the peer closed the connection since the last message. What it said unasked is kept, to be skipped."""
+        """Whether the peer closed the connection since the last message, or is in the middle of saying something. What it has
+        said unasked, to the end, is left: it came before the message, and is no answer to it."""
+        unasked = self._buffer
         connection.settimeout(0.0)
         try:
-            piece = connection.recv(_STEP)
+            while piece := connection.recv(_STEP):
+                unasked += piece
+                if len(unasked) > MAX_FRAME:
+                    return True
         except (BlockingIOError, ssl.SSLWantReadError):
-            return False
+            return unasked.rfind(START) > unasked.rfind(END)
         except OSError:
             return True
-        self._buffer += piece
-        return piece == b""
+        return True
 
     def _frame(self, connection: socket.socket, deadline: float) -> bytes:
-        """The next frame. Noise before VT is dropped; a missing CR after FS is put up with."""
+        """The next frame. Noise before VT is dropped, and a frame that another one begins in; a missing CR after FS is put up
+        with."""
         while True:
             start = self._buffer.find(START)
             self._noise = (self._noise + (self._buffer if start < 0 else self._buffer[:start]))[:_NOISE_KEPT]
             self._buffer = self._buffer[start:] if start >= 0 else b""
             end = self._buffer.find(END)
             if end >= 0:
-                body, self._buffer = self._buffer[1:end], self._buffer[end + 1 :]
-                return body
+                body, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+                return body.rpartition(START)[2]
             if len(self._buffer) > MAX_FRAME:
                 raise TransportFault(f"{self._who()} sends an acknowledgement without an end")
             left = deadline - time.monotonic()
@@ -187,7 +192,12 @@ class MllpClient:
             self._buffer += piece
 
     def _instead(self) -> str:
-        """What came that is no MLLP frame: another kind of server, or a receiver without framing."""
+        """What came in place of the acknowledgement: that of another message, half of one, or no MLLP frame, from another kind of
+        server or a receiver without framing."""
+        if self._buffer.startswith(START):
+            return "; it began an acknowledgement and did not end it"
+        if self._skipped:
+            return f"; it acknowledged another message, MSA-2 {self._skipped}"
         text = "".join(c for c in self._noise.decode("latin-1") if c.isprintable())
         return f"; it sent something that is no MLLP frame, beginning with {text!r}" if self._noise.strip() else ""
 

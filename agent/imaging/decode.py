@@ -56,7 +56,7 @@ def same_stored_values(one: Path, other: Path, limits: DecodeLimits | None = Non
 def _child(bounds: DecodeLimits, *paths: Path) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "agent.imaging.decode_child", str(bounds.memory_bytes), *map(str, paths)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)  # noqa: S603  our own interpreter; a path is never taken for an option by it
     except subprocess.TimeoutExpired as error:
         raise Permanent(
             f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout"

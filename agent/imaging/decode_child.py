@@ -3,7 +3,6 @@ in, and the exit status says whether they hold the same values."""
 
 from __future__ import annotations
 
-import resource
 import sys
 import warnings
 from typing import Any
@@ -13,14 +12,15 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.uid import JPEGExtended12Bit
 
+from agent.imaging.confine import confine
 from agent.imaging.decode import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDECODABLE
+
+PROCESSOR_S = 120
 
 
 def main(memory_bytes: int, path: str, other: str = "") -> int:
-    """Decode under an address space limit. What goes wrong is told by exit status and a type name: a message might
-    quote the header."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Decode, confined. What goes wrong is told by exit status and a type name: a message might quote the header."""
+    confine(memory_bytes, PROCESSOR_S)
     warnings.simplefilter("ignore")
     try:
         stored = _stored(path)

@@ -4,14 +4,16 @@ how it is to be read."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+
+from agent.imaging.characters import make_readable
 
 # No attribute kept here is longer by the standard (PS3.5 6.2: LO 64, PN 5 x 64), so that no identifier is ever cut.
 MAX_TEXT = 1024
@@ -33,6 +35,7 @@ class InstanceFacts:
         acquisition_datetime: Acquisition DateTime, else Acquisition, Content or Study date and time, as digits that
             sort.
         descriptions: study, series, protocol and performed procedure descriptions, for key words.
+        undecodable: keywords of attributes that are there and are no text of the character set that the image declares.
     """
 
     sop_class_uid: str = ""
@@ -79,6 +82,7 @@ class InstanceFacts:
     timezone_offset: str = ""
     manufacturer: str = ""
     manufacturer_model_name: str = ""
+    undecodable: tuple[str, ...] = ()
 
     @property
     def is_phantom(self) -> bool:
@@ -135,9 +139,14 @@ _TAG_OF = {k: BaseTag(t) for k in (*KEYWORDS, *_IN_ITEMS) if (t := tag_for_keywo
 TAGS = tuple(sorted(int(t) for k in KEYWORDS if (t := tag_for_keyword(k)) is not None))
 
 
-def facts_of(header: Dataset) -> InstanceFacts:
-    """The facts of a header. Values that cannot be decoded count as absent: a wrong VR is no reason to lose an
-    image."""
+def facts_of(header: Dataset, *, undeclared: str = "") -> InstanceFacts:
+    """The facts of a header, whose texts are decoded in place. Values that cannot be decoded count as absent: a wrong VR is no
+    reason to lose an image; texts among them are named.
+
+    Args:
+        undeclared: the character set that is meant where the image declares none (`characters.make_readable`).
+    """
+    undecodable = make_readable(header, undeclared=undeclared)
     request = next(_items(header, "RequestAttributesSequence"), Dataset())
     return InstanceFacts(
         sop_class_uid=_text(header, "SOPClassUID"),
@@ -193,6 +202,7 @@ def facts_of(header: Dataset) -> InstanceFacts:
         timezone_offset=_text(header, "TimezoneOffsetFromUTC"),
         manufacturer=_text(header, "Manufacturer"),
         manufacturer_model_name=_text(header, "ManufacturerModelName"),
+        undecodable=undecodable,
     )
 
 
@@ -255,6 +265,31 @@ def _moment(header: Dataset) -> str:
         if day := _text(header, date):
             return day.replace(".", "") + _text(header, time).replace(":", "")
     return ""
+
+
+# Whose the image is, and of which order: without one of these no result may leave.
+_IDENTITY = frozenset({
+    "PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID", "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest", "RequestedProcedureID", "ScheduledProcedureStepID",
+})  # fmt: skip
+
+
+def unreadable_identity(images: Sequence[InstanceFacts]) -> str:
+    """Which identifiers of the images are not text of the character set that they declare, as a list of attribute names;
+    empty when all can be read."""
+    return _names({k for i in images for k in i.undecodable if k in _IDENTITY})
+
+
+def unreadable_texts(images: Sequence[InstanceFacts]) -> str:
+    """A sentence for reader and administrator about other texts that cannot be read; empty when there are none."""
+    lost = {k for i in images for k in i.undecodable if k not in _IDENTITY}
+    if not lost:
+        return ""
+    return f"left out, because not in the character set that the images declare: {_names(lost)}"
+
+
+def _names(keywords: Iterable[str]) -> str:
+    return ", ".join(sorted(dictionary_description(k) for k in keywords))
 
 
 def differing_orders(images: Sequence[InstanceFacts]) -> str:

@@ -12,6 +12,7 @@ from pydicom.filereader import _read_file_meta_info as read_meta
 from pydicom.filereader import read_dataset, read_preamble
 
 from agent.errors import Permanent
+from agent.imaging.characters import make_readable
 from agent.imaging.inflate import plain_data_set
 from dicom_nodes.contexts import DEFLATED
 
@@ -35,8 +36,21 @@ def locate_data_set(path: Path) -> DataSetPlace:
     return _meta(path)[0]
 
 
-def load_header(path: Path) -> Dataset:
-    """Everything of a kept file but its pixels. Raises `Permanent` when the file cannot be read."""
+def load_header(path: Path, *, undeclared: str = "") -> Dataset:
+    """Everything of a kept file but its pixels, its texts decoded; those that cannot be are not there.
+
+    Args:
+        undeclared: the character set that is meant where the image declares none.
+
+    Raises:
+        Permanent: the file cannot be read.
+    """
+    header = _parsed(path)
+    make_readable(header, undeclared=undeclared)
+    return header
+
+
+def _parsed(path: Path) -> Dataset:
     place, meta = _meta(path)
     try:
         if place.transfer_syntax_uid != DEFLATED:

@@ -125,6 +125,7 @@ class Admission:
         self._peers = peers_with_commitments(settings)
         self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
+        self._undeclared = settings.intake.undeclared_character_set
         self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
         self._trail = Trail.of(settings)
         self._brought: dict[str, Counter[tuple[str, str, str]]] = {}
@@ -249,6 +250,7 @@ class Admission:
             request.transfer_syntax_uid,
             sop_class_uid=request.sop_class_uid or request.context_sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
+            undeclared=self._undeclared,
         )
         if facts.is_own_picture:
             # Sent back by a rule of the archive. As an image of its study it would make a new revision, and that a new picture.

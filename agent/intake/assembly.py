@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
-from agent.imaging.facts import InstanceFacts, differing_orders
+from agent.imaging.facts import InstanceFacts, differing_orders, unreadable_identity
 from agent.imaging.views import Selection, select_images
 from agent.intake.identity import disagreement, study_of
 from agent.reading.build import Build
@@ -73,8 +73,8 @@ class Assembly:
             return
         facts = [InstanceFacts.from_json(i.facts) for i in images]
         with self._ledger.begin() as tx:
-            if (differing := disagreement(facts)) != "":
-                self._needs_attention(tx, uid, differing)
+            if (doubt := doubt_about_patient(facts)) is not None:
+                self._needs_attention(tx, uid, *doubt)
             elif previous is None or not _same_instances(before, images):
                 self._new_revision(tx, uid, previous, images, facts)
             else:
@@ -86,7 +86,7 @@ class Assembly:
         images = studies.images_of(tx, uid)
         previous = studies.newest_revision(tx, uid)
         facts = [InstanceFacts.from_json(i.facts) for i in images]
-        if previous is None or disagreement(facts) or not any(s.used for s in select_images(facts, self._gate)):
+        if previous is None or doubt_about_patient(facts) or not any(s.used for s in select_images(facts, self._gate)):
             return False
         self._new_revision(tx, uid, previous, images, facts)
         return True
@@ -99,17 +99,11 @@ class Assembly:
             return _LOOK_AGAIN
         return timedelta()
 
-    def _needs_attention(self, tx: Connection, uid: str, differing: str) -> None:
-        words = (
-            f"the images of this study differ in {differing}; no result is sent until the sender has corrected them "
-            "(then: preread retry)"
-        )
-        studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason="patient-differs", explanation=words)
+    def _needs_attention(self, tx: Connection, uid: str, reason: str, words: str) -> None:
+        studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=reason, explanation=words)
         held = results.change_hold(tx, uid, hold=True)
-        studies.note(
-            tx, uid, "assemble", "patient-differs", f"{words}; {len(held)} deliveries held back", now=self._clock.now()
-        )
-        self._log.error("study needs attention", study=uid, reason="patient-differs")
+        studies.note(tx, uid, "assemble", reason, f"{words}; {len(held)} deliveries held back", now=self._clock.now())
+        self._log.error("study needs attention", study=uid, reason=reason)
 
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
         if reading is None:
@@ -234,6 +228,24 @@ class Assembly:
             seconds=0.0,
             completed_at=self._clock.now(),
         )
+
+
+def doubt_about_patient(facts: Sequence[InstanceFacts]) -> tuple[str, str] | None:
+    """Why nothing may be sent about images: a stable code, and the same in words for the administrator."""
+    if unreadable := unreadable_identity(facts):
+        words = (
+            f"{unreadable} cannot be read, because it is not in the character set that the images declare; no result is sent "
+            "until the sender has corrected them, or intake.undeclared_character_set says what is meant where none is declared "
+            "(then: preread retry)"
+        )
+        return "character-set", words
+    if differing := disagreement(facts):
+        words = (
+            f"the images of this study differ in {differing}; no result is sent until the sender has corrected them "
+            "(then: preread retry)"
+        )
+        return "patient-differs", words
+    return None
 
 
 def _same_instances(before: Sequence[tuple[StoredImage, Use]], images: Sequence[StoredImage]) -> bool:

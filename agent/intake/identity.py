@@ -3,6 +3,7 @@ the worst result."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from agent.imaging.facts import InstanceFacts
@@ -12,8 +13,8 @@ from structured_report.content import Code, Order, Patient, Study
 def disagreement(images: Sequence[InstanceFacts]) -> str:
     """In which identifiers the images of one study differ, as a list of attribute names; empty when they agree.
 
-    Case and trailing empty name components are not differences. No values are returned: the sentence goes into logs
-    and pages.
+    Case, trailing empty name components and whether an accent stands alone are not differences. No values are returned:
+    the sentence goes into logs and pages.
     """
     seen = {
         "Patient ID": {i.patient_id.strip() for i in images},
@@ -25,7 +26,8 @@ def disagreement(images: Sequence[InstanceFacts]) -> str:
 
 
 def _comparable_name(name: str) -> str:
-    return "=".join(group.rstrip("^ ").casefold() for group in name.split("=")).rstrip("=").strip()
+    composed = unicodedata.normalize("NFC", name)  # an accent is an accent, however it is written
+    return "=".join(group.rstrip("^ ").casefold() for group in composed.split("=")).rstrip("=").strip()
 
 
 def study_of(images: Sequence[InstanceFacts]) -> Study:
@@ -36,7 +38,7 @@ def study_of(images: Sequence[InstanceFacts]) -> Study:
     """
 
     def first(attribute: str) -> str:
-        return next((v for i in images if (v := str(getattr(i, attribute)).strip())), "")
+        return next((v for i in images if (v := str(getattr(i, attribute)).strip(" "))), "")
 
     return Study(
         study_instance_uid=images[0].study_instance_uid,

@@ -54,20 +54,27 @@ class PixelSpan:
 
 
 def inspect(
-    path: Path, offset: int, transfer_syntax_uid: str, *, sop_class_uid: str = "", sop_instance_uid: str = ""
+    path: Path,
+    offset: int,
+    transfer_syntax_uid: str,
+    *,
+    sop_class_uid: str = "",
+    sop_instance_uid: str = "",
+    undeclared: str = "",
 ) -> InstanceFacts:
     """Check the data set that starts at `offset` in the file, and say what it is.
 
     Args:
         sop_class_uid: what the C-STORE-RQ announced; empty when nothing was.
         sop_instance_uid: likewise.
+        undeclared: the character set that is meant where the image declares none.
 
     Raises:
         Refused: C000 for what is unparsable, truncated, without pixel data, or has missing or invalid UIDs; A900 for
             what is not what was announced.
     """
     with _plain(path, offset, transfer_syntax_uid) as plain:
-        facts = facts_of(_header(plain))
+        facts = facts_of(_header(plain), undeclared=undeclared)
         _check_uids(facts)
         _check_announced(facts, sop_class_uid, sop_instance_uid)
         _pixel_span(plain, transfer_syntax_uid in _COMPRESSED, facts)

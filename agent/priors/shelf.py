@@ -28,8 +28,11 @@ class Unsuitable(Exception):
 class Shelf:
     """Takes in the files of priors, and lets go of those that turn out to be of no use."""
 
-    def __init__(self, ledger: Ledger, files: FileStore) -> None:
-        self._ledger, self._files = ledger, files
+    def __init__(self, ledger: Ledger, files: FileStore, *, undeclared: str = "") -> None:
+        """Args:
+        undeclared: the character set that is meant where an image declares none.
+        """
+        self._ledger, self._files, self._undeclared = ledger, files, undeclared
 
     def tidy(self) -> None:
         """Forget what an earlier process was in the middle of fetching."""
@@ -63,7 +66,11 @@ class Shelf:
             if place.transfer_syntax_uid not in _KNOWN:
                 raise Unsuitable("it came in a transfer syntax that is not read here")
             facts = inspect(
-                received, place.offset, place.transfer_syntax_uid, sop_instance_uid=address.sop_instance_uid
+                received,
+                place.offset,
+                place.transfer_syntax_uid,
+                sop_instance_uid=address.sop_instance_uid,
+                undeclared=self._undeclared,
             )
         except Refused as error:
             raise Unsuitable(f"{error.comment} [{error.reason}]") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.clock import Clock
 from agent.errors import Permanent
-from agent.imaging.facts import InstanceFacts
+from agent.imaging.facts import InstanceFacts, unreadable_identity
 from agent.imaging.headers import load_header, locate_data_set
 from agent.imaging.views import FRONTAL, select_images
 from agent.intake.assembly import first_read_first, not_analysed_because, use_of
@@ -46,10 +46,14 @@ def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
         Permanent: a file is not a readable DICOM image, or the files are of more than one study or patient.
         PrereadError: the model cannot be loaded or failed.
     """
-    images = [stored_image(n, path) for n, path in enumerate(files)]
+    undeclared = settings.intake.undeclared_character_set
+    images = [stored_image(n, path, undeclared=undeclared) for n, path in enumerate(files)]
     facts = [InstanceFacts.from_json(i.facts) for i in images]
     if len({f.study_instance_uid for f in facts}) > 1:
         raise Permanent("the files are of more than one study; read one study at a time", code="several-studies")
+    if (unreadable := unreadable_identity(facts)) != "":
+        words = f"{unreadable} cannot be read: not in the character set that the image declares"
+        raise Permanent(f"{words}; see intake.undeclared_character_set where it declares none", code="character-set")
     if (differing := disagreement(facts)) != "":
         raise Permanent(f"the files differ in {differing}; they may be of different patients", code="patient-differs")
     uses = [use_of(i, s) for i, s in zip(images, select_images(facts, settings.gate), strict=True)]
@@ -57,14 +61,14 @@ def read_files(files: Sequence[Path], settings: Settings, clock: Clock) -> Offli
     about = study_to_json(study_of(first_read_first(facts, uses)))
     revision = Revision(0, facts[0].study_instance_uid, 1, "", about)
     preread = compose(revision, list(zip(images, uses, strict=True)), reading, None, flag)
-    return OfflineStudy(preread, tuple(load_header(path) for path in files))
+    return OfflineStudy(preread, tuple(load_header(path, undeclared=undeclared) for path in files))
 
 
-def stored_image(number: int, path: Path) -> StoredImage:
+def stored_image(number: int, path: Path, *, undeclared: str = "") -> StoredImage:
     """A file that was never received, as the stages know images. Raises `Permanent` for what the line would refuse."""
     try:
         where = locate_data_set(path)
-        facts = inspect(path, where.offset, where.transfer_syntax_uid)
+        facts = inspect(path, where.offset, where.transfer_syntax_uid, undeclared=undeclared)
     except Refused as error:
         raise Permanent(f"{path}: {error.comment} [{error.reason}]", code="unreadable-file") from error
     return StoredImage(

@@ -27,7 +27,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one image, where that is not what assembly had chosen for it."""
+    """What became of one image, where that is not what assembly had chosen for it. `role` is the view it was read as, or the
+    view it was to be read as and could not be; empty where it was never to be read."""
 
     key: int
     used: bool
@@ -127,7 +128,7 @@ def _first_to_read(ranked: Sequence[Candidate], gate: Gate) -> tuple[tuple[Candi
             return (one, passed(render_file(one.path), one.role, gate)), failed
         except Permanent as error:
             words = f"the {one.role} image cannot be read: {error}"
-            failed.append(Change(one.key, False, "", error.code, words))
+            failed.append(Change(one.key, False, one.role, error.code, words))
     return None, failed
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from agent.imaging.facts import InstanceFacts, differing_orders
+from agent.imaging.facts import InstanceFacts, differing_orders, unreadable_texts
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.guards.probes import clearly_no
 from agent.reading.labels import draft_is_abnormal
@@ -78,14 +78,20 @@ def compose(
         reasons=tuple(reading.reasons),
         probabilities=probabilities,
         checked=only_asked(findings, probabilities) if reading.outcome == Outcome.READ else (),
+        partial=reading.outcome == Outcome.READ and lacks_a_view([use for _, use in images]),
         regions=tuple(region_from_json(r) for r in reading.regions),
         verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
-        remarks=(*reading.notes, *filter(None, (differing_orders(facts),))),
+        remarks=(*reading.notes, *filter(None, (differing_orders(facts), unreadable_texts(facts)))),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
         prior=None if prior is None else _prior_study(prior),
     )
     return _identified(said)
+
+
+def lacks_a_view(uses: Sequence[Use]) -> bool:
+    """Whether an image that was to be read could not be, and no other of its view was read in its place."""
+    return bool({u.role for u in uses if u.role} - {u.role for u in uses if u.used})
 
 
 def only_asked(findings: Sequence[Finding], probabilities: Sequence[Probability]) -> tuple[Finding, ...]:
@@ -146,7 +152,7 @@ def _image_use(image: StoredImage, use: Use) -> ImageUse:
         sop_instance_uid=facts.sop_instance_uid,
         series_instance_uid=facts.series_instance_uid,
         used=use.used,
-        role=use.role,
+        role=use.role if use.used else "",
         reason=use.reason,
         explanation=use.explanation,
     )

@@ -17,6 +17,7 @@ from agent.settings.network import (
     Node,
     PeerSettings,
 )
+from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
@@ -39,6 +40,7 @@ __all__ = [
     "Log",
     "ModelSettings",
     "Node",
+    "Orders",
     "PeerSettings",
     "Priors",
     "Qc",

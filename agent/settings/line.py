@@ -17,6 +17,10 @@ class Intake(Frozen):
     quiet_time_s: Annotated[Number, Field(ge=0, le=3600)] = 5.0
     longest_wait_s: Annotated[Number, Field(ge=0, le=86400)] = 300.0
     secondary_capture: bool = False
+    undeclared_character_set: Literal[
+        "", "ISO_IR 100", "ISO_IR 101", "ISO_IR 109", "ISO_IR 110", "ISO_IR 144", "ISO_IR 127", "ISO_IR 126", "ISO_IR 138",
+        "ISO_IR 148", "ISO_IR 203", "ISO_IR 13", "ISO_IR 166", "ISO_IR 192", "GB18030", "GBK",
+    ] = ""  # fmt: skip
 
 
 class Storage(Frozen):

@@ -137,6 +137,9 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             if (path := getattr(settings.triage, key)) is not None
         }
     )
+    orders = settings.orders
+    if orders.tls is not None:
+        orders = orders.model_copy(update={"tls": orders.tls.beside(base)})
     services = tuple(_beside(service, base) for service in settings.dicomweb)
     own = settings.node.tls
     node = settings.node if own is None else settings.node.model_copy(update={"tls": own.beside(base)})
@@ -146,7 +149,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         audit = audit.model_copy(update={"syslog": syslog})
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database, "node": node, "audit": audit,
+        "database": database, "node": node, "audit": audit, "orders": orders,
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

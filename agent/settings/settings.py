@@ -9,6 +9,7 @@ from agent.errors import Permanent
 from agent.settings.audit import Audit
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
 from agent.settings.values import same_place
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
+    orders: Orders = Orders()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
@@ -75,9 +77,22 @@ class Settings(BaseSettings):
                 raise ValueError(f'{key}: peer "{destination.peer}" is not among the [[peers]]; known: {known}')
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
+        self._hears_orders_alone()
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         return self
+
+    def _hears_orders_alone(self) -> None:
+        """Whether HL7 messages have a port of their own and what TLS needs."""
+        port, tls = self.orders.port, self.orders.tls
+        for key, other in (
+            ("node.port", self.node.port),
+            ("node.tls.port", self.node.tls.port if self.node.tls else 0),
+        ):
+            if port and port == other:
+                raise ValueError(f"orders.port: {port} is also {key}; give HL7 messages a port of their own")
+        if tls is not None and tls.certificate_file is None:
+            raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
 
     def _askable(self, peers: dict[str, PeerSettings]) -> None:
         """Whether those whom `priors` and `worklist` name may be asked."""

@@ -102,6 +102,20 @@ class FileStore:
         self._adopt(received, target)
         return str(target.relative_to(self.root))
 
+    def quarantine_message(self, content: bytes, digest: str) -> str:
+        """Keep the bytes of a message that was refused, as :meth:`quarantine` does."""
+        received = self.incoming / f".refused-{uuid.uuid4().hex}"
+        target = self.root / "quarantine" / f"{digest}.hl7"
+        try:
+            received.write_bytes(content)
+            self._adopt(received, target)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
+        finally:
+            with contextlib.suppress(OSError):
+                received.unlink(missing_ok=True)
+        return str(target.relative_to(self.root))
+
     def restore(self, received: Path, relative: str) -> None:
         """Put received bytes in the place of a kept file that was lost or damaged."""
         self._adopt(received, self.root / relative)

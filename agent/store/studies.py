@@ -94,6 +94,11 @@ def images_of(view: Connection, study_instance_uid: str) -> tuple[StoredImage, .
     return tuple(StoredImage(*row) for row in rows)
 
 
+def set_facts(tx: Connection, instance_id: int, facts: str) -> None:
+    """What the header of a kept image says, when it is understood better than before."""
+    tx.execute(update(instance).where(instance.c.id == instance_id).values(facts=facts))
+
+
 def newest_revision(view: Connection, study_instance_uid: str) -> Revision | None:
     """The revision with the highest number, if there is one."""
     c = study_revision.c

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.clock import Clock
@@ -37,6 +37,7 @@ class Job:
     claims: int
     failures: int
     error: str
+    priority: int = 0
 
 
 class LeaseLost(Transient):
@@ -80,11 +81,7 @@ class Queue:
                 )
                 .returning(table)
             ).first()
-        return (
-            None
-            if row is None
-            else Job(row.id, row.kind, row.lane, row.key, row.fence, row.claims, row.failures, row.error)
-        )
+        return None if row is None else Job(**{name: getattr(row, name) for name in Job.__dataclass_fields__})
 
     def heartbeat(self, jobs: Sequence[Job]) -> None:
         """Keep the leases of running jobs alive."""
@@ -111,8 +108,8 @@ class Queue:
         counted: bool = True,
         error: str = "",
     ) -> None:
-        """Put the job back to run at that time, or drop it when another of the same key waits already. Raises
-        `LeaseLost`.
+        """Put the job back to run at that time, in the rank that its priority gives it, or drop it when another of the same
+        key waits already. Raises `LeaseLost`.
 
         Args:
             failed: count a failure. counted: False takes back the claim too, as if the job had not been handed out.
@@ -127,7 +124,7 @@ class Queue:
             .values(
                 state="waiting",
                 run_at=run_at,
-                rank_at=run_at,
+                rank_at=run_at - job.priority * PRIORITY_STEP,
                 owner="",
                 lease_until=None,
                 failures=table.c.failures + int(failed),
@@ -238,10 +235,12 @@ def is_wanted(view: Connection, kind: str, key: str) -> bool:
 
 
 def revive(tx: Connection, kind: str, key: str, *, now: datetime, lane: str = "") -> None:
-    """Run a parked or missing job again, from a clean slate; a waiting one runs at once, a running one is left
-    alone."""
+    """Run a parked or missing job again, from a clean slate but for its priority; a waiting one runs at once, a running one
+    is left alone."""
+    same = (table.c.kind == kind, table.c.key == key, table.c.state.in_(("parked", "waiting")))
+    priority = tx.execute(select(func.max(table.c.priority)).where(*same)).scalar() or 0
     tx.execute(delete(table).where(table.c.kind == kind, table.c.key == key, table.c.state == "parked"))
-    enqueue(tx, kind, key, now=now, lane=lane)
+    enqueue(tx, kind, key, now=now, lane=lane, priority=priority)
 
 
 def _held(job: Job) -> ColumnElement[bool]:

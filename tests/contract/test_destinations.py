@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from agent.delivery.webhook_destination import WebhookDestination
 from agent.demo.pacs import DemoPacs
 from agent.errors import Permanent, Transient
 from agent.hl7.listener import MllpListener, acknowledge
-from agent.hl7.mllp import CR, END, START
 from dicom_nodes.contexts import COMPREHENSIVE_SR
 from dicom_nodes.roles import Peer
 from structured_report.oru import encode_oru
@@ -29,6 +26,7 @@ from structured_report.read_sr import read_narrative
 from structured_report.result_json import encode_result
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.reports import images, preread
+from tests.support.scripted_ris import ScriptedRis, answers, err, sends
 from tests.support.site import free_port
 from tests.support.web import Archive, WebService
 
@@ -249,135 +247,32 @@ def test_a_name_that_cannot_be_resolved_says_nothing_of_ports() -> None:
         assert "10104" not in str(error.value)
 
 
-Script = list[Callable[[socket.socket, bytes], None]]
-
-
-class FaultyRis:
-    """Answers the n-th message with the n-th of a list of functions; connections may come and go."""
-
-    def __init__(self, script: Script) -> None:
-        self.received: list[bytes] = []
-        self._script = list(script)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while self._script:
-            connection, _ = self._listener.accept()
-            with connection:
-                buffer = b""
-                try:
-                    while self._script and (piece := connection.recv(65536)):
-                        buffer += piece
-                        while END + CR in buffer and self._script:
-                            frame, _, buffer = buffer.partition(END + CR)
-                            self.received.append(frame[1:])
-                            self._script.pop(0)(connection, frame[1:])
-                except OSError:
-                    continue
-
-
-def framed(message: bytes) -> bytes:
-    return START + message + END + CR
-
-
-def ack(code: str, err: str = "", control_id: bytes | None = None) -> Callable[[socket.socket, bytes], None]:
-    def answer(connection: socket.socket, message: bytes) -> None:
-        identifier = message.split(b"|")[9] if control_id is None else control_id
-        body = (
-            b"MSH|^~\\&|RIS|H|A|B|20260103||ACK^R01^ACK|1|P|2.5.1\rMSA|"
-            + code.encode()
-            + b"|"
-            + identifier
-            + b"\r"
-            + err.encode()
-        )
-        connection.sendall(framed(body))
-
-    return answer
-
-
-def drop(connection: socket.socket, _message: bytes) -> None:
-    connection.shutdown(socket.SHUT_RDWR)
-
-
-def half(connection: socket.socket, message: bytes) -> None:
-    connection.sendall(framed(b"MSH|^~\\&|RIS")[:8])
-    drop(connection, message)
-
-
-def noisy(connection: socket.socket, message: bytes) -> None:
-    body = b"MSH|^~\\&|RIS|H|A|B|20260103||ACK|1|P|2.3\nMSA|AA|" + message.split(b"|")[9] + b"\n"
-    connection.sendall(b"\r\n\x00noise" + START + body + END)
-
-
-def byte_by_byte(connection: socket.socket, message: bytes) -> None:
-    body = framed(b"MSH|^~\\&|RIS|H|A|B|20260103||ACK|1|P|2.3\rMSA|AA|" + message.split(b"|")[9] + b"\r")
-    for position in range(len(body)):
-        connection.sendall(body[position : position + 1])
-
-
-def stale_then_ours(connection: socket.socket, message: bytes) -> None:
-    ack("AA", control_id=b"OLD")(connection, message)
-    ack("AA")(connection, message)
-
-
-def silence(_connection: socket.socket, _message: bytes) -> None:
-    return
-
-
-ERR = "ERR||OBR^1^3|{}^words with a patient^HL70357|E\r"
-
-
-@pytest.mark.parametrize(
-    ("answer", "outcome"),
-    [
-        (ack("AA"), "delivered"), (byte_by_byte, "delivered"), (noisy, "delivered"), (ack("CA"), "delivered"),
-        (stale_then_ours, "delivered"), (ack("AE", ERR.format(205)), "delivered"), (ack("AE"), Transient),
-        (ack("AE", ERR.format(204)), Transient),
-        (ack("AE", ERR.format(207)), Transient), (ack("AR", ERR.format(206)), Transient), (ack("AE", ERR.format(101)), Permanent),
-        (ack("AR"), Permanent), (ack("CR"), Permanent), (ack("XX"), Permanent), (silence, Transient), (drop, Transient), (half, Transient),
-        (ack("AA", control_id=b"OLD"), Transient), (lambda c, m: c.sendall(framed(b"hello")), Transient),
-    ],
-)  # fmt: skip
-def test_what_the_ris_answers_decides(
-    answer: Callable[[socket.socket, bytes], None],
-    outcome: str | type[Exception],
+def test_what_the_ris_said_is_kept_for_the_ledger_and_stays_out_of_what_is_logged(
     documents: dict[str, OutgoingDocument],
 ) -> None:
-    ris = FaultyRis([answer, ack("AA")])
-    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
-    if isinstance(outcome, str):
-        assert "MSA|" in destination.send(documents["oru"]).words
-    else:
-        with pytest.raises(outcome) as error:
-            destination.send(documents["oru"])
-        assert "patient" not in str(error.value), "what the peer quotes stays out of what may be logged"
-        assert destination.send(documents["oru"]).words == f"MSA|AA|{VALUE.control_id}"
-        assert ris.received[0] == ris.received[1] == ORU, "the same bytes and the same MSH-10 on every resend"
-
-
-def test_why_the_ris_refused_is_kept_for_the_administrator(documents: dict[str, OutgoingDocument]) -> None:
-    ris = FaultyRis([ack("AR", ERR.format(101))])
-    with pytest.raises(Permanent) as refused:
+    with (
+        ScriptedRis(answers("AR", err("101", words="words with a patient"))) as ris,
+        pytest.raises(Permanent) as refused,
+    ):
         Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5).send(documents["oru"])
+    assert "patient" not in str(refused.value)
     assert refused.value.for_the_ledger().endswith('it said: "words with a patient"')
+    with ScriptedRis(answers("AA", text="filed for a patient")) as ris:
+        receipt = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5).send(documents["oru"])
+    assert receipt.words == f"MSA|AA|{VALUE.control_id}"
+    assert receipt.for_the_ledger().endswith('it said: "filed for a patient"')
 
 
 def test_a_port_that_speaks_something_else_is_recognised(documents: dict[str, OutgoingDocument]) -> None:
-    ris = FaultyRis([lambda c, _: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
-    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
-    with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP"):
-        destination.send(documents["oru"])
+    with ScriptedRis(sends(lambda _: [b"HTTP/1.1 400 Bad Request\r\n\r\n"])) as ris:
+        destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
+        with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP"):
+            destination.send(documents["oru"])
 
 
 def test_a_connection_that_was_closed_between_messages_is_opened_again(documents: dict[str, OutgoingDocument]) -> None:
-    def answer_and_close(connection: socket.socket, message: bytes) -> None:
-        ack("AA")(connection, message)
-        connection.close()
-
-    ris = FaultyRis([answer_and_close, ack("AA")])
-    destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)
-    for _ in range(2):
-        assert destination.send(documents["oru"]).words
+    with ScriptedRis(answers("AA"), ScriptedRis.hang_up, answers("AA")) as ris:
+        destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)
+        for _ in range(2):
+            assert destination.send(documents["oru"]).words
+        assert ris.connections == 2

@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from agent.commissioning.films import make_study
-from agent.reporting import messages, stage
+from agent.reporting import making, messages
 from agent.store import overview, results
 from structured_report.content import PreRead
 from tests.line.test_flag_first import film
@@ -66,12 +66,12 @@ def test_a_report_that_is_made_again_is_not_sent_again(line: Line, monkeypatch: 
     def fail(_: PreRead, __: list[Dataset]) -> Dataset:
         raise ValueError("a header nobody thought of")
 
-    whole = stage.encode_sr
-    monkeypatch.setattr(stage, "encode_sr", fail)
+    whole = making.encode_sr
+    monkeypatch.setattr(making, "encode_sr", fail)
     line.send(film(1))
     line.do(*WHOLE, "deliver")
     assert line.study().reason == "sr-not-made"
-    monkeypatch.setattr(stage, "encode_sr", whole)
+    monkeypatch.setattr(making, "encode_sr", whole)
     again(line)
     line.do("report")
     assert line.study().deliveries == {"delivered": 1}

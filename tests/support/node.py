@@ -15,6 +15,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.presentation import PresentationContext
 
 from agent.clock import SystemClock
 from agent.intake.admission import Admission
@@ -38,7 +39,9 @@ class Node:
         quiet_time_s: float = 5.0,
         port: int = 0,
         peers: Sequence[dict[str, Any]] = (),
+        undeclared: str = "",
         tls: dict[str, Any] | None = None,
+        contexts: Sequence[PresentationContext] | None = None,
         **more: Any,
     ) -> None:
         self.settings = Settings(
@@ -50,7 +53,7 @@ class Node:
                 *peers,
             ],
             storage={"root": root, "reserve_gb": reserve_gb},
-            intake={"quiet_time_s": quiet_time_s, "longest_wait_s": 0.0},
+            intake={"quiet_time_s": quiet_time_s, "longest_wait_s": 0.0, "undeclared_character_set": undeclared},
             **more,
         )
         self.ledger, self.files = open_store(self.settings)
@@ -60,7 +63,7 @@ class Node:
             self.admission,
             host="127.0.0.1",
             port=port,
-            contexts=storage_contexts(secondary_capture=False),
+            contexts=contexts or storage_contexts(secondary_capture=False),
             max_associations=max_associations,
             network_timeout_s=5.0,
             secure=None if self.settings.node.tls is None else SecureDoor(0, self.settings.node.tls.files()),

@@ -234,6 +234,7 @@ def _read(draw: st.DrawFn, said: PreRead, evidence: list[Dataset]) -> PreRead:
             if f.presence is Presence.PRESENT
             for _ in range(draw(st.integers(0, 2)))
         ),
+        partial=draw(st.booleans()),
         verdicts=tuple(draw(st.lists(st.builds(Verdict, _SLUG, _SLUG, SOME_TEXT), max_size=2))),
         prior=draw(st.none() | _PRIORS),
     )

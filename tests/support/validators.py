@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
@@ -16,10 +17,11 @@ _JAVA = [
     "-Djdk.xml.xpathExprGrpLimit=0",
     "-Xss16m",
 ]
+_JAR = "/usr/share/java/pixelmed.jar"
 _PIXELMED = [
     *_JAVA,
     "-cp",
-    "/usr/share/java/pixelmed.jar",
+    _JAR,
     "com.pixelmed.validate.DicomSRValidator",
     "-checktemplateid",
 ]
@@ -50,15 +52,36 @@ _GOOD = re.compile(
 
 def complaints(path: Path) -> list[str]:
     """Everything dciodvfy, dsrdump and PixelMed say about a report that is not known and explained; errors among it."""
-    known = (*KNOWN, ONE_REGION) if _regions(dcmread(path)) == 1 else KNOWN
+    done = subprocess.run([*_PIXELMED, str(path)], capture_output=True, text=True, check=False, timeout=120)
+    return _unknown(path, [*_said_by_toolkits(path), *(done.stdout + done.stderr).splitlines()])
+
+
+def complaints_of_many(paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """The same for many reports, with one start of PixelMed."""
+    source = Path(__file__).with_name("ValidateMany.java")
+    command = [*_JAVA, "-cp", _JAR, str(source), *map(str, paths)]
+    pixelmed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    others = {path: _said_by_toolkits(path) for path in paths}
+    output, trouble = pixelmed.communicate(timeout=800)
+    *parts, end = re.split(r"^(?:FILE .*|END)$", output, flags=re.MULTILINE)[1:] or [trouble]
+    assert len(parts) == len(paths), f"PixelMed did not come to the end: {trouble}{end}"
+    return {path: _unknown(path, [*others[path], *part.splitlines()]) for path, part in zip(paths, parts, strict=True)}
+
+
+def _said_by_toolkits(path: Path) -> list[str]:
     said: list[str] = []
-    for command in (["dciodvfy", "-new", str(path)], ["/usr/bin/dsrdump", "-q", str(path)], [*_PIXELMED, str(path)]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        output = done.stderr if command[0].endswith("dsrdump") else done.stdout + done.stderr
-        said += [line for line in output.splitlines() if line.strip()]
+    for command in (["dciodvfy", "-new", str(path)], ["/usr/bin/dsrdump", "-q", str(path)]):
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=120)
+        said += (done.stderr if command[0].endswith("dsrdump") else done.stdout + done.stderr).splitlines()
         if command[0].endswith("dsrdump") and done.returncode != 0:
             said.append(f"dsrdump: exit {done.returncode}")
-    return [line for line in said if not _GOOD.match(line) and not any(k.search(line) for k in known)]
+    return said
+
+
+def _unknown(path: Path, said: Sequence[str]) -> list[str]:
+    known = (*KNOWN, ONE_REGION) if _regions(dcmread(path)) == 1 else KNOWN
+    lines = [line for line in said if line.strip()]
+    return [line for line in lines if not _GOOD.match(line) and not any(k.search(line) for k in known)]
 
 
 def _regions(item: Dataset) -> int:

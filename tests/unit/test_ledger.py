@@ -220,6 +220,31 @@ def test_the_urgent_one_goes_first_and_the_patient_one_is_not_forgotten(
     assert second.key == "old"
 
 
+@pytest.mark.parametrize("how", ["postponed", "parked and retried", "waiting and retried"])
+def test_what_is_urgent_is_urgent_still_when_it_is_tried_again(
+    ledger: Ledger, queue: Queue, clock: Hands, how: str
+) -> None:
+    """A critical result that a busy RIS did not take at first must not queue up behind a morning's routine ones."""
+    put(ledger, clock, "critical", priority=2)
+    if how != "waiting and retried":
+        taken = queue.claim("work")
+        assert taken is not None
+        with ledger.begin() as tx:
+            if how == "postponed":
+                queue.postpone(tx, taken, clock.now() + timedelta(minutes=2), failed=True)
+            else:
+                queue.park(tx, taken, "because")
+    put(ledger, clock, "routine", run_at=clock.now() + timedelta(minutes=1))
+    clock.move(minutes=2)
+    if how != "postponed":
+        with ledger.begin() as tx:
+            revive(tx, "work", "critical", now=clock.now())
+    first, second = queue.claim("work"), queue.claim("work")
+    assert first is not None
+    assert second is not None
+    assert (first.key, second.key) == ("critical", "routine")
+
+
 def test_a_parked_job_waits_for_a_person(ledger: Ledger, queue: Queue, clock: Hands) -> None:
     put(ledger, clock, "a")
     taken = queue.claim("work")

@@ -19,7 +19,7 @@ from structured_report.hl7_text import unescape
 from structured_report.oru_fields import IdentifierNotWritable
 from structured_report.oru_form import OruForm
 from structured_report.retraction import is_about, retraction_of
-from structured_report.text import normalise_text
+from structured_report.text import exactly, normalise_text
 from tests.support.forms import ALL, ANY_FORM, VERSIONS, plain, received, segments, sent, text_in
 from tests.support.reports import SOME_FINDINGS, TEXTS, images, preread
 
@@ -71,7 +71,7 @@ def replaced_in(message: hl7.Message, form: OruForm) -> bool:
 def test_no_identifier_is_altered_in_any_form(form: OruForm, name: str, identifier: str, accession: str) -> None:
     value = replace(VALUE, study=replace(VALUE.study, patient=Patient(identifier, "", name, "", "")))
     value = replace(value, study=replace(value.study, order=replace(value.study.order, accession_number=accession)))
-    readable = ["".join(c for c in i if c.isprintable()) for i in (identifier, accession)]
+    readable = [exactly(i) for i in (identifier, accession)]
     try:
         message = received(sent(value, form), form)
     except IdentifierNotWritable:

@@ -19,7 +19,7 @@ from structured_report.hl7_text import cap, escape, unescape
 from structured_report.oru import encode_oru
 from structured_report.read_sr import read_narrative
 from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
-from structured_report.text import MAX_NARRATIVE, from_dicom, normalise_text, one_line, to_dicom
+from structured_report.text import MAX_NARRATIVE, exactly, from_dicom, normalise_text, one_line, to_dicom
 from structured_report.vocabulary import vocabulary
 from tests.support.peers import text_of
 from tests.support.reports import SOME_FINDINGS, TEXTS, images, preread
@@ -92,7 +92,7 @@ def test_no_identifier_can_change_the_structure_of_the_message(name: str, identi
     message = hl7.parse(text)
     assert len(message) == len(hl7.parse(oru(preread(EVIDENCE))))
     for field, identity in ((message.segment("OBR")[18], accession), (message.segment("PID")[3], identifier)):
-        printable = "".join(c for c in identity if c.isprintable())
+        printable = exactly(identity)
         assert unescape(str(field).split("^")[0]) == printable, "an identifier is never changed"
 
 
@@ -139,6 +139,8 @@ def test_no_report_can_look_final(outcome: Outcome) -> None:
         "COMPLETE",
         "UNVERIFIED",
     )
+    partly = encode_sr(replace(preread(EVIDENCE, outcome=outcome), partial=True), EVIDENCE)
+    assert partly.CompletionFlag == ("COMPLETE" if outcome is Outcome.WITHDRAWN else "PARTIAL")
     assert "VerifyingObserverSequence" not in report
     assert report.SeriesDescription == "AI pre-read (unverified)"
     assert BANNER in report.to_json()

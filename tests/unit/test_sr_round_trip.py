@@ -26,6 +26,7 @@ from structured_report.content import (
 from structured_report.groups import tracked
 from structured_report.read_sr import NotOurReport, read_sr
 from structured_report.sr import encode_sr, file_bytes
+from structured_report.text import exactly
 from tests.support.films import small_image
 from tests.support.reports import TEXTS, images, preread, prereads
 
@@ -170,5 +171,5 @@ def test_no_identity_however_odd_costs_a_study_its_report(identifier: str, acces
     order = replace(value.study.order, accession_number=accession, placer_order_number=identifier)
     patient = Patient(identifier, identifier, name, "19", "U")
     back = read_sr(sent(replace(value, study=replace(value.study, order=order, patient=patient))))
-    printable = "".join(c for c in identifier if c.isprintable()).strip(" ")
+    printable = exactly(identifier).strip(" ")
     assert back.study.patient.patient_id.replace(" ", "") == printable.replace(" ", ""), "an identifier is never cut"

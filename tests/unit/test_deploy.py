@@ -1,0 +1,110 @@
+"""What an administrator copies must start, and must not open more than it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agent.settings import load
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = ("preread.service", "preread@.service")
+BIN = Path(sys.executable).parent
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units, with a command that exists here."""
+    for file in (DEPLOY / "systemd").iterdir():
+        content = file.read_text("utf-8").replace("/opt/preread/bin/preread", str(BIN / "preread"))
+        (tmp_path / file.name).write_text(content, "utf-8")
+    return tmp_path
+
+
+def test_systemd_understands_every_line_of_the_units(units: Path) -> None:
+    done = run(
+        "systemd-analyze", "verify", units / "preread.service", units / "preread@read.service", units / "preread.target"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_systemd_finds_a_mistake_in_a_unit(units: Path) -> None:
+    """It would pass for the wrong reason if it never complained."""
+    unit = units / "preread.service"
+    unit.write_text(unit.read_text("utf-8").replace("ProtectSystem=strict", "ProtectSystem=strikt"), "utf-8")
+    assert "strikt" in run("systemd-analyze", "verify", unit).stderr
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_gives_the_program_no_more_than_it_needs(units: Path, unit: str) -> None:
+    done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", units / unit)
+    assert done.returncode == 0, done.stdout[-400:]
+
+
+def test_the_roles_of_the_units_are_those_of_the_program() -> None:
+    from agent.service import ROLES
+
+    words = (DEPLOY / "systemd" / "preread@.service").read_text("utf-8")
+    assert all(f"preread@{role}" in words for role in ROLES)
+
+
+def test_the_container_file_has_nothing_that_a_reviewer_would_stop(tmp_path: Path) -> None:
+    file = DEPLOY / "container" / "Containerfile"
+    done = run(BIN / "hadolint", file)
+    assert (done.returncode, done.stdout) == (0, "")
+    planted = tmp_path / "Containerfile"
+    planted.write_text(file.read_text("utf-8").replace("python:3.12-slim-bookworm", "python", 1), "utf-8")
+    assert "DL3006" in run(BIN / "hadolint", planted).stdout, (
+        "it would pass for the wrong reason if it never complained"
+    )
+
+
+def test_the_container_holds_every_package_of_the_program() -> None:
+    copied = (DEPLOY / "container" / "Containerfile").read_text("utf-8")
+    pyproject = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))
+    for pattern in pyproject["tool"]["setuptools"]["packages"]["find"]["include"]:
+        package = pattern.rstrip("*")
+        assert f"COPY {package} ./{package}\n" in copied
+
+
+def test_the_compose_file_fits_its_schema_and_its_settings_are_right() -> None:
+    compose = DEPLOY / "container" / "compose.yaml"
+    done = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", compose)
+    assert done.returncode == 0, done.stdout + done.stderr
+    settings = load(DEPLOY / "container" / "settings.toml")
+    orthanc = yaml.safe_load(compose.read_text("utf-8"))["services"]["orthanc"]
+    (peer,) = settings.all_peers()
+    assert peer.host == orthanc["networks"]["hospital"]["ipv4_address"]
+    assert f'["{settings.node.ae_title}", ' in orthanc["environment"]["ORTHANC__DICOM_MODALITIES"]
+
+
+def manifests() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "preread.yaml").read_text("utf-8")))
+
+
+def test_kubernetes_takes_the_manifests() -> None:
+    done = run(BIN / "kubernetes-validate", "--strict", DEPLOY / "kubernetes" / "preread.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" passed for resource ") == len(manifests()), done.stdout
+
+
+def test_in_kubernetes_there_is_never_a_second_line_on_one_ledger(tmp_path: Path) -> None:
+    """Two would answer for each other's films."""
+    by_kind = {m["kind"]: m for m in manifests()}
+    spec = by_kind["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert by_kind["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    assert by_kind["Service"]["spec"]["externalTrafficPolicy"] == "Local", "a peer is known by its own address"
+    file = tmp_path / "settings.toml"
+    file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
+    assert load(file).node.port == spec["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
