@@ -20,9 +20,11 @@ from agent.hl7.listener import acknowledge
 
 RECEIPTS = "receipts.jsonl"
 
-# PS3.4 Table B.2-1: success and warnings mean that it is stored. 0111 (PS3.7 Annex C, duplicate SOP Instance) is said by one
-# that has it already.
-HAS_IT = {0x0000, 0x0001, 0xB000, 0xB006, 0xB007, 0x0111}
+
+def has_it(status: int) -> bool:
+    """Whether a PACS that answers so has stored the object: success and warnings (PS3.7 Annex C: 0001 and Bxxx) say so, and
+    0111, duplicate SOP instance, is said by one that has it already."""
+    return status in (0x0000, 0x0001, 0x0111) or status & 0xF000 == 0xB000
 
 
 class _Answers:
@@ -69,7 +71,7 @@ class MoodyPacs(DemoPacs):
 
     def _store(self, event: Any) -> int:
         status = self.answers.take()
-        if status is not None and status not in HAS_IT:
+        if status is not None and not has_it(status):
             return int(status)
         kept = super()._store(event)
         if kept == 0:
