@@ -6,11 +6,13 @@ reports, delivery, schedule). They share the ledger and the storage root and not
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,13 +21,16 @@ from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings
-from agent.store import commitments, processes
+from agent.store import alarms, commitments, identity, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
 from agent.work.role import Heart, RoleLock, stop_when_asked, tell_supervisor_ready
 from agent.work.watchdog import hard_deadline
 from agent.work.worker import Running, Worker
+
+if TYPE_CHECKING:
+    from agent.web.server import WebServer
 
 ROLES = ("receive", "read", "office")
 GRACE_S = 20.0
@@ -136,22 +141,27 @@ def _office(parts: Parts) -> None:
     from agent.evaluation.qc.door import find_door
     from agent.evaluation.qc.run import ConstancyTest
     from agent.evaluation.qc.stage import ConstancyStage
-    from agent.intake.assembly import Assembly
-    from agent.reading.build import Build
+    from agent.health.tellers import tellers
+    from agent.health.telling import TELL, Telling
+    from agent.health.watch import Watch
+    from agent.intake.assembly import assembly_of
+    from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
     from agent.work.clock_set import ClockWatch
     from agent.work.schedule import Schedule
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
     destinations = build_destinations(s)
-    ask = bool(s.worklist.source)
-    assemble = Assembly(ledger, queue, clock, s.intake, s.gate, Build.of(s.report), s.priors, ask_worklist=ask)
+    with ledger.begin() as tx:
+        identity.fill_keys(tx)
+    assemble = assembly_of(s, ledger, queue, clock)
     report = Reporting(ledger, files, queue, clock, s)
     outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations, Trail.of(s))
     if s.audit.syslog is not None:
         Forwarder(ledger, clock, s.audit.syslog, socket.gethostname(), parts.stop).start()
     workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
     workers.append(_worker(parts, "announce", report.announce))
+    workers.append(_worker(parts, "orders", OrdersStage(ledger, queue, clock)))
     workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
     keepers = committing(s, destinations)
     commit = CommitStage(ledger, queue, clock, s.delivery, keepers)
@@ -159,8 +169,16 @@ def _office(parts: Parts) -> None:
         commitments.forget_all_but(tx, keepers)
     workers += [_worker(parts, "commit", commit, lane=name) for name in keepers]
     workers += _asking_others(parts)
+    told = tellers(s)
+    with ledger.begin() as tx:
+        alarms.forget_tellers(tx, told)
+    workers += [_worker(parts, TELL, Telling(ledger, queue, clock, s.node.ae_title, told), lane=name) for name in told]
     test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
     workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
+    words = f"{len(destinations)} destinations"
+    web = _web_server(parts, words)
+    also = web.troubles if web is not None else tuple
+    watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     with Schedule(
         ledger,
         files,
@@ -168,15 +186,38 @@ def _office(parts: Parts) -> None:
         destinations=tuple(destinations),
         longest_wait_min=s.triage.longest_wait_min,
         qc_daily_at=s.qc.daily_at,
+        watch=watch.look,
+        watch_every_s=s.alarms.look_every_s,
     ) as schedule:
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
-        _work_until_stopped(parts, workers, f"{len(destinations)} destinations")
+        _work_until_stopped(parts, workers, f"{words}; {web.words}" if web is not None else words)
+        if web is not None:
+            web.join(GRACE_S)
+
+
+def _web_server(parts: Parts, words: str) -> WebServer | None:
+    """The web server of the office, started, where the settings want one. `words`: what the office says beside it."""
+    from agent.web.context import WebContext
+    from agent.web.server import WebServer
+
+    if not parts.settings.web.enabled:
+        return None
+
+    def changed() -> None:
+        with contextlib.suppress(PrereadError):  # the server serves, whether that can be said or not
+            parts.heart.say("ready", f"{words}; {made.words}")
+
+    context = WebContext(parts.settings, parts.ledger, parts.files, parts.clock)
+    made = WebServer(context, parts.stop, changed)
+    made.start()
+    return made
 
 
 def _asking_others(parts: Parts) -> list[Worker]:
     """Who asks other systems about a study that has arrived, where the settings name them."""
     from agent.intake.worklist import WorklistStage
+    from agent.intake.worklist_orders import take_answer
     from agent.priors.search import PriorSearch
     from agent.priors.shelf import Shelf
     from agent.priors.source import source_of
@@ -197,6 +238,7 @@ def _asking_others(parts: Parts) -> list[Worker]:
             s.peer(s.worklist.source),
             own_ae_title=s.node.ae_title,
             deadline_s=s.worklist.deadline_s,
+            answered=take_answer(parts.clock),
             trail=Trail.of(s),
         )
         workers.append(_worker(parts, "worklist", stage))

@@ -180,7 +180,7 @@ class Order:
 
     Attributes:
         match: why this order is taken for that of the study, in words: ``accession number``, ``study instance uid``,
-            ``patient and time``; empty when all of it stands in the images.
+            ``patient and time``, ``by hand``; empty when all of it stands in the images.
     """
 
     accession_number: str = ""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from agent.commands.common import print_json, settings_of
-from agent.doctor import calibration, certificates, constancy, ledger, line, machine, model, network
+from agent.doctor import alarms, calibration, certificates, constancy, ledger, line, machine, model, network
 from agent.doctor.check import Check, examined
 from agent.settings import Settings
 
@@ -24,6 +24,7 @@ HERE: dict[str, Look] = {
     "calibration": calibration.calibration,
     "constancy test": constancy.constancy,
     "certificates": certificates.certificates,
+    "alarms": alarms.alarms,
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,

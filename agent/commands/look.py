@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from sqlalchemy import Connection
 
 from agent.clock import SystemClock
 from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
 from agent.imaging.facts import InstanceFacts
-from agent.store import flags, overview, priors, processes, qc, results, trouble, worklist
+from agent.store import flags, identity, orders, overview, priors, processes, qc, results, trouble, worklist
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -149,10 +150,26 @@ def _rows_about(ledger: Ledger, uid: str) -> dict[str, Any]:
             "replies": [asdict(r) for r in replies],
             "prior": None if search is None else _prior(search),
             "worklist": None if answer is None else asdict(answer),
+            "identity": _identity_of(view, uid),
+            "messages": identity.messages_about(view, uid),
             "documents": overview.documents(view, uid),
             "deliveries": overview.deliveries(view, uid),
             "history": overview.history(view, uid),
         }
+
+
+def _identity_of(view: Connection, uid: str) -> dict[str, Any]:
+    """How the study got its patient and its order, and what keeps its results from being sent."""
+    match = orders.match_of(view, uid)
+    wanted = [] if match is None else [*match.candidates, *filter(None, [match.order_id])]
+    decision = orders.decisions_of(view, [uid]).get(uid)
+    return {
+        "match": None if match is None else asdict(match),
+        "orders": [asdict(o) for o in orders.orders_by(view, ids=wanted)],
+        "decision": None if decision is None else asdict(decision),
+        "stops": identity.stops_of(view, uid),
+        "unsettled": identity.is_unsettled(view, uid),
+    }
 
 
 def _prior(search: priors.Search) -> dict[str, Any]:
@@ -204,6 +221,7 @@ def _print_study(everything: dict[str, Any]) -> None:
         click.echo(f"  {image['sop_instance_uid']}  {use}: {image['explanation']} [{image['reason']}]")
     if everything["prior"] is not None:
         _print_prior(everything["prior"])
+    _print_identity(everything["identity"], everything["messages"])
     if everything["worklist"] is not None:
         click.echo(f"\nWorklist: {everything['worklist']['words']}")
     if everything["flag"] is not None:
@@ -221,6 +239,41 @@ def _print_study(everything: dict[str, Any]) -> None:
     click.echo("\nHistory")
     for event in everything["history"]:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")
+
+
+def _print_identity(known: dict[str, Any], messages: Sequence[dict[str, Any]]) -> None:
+    match = known["match"]
+    if match is not None and (match["order_id"] or match["candidates"]):
+        click.echo(f"\nOrder: {'none' if match['order_id'] is None else _order_words(match)}")
+        for order in known["orders"]:
+            whose = [order["patient"][k] or "-" for k in ("patient_id", "issuer", "name", "birth_date")]
+            numbers = [order[f"{k}_number"] or "-" for k in ("accession", "placer_order", "filler_order")]
+            click.echo(
+                f"  order {order['id']} ({order['state']}, {order['source']}): accession, placer, filler {' | '.join(numbers)}; "
+                f"{' | '.join(whose)}; scheduled {order['scheduled_at'] or '-'}"
+            )
+    for one in [] if match is None else match["overlays"]:
+        click.echo(
+            f"  {one['attribute']}: {one['was'] or '-'} in the images, {one['now']} by message {one['message_id']}"
+        )
+    if known["decision"] is not None:
+        click.echo(
+            f"  decided by hand on {known['decision']['decided_at']:%Y-%m-%d %H:%M} UTC: {known['decision']['reason']}"
+        )
+    for kind, words in known["stops"].items():
+        click.echo(f"  {kind}: {words}")
+    if known["unsettled"]:
+        click.echo("  something was heard about this study and is being weighed; nothing leaves meanwhile")
+    if messages:
+        click.echo("\nMessages")
+    for message in messages:
+        click.echo(
+            f"  {message['id']}  {message['received_at']:%Y-%m-%d %H:%M:%S} UTC  {message['type']} {message['state']}: {message['words']}"
+        )
+
+
+def _order_words(match: dict[str, Any]) -> str:
+    return f"{match['order_id']}, matched by {match['how'].removeprefix('by ')}"
 
 
 def _print_prior(prior: dict[str, Any]) -> None:

@@ -1,6 +1,9 @@
-"""`preread retry`."""
+"""`preread retry`, `withdraw` and `reread`."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
 
 import click
 from sqlalchemy import Connection
@@ -11,9 +14,8 @@ from agent.clock import Clock, SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.commands.look import one_study
 from agent.imaging.facts import InstanceFacts
-from agent.intake.assembly import Assembly
+from agent.intake.assembly import assembly_of
 from agent.intake.inspect import inspect
-from agent.reading.build import Build
 from agent.settings import Settings
 from agent.store import overview, processes, results, studies
 from agent.store.engine import Ledger
@@ -68,6 +70,100 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         )
 
 
+@click.command()
+@click.argument("study")
+@click.option("--reason", required=True, help="Why, in your words. Everybody who has the result is told.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None:
+    """Take back the result of a STUDY: the RIS is told that it was wrong, the archive gets a report that supersedes it and
+    says why, and what waits never leaves.
+
+    It stays withdrawn, whatever images come later, until: preread reread
+    """
+    settings, clock = settings_of(ctx), SystemClock()
+    ledger, _ = existing_store(settings)
+    uid = one_study(ledger, study)
+    assembly = assembly_of(settings, ledger, Queue(ledger, clock, "withdraw"), clock)
+    with ledger.begin() as tx:
+        assembly.withdraw(tx, uid, _one_line(reason))
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "withdraw", About(uid), now=clock.now())
+        idle = [role for role in _who_does_not_run(tx, clock) if role == "office"]
+    if as_json:
+        print_json({"study": uid, "withdrawn": True, "not_running": idle})
+        return
+    click.echo(f"{uid}: withdrawn; whoever has a result of it is told {'as soon as the line runs' if idle else 'now'}")
+    if idle:
+        click.echo("note: office does not run, so nobody is told yet: preread serve")
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option(
+    "--since",
+    type=click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="Every study that arrived since then, local time of this machine, but not what is withdrawn.",
+)
+@click.option("--reason", default="", help="Why, in your words; kept in the history of the study.")
+@click.option("--yes", is_flag=True, help="Do not ask. Without it, --since only counts and asks.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts; with --since it counts, unless --yes is given.")
+@click.pass_context
+def reread(
+    ctx: click.Context, study: str | None, since: datetime | None, reason: str, yes: bool, as_json: bool
+) -> None:
+    """Read a STUDY anew: the same images, the model of today, as a new revision that supersedes the one before. A withdrawn
+    study comes back by this, and by nothing else."""
+    if (study is None) == (since is None):
+        raise click.UsageError("name a STUDY, or --since DATE, and not both")
+    settings, clock = settings_of(ctx), SystemClock()
+    ledger, _ = existing_store(settings)
+    if study is not None:
+        wanted = [one_study(ledger, study)]
+    else:
+        assert since is not None
+        with ledger.read() as view:
+            wanted = overview.read_since(view, since.astimezone())
+        if not yes and (as_json or not click.confirm(f"{len(wanted)} studies would be read anew. Do it?")):
+            if as_json:
+                print_json({"studies": wanted, "read_again": [], "not_read": []})
+            return
+    again, not_read = _read_anew(wanted, settings, ledger, clock, _one_line(reason))
+    if as_json:
+        print_json({"studies": wanted, "read_again": again, "not_read": not_read})
+    else:
+        _say_what_is_read(again, not_read)
+    if study is not None and not again:
+        raise click.exceptions.Exit(1)
+
+
+def _read_anew(
+    wanted: Sequence[str], settings: Settings, ledger: Ledger, clock: Clock, reason: str
+) -> tuple[list[str], list[str]]:
+    """The studies that will be read, and those that cannot be; each in a transaction of its own."""
+    assembly = assembly_of(settings, ledger, Queue(ledger, clock, "reread"), clock)
+    again, not_read = list[str](), list[str]()
+    for uid in wanted:
+        with ledger.begin() as tx:
+            done = assembly.read_again(tx, uid)
+            if done:
+                Trail.of(settings).by_hand(tx, What.ACCESSED, "reread", About(uid), now=clock.now())
+                studies.note(tx, uid, "reread", "reread", reason or "by hand", now=clock.now())
+        (again if done else not_read).append(uid)
+    return again, not_read
+
+
+def _say_what_is_read(again: Sequence[str], not_read: Sequence[str]) -> None:
+    click.echo(f"{len(again)} {'study' if len(again) == 1 else 'studies'} will be read anew, each as a new revision")
+    for uid in not_read:
+        click.echo(
+            f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
+        )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:
     """The roles that would do the work and have no process at the moment."""
     running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, clock.now())}
@@ -88,9 +184,6 @@ def _read_again_if_abstained(tx: Connection, uid: str, settings: Settings, ledge
     """What was decided from the pixels or by the model may end differently now; what the headers decided would not."""
     newest = studies.newest_revision(tx, uid)
     reading = None if newest is None else results.reading_of(tx, newest.id)
-    if reading is None or reading.outcome == Outcome.READ:
+    if reading is None or reading.outcome in (Outcome.READ, Outcome.WITHDRAWN):
         return False
-    queue, build = Queue(ledger, clock, "retry"), Build.of(settings.report)
-    ask = bool(settings.worklist.source)
-    assembly = Assembly(ledger, queue, clock, settings.intake, settings.gate, build, settings.priors, ask_worklist=ask)
-    return assembly.read_again(tx, uid)
+    return assembly_of(settings, ledger, Queue(ledger, clock, "retry"), clock).read_again(tx, uid)

@@ -48,6 +48,8 @@ def remarks(values: Settings) -> list[str]:
         )
     if values.model.recordings is not None and values.model.backend != "recorded":
         found.append("model.recordings: the words of every question are kept there, indications of patients among them")
+    if values.web.enabled and not values.web.is_local and values.web.token_file is None:
+        found.append("web.host: others can call, so /metrics answers nobody until web.token_file is named")
     if values.model.backend == "local" and (licence := licence_of(values.model.weights)):
         found.append(f"licence of the weights {values.model.weights}: {licence}")
     return found

@@ -21,13 +21,15 @@ from agent.delivery.backoff import expired, next_try
 from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 from agent.settings import Delivery
-from agent.store import commitments, messages, results, studies
+from agent.store import commitments, messages, results, studies, turnaround
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.outlet import outlet_of
 from agent.store.results import Outgoing
 from agent.work.queue import Job, Queue, enqueue
 
 _BEHIND = timedelta(seconds=1)  # how soon to look again whether the message before this one has gone
+_MEASURED = ("sr", "oru")
 
 
 class Outbox:
@@ -80,7 +82,7 @@ class Outbox:
         """
         with self._ledger.begin() as tx:
             row = results.outgoing(tx, int(job.key))
-            if row.state != "waiting" or row.study_state == studies.NEEDS_ATTENTION:
+            if row.state != "waiting" or outlet_of(tx, row.study_instance_uid).holds(row.kind):
                 results.hold_back(tx, row.delivery_id)
                 self._queue.complete(tx, job)
                 return None
@@ -107,6 +109,8 @@ class Outbox:
             results.delivered(tx, row.delivery_id, words=words, now=now)
             messages.answered(tx, row.delivery_id)
             self._audit(tx, row, receipt, now)
+            if row.kind in _MEASURED:
+                turnaround.measure(tx, row.revision_id, row.kind, row.destination, now=now)
             if stored is not None:
                 commitments.want(tx, row.delivery_id, stored.sop_class_uid, stored.sop_instance_uid, now=now)
                 enqueue(tx, "commit", str(row.delivery_id), lane=row.destination, now=now)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock, SystemClock
 from agent.delivery.protocol import OutgoingDocument, Receipt
 from agent.delivery.web import WebPlace, refusal, secret, unheard
 from agent.errors import Permanent
+from dicom_nodes.dicomweb import Reply
 from dicom_nodes.scu import NodeError
 
 TIMESTAMP, SIGNATURE, IDENTIFIER = "Preread-Timestamp", "Preread-Signature", "Idempotency-Key"
@@ -21,6 +23,26 @@ def signature(key: bytes, timestamp: str, body: bytes) -> str:
     """What stands in the signature's header: HMAC-SHA256 (RFC 2104) over the timestamp, a full stop and the body."""
     made = hmac.new(key, timestamp.encode("ascii") + b"." + body, hashlib.sha256)
     return f"{VERSION}={made.hexdigest()}"
+
+
+def post_signed(place: WebPlace, secret_file: Path, body: bytes, identifier: str, now: datetime) -> Reply:
+    """POST that JSON with its signature, and whatever is answered.
+
+    Raises:
+        Transient: nobody answers, or a file of the settings cannot be used.
+    """
+    timestamp = str(int(now.timestamp()))
+    headers = {
+        "Content-Type": "application/json",
+        IDENTIFIER: identifier,
+        TIMESTAMP: timestamp,
+        SIGNATURE: signature(secret(place.name, secret_file), timestamp, body),
+    }
+    with place.service() as service:
+        try:
+            return service.exchange("POST", "", body, headers, deadline=place.deadline())
+        except NodeError as error:
+            raise unheard(error) from error
 
 
 class WebhookDestination:
@@ -39,18 +61,8 @@ class WebhookDestination:
     def send(self, document: OutgoingDocument) -> Receipt:
         if not self.accepts(document.kind):
             raise Permanent(f"{self.name}: a webhook takes no {document.kind}", code="not-accepted")
-        body, timestamp = document.path.read_bytes(), str(int(self._clock.now().timestamp()))
-        headers = {
-            "Content-Type": "application/json",
-            IDENTIFIER: document.identifier,
-            TIMESTAMP: timestamp,
-            SIGNATURE: signature(secret(self.name, self._secret_file), timestamp, body),
-        }
-        with self._place.service() as service:
-            try:
-                answer = service.exchange("POST", "", body, headers, deadline=self._place.deadline())
-            except NodeError as error:
-                raise unheard(error) from error
+        body = document.path.read_bytes()
+        answer = post_signed(self._place, self._secret_file, body, document.identifier, self._clock.now())
         if not 200 <= answer.status < 300:
             raise refusal(self.name, answer.status, _WHAT)
         return Receipt(f"HTTP {answer.status}")

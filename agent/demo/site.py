@@ -55,6 +55,9 @@ commissioning_on_patients = {on_real_films}
 quantization = "nf4"
 device = "cpu"
 
+[web]
+port = {web_port}
+
 [report]
 institution_name = "Demonstration"
 """
@@ -63,7 +66,13 @@ institution_name = "Demonstration"
 def write_settings(folder: Path, *, port: int, pacs_port: int, ris_port: int, on_real_films: bool = False) -> Path:
     """Write the settings of the demonstration and return their path."""
     path = folder / "settings.toml"
-    values = {"port": port, "pacs": PACS_AE_TITLE, "pacs_port": pacs_port, "ris_port": ris_port}
+    values = {
+        "port": port,
+        "pacs": PACS_AE_TITLE,
+        "pacs_port": pacs_port,
+        "ris_port": ris_port,
+        "web_port": free_port(),
+    }
     text = _SETTINGS.format(**values, on_real_films=str(on_real_films).lower())
     path.write_text(text, encoding="utf-8")
     return path

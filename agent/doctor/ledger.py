@@ -11,7 +11,7 @@ from agent.commands.common import existing_store
 from agent.doctor.check import Check
 from agent.errors import PrereadError
 from agent.settings import Settings
-from agent.store import overview, trouble
+from agent.store import heard, overview, trouble
 from agent.store.files import FileStore
 
 # A file gets its name shortly before its row in the ledger; one that is older has none.
@@ -31,6 +31,7 @@ def ledger(settings: Settings) -> Sequence[Check]:
         parked = [p for rows in trouble.parked_deliveries(view).values() for p in rows]
         stages, missing = trouble.parked_stages(view), trouble.unreported(view)
         known = trouble.kept_paths(view)
+        unsettled = heard.count_attention(view)
     opened.close()
     found = [Check("database", "ok", f"{settings.database_url}: {waiting} deliveries wait")]
     found += [
@@ -41,6 +42,7 @@ def ledger(settings: Settings) -> Sequence[Check]:
         *_parked(parked),
         *_stages(stages),
         *_unreported(missing),
+        *_messages(unsettled),
         *_strangers(files, known),
         *_quarantine(files),
     ]
@@ -69,6 +71,7 @@ def _stages(parked: Sequence[trouble.ParkedJob]) -> list[Check]:
             "preread retry STUDY (preread studies --trouble lists them)",
         )
         for kind, one in sorted(newest.items())
+        if kind != "orders"  # said by the message it is about
     ]
 
 
@@ -83,6 +86,11 @@ def _unreported(missing: Sequence[tuple[str, str]]) -> list[Check]:
             )
             found.append(Check("reports", "bad", words))
     return found
+
+
+def _messages(unsettled: int) -> list[Check]:
+    words = f"{unsettled} about orders, patients or reports wait for a person; see: preread messages --attention"
+    return [Check("messages", "bad", words)] if unsettled else []
 
 
 def _strangers(files: FileStore, known: set[str]) -> list[Check]:

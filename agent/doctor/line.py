@@ -11,9 +11,7 @@ from agent.doctor.check import Check
 from agent.errors import PrereadError
 from agent.settings import Settings
 from agent.store import processes, trouble
-from agent.store.processes import ProcessState, is_silent
-
-ROLES = ("receive", "read", "office")
+from agent.store.processes import ROLES, ProcessState, is_silent
 
 
 def line(settings: Settings) -> Sequence[Check]:

@@ -14,7 +14,7 @@ from agent.version import VERSION
 
 LIBRARIES = (
     "pydicom", "pynetdicom", "highdicom", "hl7apy", "httpx2", "SQLAlchemy", "APScheduler", "numpy", "pillow", "pylibjpeg",
-    "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm", "torch", "transformers", "bitsandbytes",
+    "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm", "fastapi", "uvicorn", "prometheus-client", "torch", "transformers", "bitsandbytes",
 )  # fmt: skip
 ENGINE = {"torch", "transformers", "bitsandbytes"}
 

@@ -1,8 +1,8 @@
 """The assemble stage: is the study complete, whose is it, and which of its images will be read?
 
 A study is complete after the quiet time without a new image and with no association open that brought some of it.
-What came before is never
-changed: late images make a new revision that supersedes the old one.
+What came before is never changed: late images make a new revision that supersedes the old one, and so does what is heard
+about patient and order (docs/identity.md).
 """
 
 from __future__ import annotations
@@ -11,25 +11,31 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
-from agent.imaging.facts import InstanceFacts, differing_orders, unreadable_identity
-from agent.imaging.views import Selection, select_images
-from agent.intake.identity import disagreement, study_of
+from agent.errors import Permanent
+from agent.imaging.facts import InstanceFacts, differing_orders
+from agent.imaging.views import select_images
+from agent.intake.case import DIFFERS, UNREADABLE, Case, case_of, heed_stops, use_of, write_down
+from agent.orders.people import Doubt
 from agent.reading.build import Build
-from agent.settings import Gate, Intake, Priors
-from agent.store import priors, results, studies
+from agent.settings import Gate, Intake, Matching, Priors, Settings
+from agent.store import flags, identity, priors, results, studies
 from agent.store.engine import Ledger
 from agent.store.results import StoredReading
-from agent.store.studies import Revision, StoredImage, Use
+from agent.store.studies import Use
 from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome
 from structured_report.plain import provenance_to_json, study_to_json
 
 _LOOK_AGAIN = timedelta(seconds=1)
+_LATE_INDICATION = "The clinical question came after the images had been read; the reading was made without it."
+# What an order may say later without making what was sent a wrong result: it is filed under none of these.
+_IMMATERIAL = ("indication", "match", "referring_physician", "procedure", "procedure_description")
 
 
 class Assembly:
@@ -45,16 +51,18 @@ class Assembly:
         build: Build,
         prior: Priors | None = None,
         *,
+        matching: Matching | None = None,
         ask_worklist: bool = False,
     ) -> None:
         """Args:
         prior: whether and for how long a study waits for an earlier film to be compared with.
+        matching: how a study gets its order.
         ask_worklist: whether a modality worklist is asked for the order of every study.
         """
         self._ask_worklist = ask_worklist
         self._ledger, self._queue, self._clock, self._build = ledger, queue, clock, build
         self._prior = prior or Priors()
-        self._gate = gate
+        self._gate, self._matching = gate, matching or Matching()
         self._quiet = timedelta(seconds=intake.quiet_time_s)
         self._longest = timedelta(seconds=max(intake.longest_wait_s, intake.quiet_time_s))
         self._log = structlog.get_logger()
@@ -64,32 +72,95 @@ class Assembly:
         uid = job.key
         with self._ledger.read() as view:
             arrivals = studies.arrivals_of(view, uid)
-            images = studies.images_of(view, uid)
-            previous = studies.newest_revision(view, uid)
-            before = () if previous is None else studies.images_of_revision(view, previous.id)
         if wait := self._still_arriving(arrivals):
             with self._ledger.begin() as tx:
                 self._queue.postpone(tx, job, self._clock.now() + wait)
             return
-        facts = [InstanceFacts.from_json(i.facts) for i in images]
         with self._ledger.begin() as tx:
-            if (doubt := doubt_about_patient(facts)) is not None:
-                self._needs_attention(tx, uid, *doubt)
-            elif previous is None or not _same_instances(before, images):
-                self._new_revision(tx, uid, previous, images, facts)
-            else:
-                self._same_images(tx, previous, before, images, facts)
+            self._assemble(tx, uid)
+            identity.settled(tx, uid)
             self._queue.complete(tx, job)
+
+    def _assemble(self, tx: Connection, uid: str) -> None:
+        """All that is known is weighed in the transaction that acts on it: what is heard meanwhile comes before or after."""
+        case = self._case(tx, uid)
+        if identity.WITHDRAWN in identity.stops_of(tx, uid):
+            self._stay_withdrawn(tx, case)
+            return
+        write_down(tx, case, now=self._clock.now())
+        doubt = case.weighed.doubt
+        if case.previous is None or not case.has_same_instances:
+            if doubt is None or not _is_about_images(doubt):
+                self._new_revision(tx, case)
+        elif doubt is None:
+            self._same_images(tx, case)
+        if doubt is not None:
+            self._needs_attention(tx, uid, doubt)
+        else:
+            self._release(tx, uid)
+        heed_stops(tx, case, now=self._clock.now())
+        self._show_as_reported(tx, uid)
 
     def read_again(self, tx: Connection, uid: str) -> bool:
         """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not."""
-        images = studies.images_of(tx, uid)
-        previous = studies.newest_revision(tx, uid)
-        facts = [InstanceFacts.from_json(i.facts) for i in images]
-        if previous is None or doubt_about_patient(facts) or not any(s.used for s in select_images(facts, self._gate)):
+        case = self._case(tx, uid)
+        doubt = case.weighed.doubt
+        readable = any(s.used for s in select_images(case.facts, self._gate))
+        if case.previous is None or (doubt is not None and _is_about_images(doubt)) or not readable:
             return False
-        self._new_revision(tx, uid, previous, images, facts)
+        identity.no_stop(tx, uid, identity.WITHDRAWN)
+        write_down(tx, case, now=self._clock.now())
+        self._new_revision(tx, case)
+        if doubt is not None:
+            self._needs_attention(tx, uid, doubt)
+        heed_stops(tx, case, now=self._clock.now())
         return True
+
+    def withdraw(self, tx: Connection, uid: str, reason: str) -> None:
+        """Take back what is said of a study: who has it is told, what waits never leaves, and so it stays until it is read
+        again.
+
+        Raises:
+            Permanent: there is nothing to take back.
+        """
+        case, now = self._case(tx, uid), self._clock.now()
+        if case.previous is None:
+            raise Permanent(f"study {uid} has no result yet that could be withdrawn", code="nothing-to-withdraw")
+        if not identity.stop(tx, uid, identity.WITHDRAWN, reason, now=now):
+            raise Permanent(f"study {uid} is withdrawn already; to read it again: preread reread", code="is-withdrawn")
+        reading = results.reading_of(tx, case.previous.id)
+        number = case.previous.number + 1
+        # Under the identity that stood in what was sent: it is that which is taken back.
+        uses = [replace(use, instance_id=image.instance_id) for image, use in case.before]
+        key = case.previous.set_key
+        revision_id = studies.add_revision(
+            tx, study_instance_uid=uid, number=number, set_key=key, about=case.previous.study, uses=uses, now=now
+        )
+        provenance = provenance_to_json(self._build.without_model()) if reading is None else reading.provenance
+        results.add_reading(tx, self._without_reading(revision_id, Outcome.WITHDRAWN, "withdrawn", reason, provenance))
+        results.supersede_undelivered(tx, uid, number, words=f"withdrawn: {reason}", now=now)
+        identity.settled(tx, uid)
+        identity.unsettle(tx, priors.compared_with(tx, uid) - {uid}, now=now)
+        studies.set_state(tx, uid, Outcome.WITHDRAWN, reason="withdrawn", explanation=reason)
+        studies.note(tx, uid, "withdraw", "withdrawn", reason, now=now)
+        enqueue(tx, "report", str(revision_id), now=now)
+
+    def _case(self, view: Connection, uid: str) -> Case:
+        return case_of(view, uid, self._gate, self._matching)
+
+    def _stay_withdrawn(self, tx: Connection, case: Case) -> None:
+        """Late images, and what is heard, do not bring it back; whoever has it read again gets all of it."""
+        words = identity.stops_of(tx, case.uid)[identity.WITHDRAWN]
+        if not case.has_same_instances:
+            late = "images came after the result had been withdrawn; to read them: preread reread"
+            studies.note(tx, case.uid, "assemble", "late-images-withdrawn", late, now=self._clock.now())
+        studies.set_state(tx, case.uid, Outcome.WITHDRAWN, reason="withdrawn", explanation=words)
+        self._release(tx, case.uid)  # what tells others that it was withdrawn
+
+    def _show_as_reported(self, tx: Connection, uid: str) -> None:
+        words = identity.stops_of(tx, uid).get(identity.REPORTED, "")
+        if words and studies.state_of(tx, uid) in (Outcome.READ, Outcome.ABSTAINED, Outcome.NOT_ANALYSED):
+            studies.set_state(tx, uid, studies.REPORTED, reason="report-finished", explanation=words)
 
     def _still_arriving(self, arrivals: studies.Arrivals) -> timedelta:
         silent_for = self._clock.now() - arrivals.last_received_at
@@ -99,11 +170,14 @@ class Assembly:
             return _LOOK_AGAIN
         return timedelta()
 
-    def _needs_attention(self, tx: Connection, uid: str, reason: str, words: str) -> None:
-        studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=reason, explanation=words)
+    def _needs_attention(self, tx: Connection, uid: str, doubt: Doubt) -> None:
+        words = f"{doubt.words}; no result is sent until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
+        studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=doubt.code, explanation=words)
         held = results.change_hold(tx, uid, hold=True)
-        studies.note(tx, uid, "assemble", reason, f"{words}; {len(held)} deliveries held back", now=self._clock.now())
-        self._log.error("study needs attention", study=uid, reason=reason)
+        studies.note(
+            tx, uid, "assemble", doubt.code, f"{words}; {len(held)} deliveries held back", now=self._clock.now()
+        )
+        self._log.error("study needs attention", study=uid, reason=doubt.code)
 
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
         if reading is None:
@@ -113,7 +187,6 @@ class Assembly:
             enqueue(tx, "report", str(reading.revision_id), now=self._clock.now())
         else:
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
-        self._release(tx, uid)
         studies.note(tx, uid, "assemble", "nothing-new", now=self._clock.now())
 
     def _release(self, tx: Connection, uid: str) -> None:
@@ -121,58 +194,70 @@ class Assembly:
         for delivery_id, destination in results.change_hold(tx, uid, hold=False):
             enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)
 
-    def _same_images(
-        self,
-        tx: Connection,
-        previous: Revision,
-        before: Sequence[tuple[StoredImage, Use]],
-        images: Sequence[StoredImage],
-        facts: Sequence[InstanceFacts],
-    ) -> None:
-        """No new pixels. Only a correction of patient or order by the sender is worth new reports; the reading
-        stands."""
-        uid = previous.study_instance_uid
-        old_use = {image.sop_instance_uid: use for image, use in before}
-        uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in images]
-        about = study_to_json(study_of(first_read_first(facts, uses)))
+    def _same_images(self, tx: Connection, case: Case) -> None:
+        """No new pixels. Only a correction of patient or order is worth new reports; the reading stands."""
+        uid, previous = case.uid, case.previous
+        assert previous is not None
+        old_use = {image.sop_instance_uid: use for image, use in case.before}
+        uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in case.images]
+        about = study_to_json(case.about(uses))
         reading = results.reading_of(tx, previous.id)
-        if all(about[key] == previous.study[key] for key in ("patient", "order")):
+        if reading is not None and self._is_beside_anothers(tx, case, about["patient"]["patient_id"]):
+            # Its comparison is with a film that is not this patient's, as is known by now.
+            results.supersede_undelivered(
+                tx, uid, previous.number + 1, words="compared with another patient's film", now=self._clock.now()
+            )
+            self._new_revision(tx, case)
+            return
+        same_patient = about["patient"] == previous.study["patient"]
+        if same_patient and _is_same_order(about["order"], previous.study["order"], is_read=reading is not None):
             self._nothing_new(tx, uid, reading)
-        elif reading is None or (
-            about["patient"] != previous.study["patient"] and priors.used_by(tx, previous.id) is not None
-        ):
-            # Also when the film that it was compared with is of the patient that it is not of.
-            self._new_revision(tx, uid, previous, images, facts)
+        elif reading is None or (not same_patient and self._was_for_another(tx, case)):
+            self._new_revision(tx, case)
         else:
             now = self._clock.now()
-            revision_id = self._write(tx, previous, images, facts, uses)
+            revision_id = self._write(tx, case, uses)
             priors.copy(tx, previous.id, revision_id)
-            results.add_reading(tx, replace(reading, revision_id=revision_id, completed_at=now))
+            notes = _notes(reading, about["order"], previous.study["order"])
+            results.add_reading(tx, replace(reading, revision_id=revision_id, completed_at=now, notes=notes))
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
             studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
             enqueue(tx, "report", str(revision_id), now=now)
 
-    def _new_revision(
-        self,
-        tx: Connection,
-        uid: str,
-        previous: Revision | None,
-        images: Sequence[StoredImage],
-        facts: Sequence[InstanceFacts],
-    ) -> None:
-        now = self._clock.now()
+    def _is_beside_anothers(self, view: Connection, case: Case, patient_id: str) -> bool:
+        assert case.previous is not None
+        prior = priors.used_by(view, case.previous.id)
+        return prior is not None and priors.is_anothers(view, prior.study_instance_uid, patient_id, doubtful=False)
+
+    def _was_for_another(self, view: Connection, case: Case) -> bool:
+        """Whether the reading was made in view of what is not this patient's: an earlier film, or an age that is read, or is
+        not."""
+        assert case.previous is not None
+        if priors.used_by(view, case.previous.id) is not None:
+            return True
+        first = {image.sop_instance_uid: use.reason for image, use in case.before}
+        chosen = zip(case.facts, select_images(case.facts, self._gate), strict=True)
+        return any(
+            _AGE & {s.reason, first[f.sop_instance_uid]} and s.reason != first[f.sop_instance_uid] for f, s in chosen
+        )
+
+    def _new_revision(self, tx: Connection, case: Case) -> None:
+        now, uid, facts, images = self._clock.now(), case.uid, case.facts, case.images
         selections = select_images(facts, self._gate)
         uses = [use_of(i, s) for i, s in zip(images, selections, strict=True)]
-        revision_id = self._write(tx, previous, images, facts, uses)
-        number = 1 if previous is None else previous.number + 1
+        revision_id = self._write(tx, case, uses)
+        number = 1 if case.previous is None else case.previous.number + 1
         if any(u.used and u.role == "frontal" for u in uses):
             studies.set_state(tx, uid, "assembled")
             studies.note(tx, uid, "assemble", "assembled", f"revision {number}, {len(images)} images", now=now)
-            enqueue(tx, "flag", str(revision_id), now=now)
+            rank = flags.urgency_of(tx, uid)
+            steps = 0 if rank is None else rank.priority.rank
+            enqueue(tx, "flag", str(revision_id), priority=steps, now=now)
             self._look_for_prior(tx, revision_id, facts)
             return
         reason, explanation = not_analysed_because(uses)
-        results.add_reading(tx, self._unread(revision_id, reason, explanation))
+        made_by = provenance_to_json(self._build.without_model())
+        results.add_reading(tx, self._without_reading(revision_id, Outcome.NOT_ANALYSED, reason, explanation, made_by))
         studies.set_state(tx, uid, Outcome.NOT_ANALYSED, reason=reason, explanation=explanation)
         studies.note(tx, uid, "assemble", reason, f"revision {number}: not analysed: {explanation}", now=now)
         enqueue(tx, "report", str(revision_id), now=now)
@@ -185,20 +270,14 @@ class Assembly:
         priors.begin(tx, revision_id, now + timedelta(seconds=self._prior.deadline_s))
         enqueue(tx, "prior", str(revision_id), now=now)
 
-    def _write(
-        self,
-        tx: Connection,
-        previous: Revision | None,
-        images: Sequence[StoredImage],
-        facts: Sequence[InstanceFacts],
-        uses: Sequence[Use],
-    ) -> int:
+    def _write(self, tx: Connection, case: Case, uses: Sequence[Use]) -> int:
+        previous, images, facts = case.previous, case.images, case.facts
         set_key = hashlib.sha256(
             "\n".join(sorted(f"{i.sop_instance_uid}:{i.digest}" for i in images)).encode()
         ).hexdigest()
-        now, uid = self._clock.now(), facts[0].study_instance_uid
+        now, uid = self._clock.now(), case.uid
         number = 1 if previous is None else previous.number + 1
-        about = study_to_json(study_of(first_read_first(facts, uses)))
+        about = study_to_json(case.about(uses))
         if orders := differing_orders(facts):
             studies.note(tx, uid, "assemble", "accession-differs", orders, now=now)
         if previous is not None:
@@ -206,6 +285,8 @@ class Assembly:
             # that has been corrected since.
             corrected = about["patient"] != previous.study["patient"]
             states = results.UNDELIVERED if corrected else ("held",)
+            if corrected:  # what was compared with its film was compared with another patient's
+                identity.unsettle(tx, priors.compared_with(tx, uid), now=now)
             results.supersede_undelivered(tx, uid, number, states=states, now=now)
         if self._ask_worklist and not all(f.is_of_constancy_test for f in facts):
             enqueue(tx, "worklist", uid, now=now)
@@ -213,13 +294,15 @@ class Assembly:
             tx, study_instance_uid=uid, number=number, set_key=set_key, about=about, uses=uses, now=now
         )
 
-    def _unread(self, revision_id: int, reason: str, explanation: str) -> StoredReading:
+    def _without_reading(
+        self, revision_id: int, outcome: Outcome, reason: str, explanation: str, provenance: dict[str, Any]
+    ) -> StoredReading:
         return StoredReading(
             revision_id=revision_id,
-            outcome=Outcome.NOT_ANALYSED,
+            outcome=outcome,
             reason=reason,
             explanation=explanation,
-            provenance=provenance_to_json(self._build.without_model()),
+            provenance=provenance,
             reply="",
             reasoning="",
             draft="",
@@ -230,37 +313,51 @@ class Assembly:
         )
 
 
-def doubt_about_patient(facts: Sequence[InstanceFacts]) -> tuple[str, str] | None:
-    """Why nothing may be sent about images: a stable code, and the same in words for the administrator."""
-    if unreadable := unreadable_identity(facts):
-        words = (
-            f"{unreadable} cannot be read, because it is not in the character set that the images declare; no result is sent "
-            "until the sender has corrected them, or intake.undeclared_character_set says what is meant where none is declared "
-            "(then: preread retry)"
-        )
-        return "character-set", words
-    if differing := disagreement(facts):
-        words = (
-            f"the images of this study differ in {differing}; no result is sent until the sender has corrected them "
-            "(then: preread retry)"
-        )
-        return "patient-differs", words
-    return None
+def assembly_of(settings: Settings, ledger: Ledger, queue: Queue, clock: Clock) -> Assembly:
+    """Assembly as the settings of the site have it."""
+    return Assembly(
+        ledger,
+        queue,
+        clock,
+        settings.intake,
+        settings.gate,
+        Build.of(settings.report),
+        settings.priors,
+        matching=settings.identity,
+        ask_worklist=bool(settings.worklist.source),
+    )
 
 
-def _same_instances(before: Sequence[tuple[StoredImage, Use]], images: Sequence[StoredImage]) -> bool:
-    return {i.sop_instance_uid for i, _ in before} == {i.sop_instance_uid for i in images}
+_AGE = {"too-young", "too-old", "age-unknown"}
+_BY_HAND = "a person has said which order it is (preread show names those in question; then: preread match)"
+_MENDED_BY = {
+    DIFFERS: "the sender has corrected them (then: preread retry)",
+    UNREADABLE: "the sender has corrected them, or intake.undeclared_character_set says what is meant where none is declared "
+    "(then: preread retry)",
+    "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
+    "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
+}
 
 
-def first_read_first(facts: Sequence[InstanceFacts], uses: Sequence[Use]) -> list[InstanceFacts]:
-    """The images in the order in which they decide about the study's identity: the frontal that is read first."""
-    order = sorted(range(len(uses)), key=lambda n: (not uses[n].used, uses[n].role != "frontal", n))
-    return [facts[n] for n in order]
+def _is_about_images(doubt: Doubt) -> bool:
+    """Whether the images are of two patients, or of nobody that can be named, so that they are not even read."""
+    return doubt.code in (DIFFERS, UNREADABLE)
 
 
-def use_of(image: StoredImage, selection: Selection) -> Use:
-    """What the selection means for a stored image."""
-    return Use(image.instance_id, selection.used, selection.role, selection.reason, selection.explanation)
+def _is_same_order(now: dict[str, Any], before: dict[str, Any], *, is_read: bool) -> bool:
+    """Whether nothing about the order has changed that is worth a new revision: before the reading everything that the model
+    or a report is told; after it, where an order was matched, what a result is filed under."""
+    if not is_read:
+        ignored: tuple[str, ...] = ("match",)
+    else:
+        ignored = _IMMATERIAL if now["match"] or before["match"] else ("match",)
+    return all(now[key] == before[key] for key in now if key not in ignored)
+
+
+def _notes(reading: StoredReading, now: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """The remarks of a reading that goes under another order; a clinical question that it did not know is named as such."""
+    is_late = reading.outcome == Outcome.READ and now["indication"] != before["indication"] and now["match"]
+    return [*reading.notes, *([_LATE_INDICATION] if is_late and _LATE_INDICATION not in reading.notes else [])]
 
 
 def not_analysed_because(uses: Sequence[Use]) -> tuple[str, str]:

@@ -37,8 +37,19 @@ def is_confirmed(ours: Patient, theirs: Patient) -> bool:
     """Whether, beside the Patient ID, a name or a birth date is there on both sides and agrees."""
     if not ours.patient_id.strip() or differences(ours, theirs):
         return False
-    same_birth_date = bool(_date(ours.birth_date)) and _date(ours.birth_date) == _date(theirs.birth_date)
-    return same_birth_date or _same_name(ours.name, theirs.name)
+    return same_birth_date(ours.birth_date, theirs.birth_date) or same_name(ours.name, theirs.name)
+
+
+def is_other_name(one: str, other: str) -> bool:
+    """Whether two Patient's Names can be compared and are not the same: case, accents and middle names are no difference."""
+    mine, theirs = _groups(one), _groups(other)
+    pairs = [(a, theirs[n]) for n, a in mine.items() if n in theirs and _scripts(a) & _scripts(theirs[n])]
+    return bool(pairs) and not any(_same_parts(a, b) for a, b in pairs)
+
+
+def same_birth_date(one: str, other: str) -> bool:
+    """Whether both are there and are the same day."""
+    return bool(_date(one)) and _date(one) == _date(other)
 
 
 def _both_differ(one: str, other: str) -> bool:
@@ -58,11 +69,11 @@ def _names_differ(ours: Patient, theirs: Patient) -> bool:
     if not pairs or any(_same_parts(a, b) for a, b in pairs):
         return False
     related = any(set(a) & set(b) for a, b in pairs)
-    birth_date = _date(ours.birth_date)
-    return not (related and birth_date and birth_date == _date(theirs.birth_date))
+    return not (related and same_birth_date(ours.birth_date, theirs.birth_date))
 
 
-def _same_name(one: str, other: str) -> bool:
+def same_name(one: str, other: str) -> bool:
+    """Whether a component group is there on both sides and is the same name."""
     mine, theirs = _groups(one), _groups(other)
     return any(_same_parts(parts, theirs[n]) for n, parts in mine.items() if n in theirs)
 

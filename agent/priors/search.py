@@ -5,7 +5,7 @@ Nothing that goes wrong with a source stops a reading: it becomes a sentence, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -82,11 +82,20 @@ class PriorSearch:
     def __init__(self, source: Source | None, shelf: Shelf, gate: Gate, oldest_days: int) -> None:
         self._source, self._shelf, self._gate, self._oldest_days = source, shelf, gate, oldest_days
 
-    def __call__(self, study: Study, own: Sequence[OwnFrontal], *, received: date, deadline: Deadline) -> Result:
+    def __call__(
+        self,
+        study: Study,
+        own: Sequence[OwnFrontal],
+        *,
+        received: date,
+        deadline: Deadline,
+        is_anothers: Callable[[str], bool] = lambda _: False,
+    ) -> Result:
         """The prior of a study, or why there is none.
 
         Args:
             own: frontal images of other studies of that Patient ID that were received here.
+            is_anothers: whether the study of that UID is known here to be of another patient, whatever an archive says.
 
         Raises:
             PrereadError: what was fetched cannot be kept at the moment.
@@ -96,6 +105,11 @@ class PriorSearch:
         candidates = [*_here(own), *self._offered(study, dates, bounds, result)]
         earlier = [c for c in candidates if is_earlier(c.study, study, dates) and may_be_a_film(c.study)]
         for candidate in in_order(earlier)[:MOST_STUDIES]:
+            if is_anothers(candidate.study.study_instance_uid):
+                day = spelt(candidate.study.study_date)
+                words = f"a film of {day} was not used: by what is known here it is not certainly of this patient"
+                result.worse(priors.REFUSED, words)
+                continue
             prior = self._tried(candidate, study.patient, bounds, result)
             if prior is not None:
                 result.outcome, result.prior = priors.FOUND, prior

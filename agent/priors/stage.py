@@ -5,6 +5,8 @@ The flag does not wait for it. The reading does, until the deadline that assembl
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from agent.audit.event import About
@@ -48,8 +50,16 @@ class PriorStage:
                 self._queue.complete(tx, job)
             return
         left = Deadline((under_way.deadline_at - now).total_seconds())
-        result = self._search(study, own, received=received.date(), deadline=left)
+        is_anothers = self._others_than(study.patient.patient_id)
+        result = self._search(study, own, received=received.date(), deadline=left, is_anothers=is_anothers)
         self._write(job, revision, result, study.patient.patient_id)
+
+    def _others_than(self, patient_id: str) -> Callable[[str], bool]:
+        def is_anothers(study_instance_uid: str) -> bool:
+            with self._ledger.read() as view:
+                return priors.is_anothers(view, study_instance_uid, patient_id)
+
+        return is_anothers
 
     def _write(self, job: Job, revision: Revision, result: Result, patient_id: str) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid

@@ -14,7 +14,7 @@ from agent.reading.common import Desk
 from agent.reading.flag import NO_FLAG, Flag, flag_study
 from agent.reading.pictures import Prepared
 from agent.reading.rows import flag_row
-from agent.store import flags, studies
+from agent.store import flags, studies, turnaround
 from agent.store.engine import Ledger
 from agent.store.studies import Revision
 from agent.work.queue import Job, Queue, enqueue
@@ -72,9 +72,12 @@ class Flagging:
             flags.add_flag(tx, row)
             if not trouble:
                 flags.raise_urgency(tx, uid, priority, flag.ranked.reasons, now=now)
+                turnaround.measure(tx, revision.id, turnaround.FLAG, now=now)
             words = trouble or "; ".join((str(priority), *flag.ranked.reasons))
             studies.note(tx, uid, "flag", "not-flagged" if trouble else "flagged", words, now=now)
-            rank = priority.rank * QUEUE_STEPS if in_a_hurry else 0
+            urgency = flags.urgency_of(tx, uid)  # what ordered it may be more urgent than what is seen on it
+            steps = max(priority.rank, 0 if urgency is None else urgency.priority.rank)
+            rank = steps * QUEUE_STEPS if in_a_hurry else 0
             enqueue(tx, "read", str(revision.id), priority=rank, now=now)
             if self._announce and not trouble and priority is not Priority.ROUTINE:
                 enqueue(tx, "announce", str(revision.id), now=now)

@@ -12,7 +12,8 @@ from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts, unreadable_identity
 from agent.imaging.headers import load_header, locate_data_set
 from agent.imaging.views import FRONTAL, select_images
-from agent.intake.assembly import first_read_first, not_analysed_because, use_of
+from agent.intake.assembly import not_analysed_because
+from agent.intake.case import first_read_first, use_of
 from agent.intake.identity import disagreement, study_of
 from agent.intake.inspect import Refused, inspect
 from agent.model.load import load_model

@@ -15,9 +15,11 @@ from agent.settings import Settings
 from agent.store import flags, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.outlet import outlet_of
 from agent.store.results import StoredDocument, StoredReading
 from agent.store.studies import Revision
 from agent.work.queue import Job, Queue, enqueue
+from structured_report.content import Outcome
 
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
 
@@ -42,6 +44,7 @@ class Reporting:
         documents = self._keep(made)
         now = self._clock.now()
         uid = revision.study_instance_uid
+        withdrawn = material.reading.outcome == Outcome.WITHDRAWN
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
             if newest is not None and newest.number > revision.number:
@@ -51,7 +54,7 @@ class Reporting:
             elif self._making.sent(tx, revision) != material.sent:
                 raise Transient("an older message left while this was reported", code="overtaken", blames_work=False)
             else:
-                self._write(tx, revision, documents)
+                self._write(tx, revision, documents, withdrawn=withdrawn)
                 if made.kept_here:
                     studies.note(tx, uid, "report", "qc-not-sent", _KEPT_HERE, now=now)
                 self._say_what_is_missing(tx, material.reading, uid, made.missing)
@@ -78,24 +81,33 @@ class Reporting:
         for code, words in missing:
             studies.note(tx, uid, "report", code, words, now=self._clock.now())
             studies.set_state(tx, uid, reading.outcome, reason=code, explanation=words)
+        words = "" if reading.outcome == Outcome.WITHDRAWN else outlet_of(tx, uid).reported
+        if words and not missing:
+            studies.set_state(tx, uid, studies.REPORTED, reason="report-finished", explanation=words)
 
-    def _write(self, tx: Connection, revision: Revision, documents: _Kept) -> None:
+    def _write(self, tx: Connection, revision: Revision, documents: _Kept, *, withdrawn: bool) -> None:
         now, uid = self._clock.now(), revision.study_instance_uid
-        hold = studies.state_of(tx, uid) == studies.NEEDS_ATTENTION
+        outlet = outlet_of(tx, uid)
+        if withdrawn:
+            documents = [(d, self._holders(tx, uid, d, names)) for d, names in documents]
+        elif outlet.reported:
+            documents = [(d, names if d.kind == messages.RETRACTION else ()) for d, names in documents]
         results.supersede_undelivered(tx, uid, revision.number, now=now)
         results.supersede_undelivered(tx, uid, revision.number + 1, kinds=("flag",), now=now)
         self._enqueue(tx, revision, documents)
-        words = f"revision {revision.number}, {len(documents)} documents{', held back' if hold else ''}"
+        fate = ", held back" if outlet.held else ", sent to nobody" if outlet.reported and not withdrawn else ""
+        words = f"revision {revision.number}, {len(documents)} documents{fate}"
         studies.note(tx, uid, "report", "reported", words, now=now)
 
     def _enqueue(self, tx: Connection, revision: Revision, documents: _Kept) -> None:
         """Outbox rows, in the transaction that writes the documents down; held back while there is a doubt about the
         patient."""
         now, rank = self._clock.now(), flags.urgency_of(tx, revision.study_instance_uid)
-        hold = studies.state_of(tx, revision.study_instance_uid) == studies.NEEDS_ATTENTION
+        outlet = outlet_of(tx, revision.study_instance_uid)
         steps = 0 if rank is None else rank.priority.rank
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
+            hold = outlet.holds(document.kind)
             for name in destinations:
                 if document.kind in messages.RESULTS:
                     if messages.is_out(tx, revision.id, document.kind, name):
@@ -118,9 +130,18 @@ class Reporting:
         with self._ledger.begin() as tx:
             newest = studies.newest_revision(tx, uid)
             overtaken = results.reading_of(tx, revision.id) is not None
+            if outlet_of(tx, uid).reported:
+                documents = [(d, ()) for d, _ in documents]
             if not overtaken and (newest is None or newest.number == revision.number):
                 self._enqueue(tx, revision, documents)
                 for code, words in made.missing:
                     studies.note(tx, uid, "announce", code, words, now=now)
                 studies.note(tx, uid, "announce", "announced", f"revision {revision.number}, {flag.priority}", now=now)
             self._queue.complete(tx, job)
+
+    def _holders(self, view: Connection, uid: str, document: StoredDocument, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Of these destinations those that have something to be taken back; who has nothing is told nothing."""
+        if document.kind == messages.RETRACTION:
+            return names
+        have = results.holders(view, uid, document.kind)
+        return tuple(name for name in names if name in have)

@@ -7,8 +7,10 @@ silently ignored is found on the day it matters.
 
 from agent.settings.audit import Audit, Syslog
 from agent.settings.beside import Beside
+from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
+from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
     DicomDestinationSettings,
@@ -26,6 +28,9 @@ from agent.settings.web import DicomwebSettings, StowDestinationSettings, Webhoo
 
 __all__ = [
     "OWN_STORE",
+    "AlarmMail",
+    "AlarmWebhook",
+    "Alarms",
     "Audit",
     "Beside",
     "Database",
@@ -38,6 +43,7 @@ __all__ = [
     "Hl7DestinationSettings",
     "Intake",
     "Log",
+    "Matching",
     "ModelSettings",
     "Node",
     "Orders",
@@ -52,6 +58,7 @@ __all__ = [
     "Syslog",
     "Tls",
     "Triage",
+    "Web",
     "WebhookDestinationSettings",
     "Worklist",
     "find",

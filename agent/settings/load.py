@@ -149,7 +149,8 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         audit = audit.model_copy(update={"syslog": syslog})
     changed = {
         "triage": triage, "storage": storage, "destinations": destinations, "dicomweb": services, "model": model,
-        "database": database, "node": node, "audit": audit, "orders": orders,
+        "database": database, "node": node, "audit": audit, "orders": orders, "web": settings.web.beside(base),
+        "alarms": settings.alarms.beside(base),
     }  # fmt: skip
     return settings.model_copy(update=changed)
 

@@ -7,7 +7,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent
 from agent.settings.audit import Audit
+from agent.settings.health import Alarms, Web
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
 from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
@@ -38,10 +40,13 @@ class Settings(BaseSettings):
     priors: Priors = Priors()
     worklist: Worklist = Worklist()
     orders: Orders = Orders()
+    matching: Matching = Matching()
     delivery: Delivery = Delivery()
     report: Report = Report()
     qc: Qc = Qc()
     audit: Audit = Audit()
+    web: Web = Web()
+    alarms: Alarms = Alarms()
     log: Log = Log()
 
     @classmethod
@@ -80,7 +85,15 @@ class Settings(BaseSettings):
         self._hears_orders_alone()
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
+        self._web_has_a_port()
         return self
+
+    def _web_has_a_port(self) -> None:
+        own = {self.node.port: "node.port", self.orders.port: "orders.port"}
+        if self.node.tls is not None:
+            own[self.node.tls.port] = "node.tls.port"
+        if self.web.enabled and self.web.port in own:
+            raise ValueError(f"web.port: {self.web.port} is {own[self.web.port]} already; choose another")
 
     def _hears_orders_alone(self) -> None:
         """Whether HL7 messages have a port of their own and what TLS needs."""
@@ -122,6 +135,12 @@ class Settings(BaseSettings):
     def all_peers(self) -> tuple[Peer, ...]:
         """Every peer, in the order of the settings."""
         return tuple(p.peer(self.node.tls) for p in self.peers)
+
+    @property
+    def identity(self) -> Matching:
+        """How identity is weighed: images that name no issuer are of that of `matching`, else of that whose identifiers are
+        heard."""
+        return self.matching.model_copy(update={"issuer": self.matching.issuer or self.orders.issuer})
 
     @property
     def database_url(self) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, String, cast, func, insert, or_, select, update
 
-from agent.store.schema import hl7_message
+from agent.store.schema import hl7_message, job
 
 WAITING, DONE, IGNORED, ATTENTION = "waiting", "done", "ignored", "attention"
 
@@ -54,3 +54,43 @@ def message(view: Connection, message_id: int) -> HeardMessage:
 def settle(tx: Connection, message_id: int, state: str, words: str, *, now: datetime) -> None:
     """Say what became of a message."""
     tx.execute(update(hl7_message).where(hl7_message.c.id == message_id).values(state=state, words=words, acted_at=now))
+
+
+def waiting_before(view: Connection, message_id: int) -> list[tuple[int, list[dict[str, Any]]]]:
+    """(id, said) of the messages that were heard before that one and have not been acted on, in their order."""
+    c = hl7_message.c
+    rows = view.execute(select(c.id, c.said).where(c.id < message_id, c.state == WAITING).order_by(c.id))
+    return [(int(r.id), r.said) for r in rows]
+
+
+def waiting(view: Connection) -> list[int]:
+    """Ids of the messages that have not been acted on, in their order."""
+    rows = view.execute(select(hl7_message.c.id).where(hl7_message.c.state == WAITING).order_by(hl7_message.c.id))
+    return [int(n) for n in rows.scalars()]
+
+
+def listed(view: Connection, *, limit: int, attention: bool = False) -> list[dict[str, Any]]:
+    """What became of the messages, newest first: of all, or of those that a person should look at. `error`: what the stage
+    that acts on it failed of."""
+    c = hl7_message.c
+    error = _failed(job.c.error).order_by(job.c.id.desc()).limit(1).scalar_subquery().label("error")
+    query = select(c.id, c.received_at, c.sender, c.address, c.control_id, c.type, c.state, c.words, c.acted_at, error)
+    if attention:
+        query = query.where(_for_a_person())
+    return [dict(r._mapping) for r in view.execute(query.order_by(c.id.desc()).limit(limit))]
+
+
+def count_attention(view: Connection) -> int:
+    """How many messages a person should look at."""
+    return int(view.execute(select(func.count()).select_from(hl7_message).where(_for_a_person())).scalar_one())
+
+
+def _failed(*columns: Any) -> Any:
+    return select(*columns).where(
+        job.c.kind == "orders", job.c.key == cast(hl7_message.c.id, String), job.c.error != ""
+    )
+
+
+def _for_a_person() -> ColumnElement[bool]:
+    c = hl7_message.c
+    return or_(c.state == ATTENTION, (c.state == WAITING) & _failed(job.c.id).exists())

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
-from agent.store import commitments
+from agent.store import commitments, heard, identity, qc
 from agent.store.schema import (
     delivery,
     document,
@@ -21,6 +21,7 @@ from agent.store.schema import (
     refusal,
     study,
     study_revision,
+    study_stop,
     urgency,
 )
 
@@ -105,6 +106,20 @@ def _jobs_of(uid: str) -> Any:
         and_(job.c.kind.in_(("prior", "flag", "read", "report", "announce")), job.c.key.in_(keys)),
         and_(job.c.kind.in_(("deliver", "commit")), job.c.key.in_(deliveries)),
     )
+
+
+def read_since(view: Connection, since: datetime) -> list[str]:
+    """UIDs of the studies that arrived since then and were assembled, oldest first; none that a person withdrew, and no film of
+    the constancy test."""
+    c = study.c
+    withdrawn = select(study_stop.c.study_instance_uid).where(study_stop.c.kind == identity.WITHDRAWN)
+    uids = view.execute(
+        select(c.study_instance_uid)
+        .where(c.last_received_at >= since, c.revision > 0, c.study_instance_uid.not_in(withdrawn))
+        .order_by(c.first_received_at)
+    ).scalars()
+    drawn = qc.films_since(view, since)
+    return [str(u) for u in uids if u not in drawn]
 
 
 def find_study(view: Connection, text: str) -> tuple[str, ...]:
@@ -196,6 +211,16 @@ def without_job(view: Connection) -> list[tuple[str, str, str]]:
         return select(job.c.id).where(job.c.kind == kind, job.c.key == cast(key, String)).exists()
 
     missing: list[tuple[str, str, str]] = []
+    missing += [
+        ("assemble", u, "")
+        for u in identity.unsettled(view)
+        if view.execute(select(1).where(~has_job("assemble", u))).first()
+    ]
+    missing += [
+        ("orders", str(n), "")
+        for n in heard.waiting(view)
+        if view.execute(select(1).where(~has_job("orders", n))).first()
+    ]
     growing = select(study.c.study_instance_uid).where(
         study.c.state == "receiving", ~has_job("assemble", study.c.study_instance_uid)
     )

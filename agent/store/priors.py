@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import (
@@ -19,6 +19,7 @@ from agent.store.schema import (
     prior_search,
     study,
     study_revision,
+    study_stop,
 )
 from agent.store.studies import NEEDS_ATTENTION
 
@@ -114,6 +115,49 @@ def used_by(view: Connection, revision_id: int) -> PriorImage | None:
     return search.prior if search is not None and search.used else None
 
 
+def compared_with(view: Connection, study_instance_uid: str) -> set[str]:
+    """UIDs of the studies whose newest reading was made beside a film of that study."""
+    c = study_revision.c
+    rows = view.execute(
+        select(c.study_instance_uid)
+        .join(study, (study.c.study_instance_uid == c.study_instance_uid) & (study.c.revision == c.number))
+        .join(prior_search, prior_search.c.revision_id == c.id)
+        .join(prior_image, prior_image.c.id == prior_search.c.prior_image_id)
+        .where(prior_image.c.study_instance_uid == study_instance_uid, prior_search.c.used.is_(True))
+    )
+    return {str(u) for u in rows.scalars()}
+
+
+def is_anothers(view: Connection, study_instance_uid: str, patient_id: str, *, doubtful: bool = True) -> bool:
+    """Whether a study is known here to be of another patient, or was withdrawn. Of one that never came here nothing is known.
+
+    Args:
+        doubtful: count a study that waits for a person, too.
+    """
+    c = study_revision.c
+    row = view.execute(
+        select(
+            study.c.state,
+            _withdrawn().label("withdrawn"),
+            func.json_extract(c.study, "$.patient.patient_id").label("whose"),
+        )
+        .outerjoin(
+            study_revision, (c.study_instance_uid == study.c.study_instance_uid) & (c.number == study.c.revision)
+        )
+        .where(study.c.study_instance_uid == study_instance_uid)
+    ).first()
+    if row is None:
+        return False
+    if row.withdrawn or (doubtful and row.state == NEEDS_ATTENTION):
+        return True
+    return row.whose is not None and str(row.whose).strip() != patient_id.strip()
+
+
+def _withdrawn() -> ColumnElement[bool]:
+    c = study_stop.c
+    return select(c.since).where(c.study_instance_uid == study.c.study_instance_uid, c.kind == "withdrawn").exists()
+
+
 def keep(tx: Connection, prior: PriorImage, *, now: datetime) -> int:
     """Write an image of an earlier study down and return its id; the same bytes are one row."""
     row = {k: getattr(prior, k) for k in _COLUMNS}
@@ -184,7 +228,7 @@ class OwnFrontal:
 def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[OwnFrontal, ...]:
     """The frontal images that were read of other studies of that Patient ID; `besides` names the study they are for.
 
-    A study about whose patient there is a doubt has none.
+    A study about whose patient there is a doubt has none, and neither has one that a person has withdrawn.
     """
     c, i = study_revision.c, instance.c
     used = func.coalesce(image_use_change.c.used, image_use.c.used)
@@ -205,6 +249,7 @@ def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[Ow
             func.json_extract(c.study, "$.patient.patient_id") == patient_id,
             c.study_instance_uid != besides,
             study.c.state != NEEDS_ATTENTION,
+            ~_withdrawn(),
             used.is_(True),
             role == "frontal",
         )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store.schema import process
 
+ROLES = ("receive", "read", "office")
 # Six beats missed.
 SILENT_AFTER_S = 30.0
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, cast, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, cast, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import delivery, document, job, reading, report_shortfall, study, study_revision
+from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,14 @@ def supersede_undelivered(
     *,
     states: Sequence[str] = UNDELIVERED,
     kinds: Sequence[str] = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json"),
+    words: str = "",
     now: datetime,
 ) -> int:
-    """Older results in one of those states, which nobody has received, are not sent any more; returns how many."""
+    """Older results in one of those states, which nobody has received, are not sent any more; returns how many.
+
+    Args:
+        words: why, where it is not that something newer is there.
+    """
     older = (
         select(document.c.id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
@@ -143,30 +148,33 @@ def supersede_undelivered(
     changed = tx.execute(
         update(delivery)
         .where(delivery.c.document_id.in_(older), delivery.c.state.in_(states))
-        .values(state="superseded", finished_at=now, next_try_at=None)
+        .values(state="superseded", finished_at=now, next_try_at=None, **({"words": words} if words else {}))
     )
     return int(changed.rowcount)
 
 
-def change_hold(tx: Connection, study_instance_uid: str, *, hold: bool) -> list[tuple[int, str]]:
-    """Hold back, or release, what a study has not delivered yet; returns (delivery id, destination) of each that
-    changed."""
+def change_hold(
+    tx: Connection, study_instance_uid: str, *, hold: bool, kinds: Sequence[str] = ()
+) -> list[tuple[int, str]]:
+    """Hold back, or release, what a study has not delivered yet, of these kinds of documents or of all; returns (delivery
+    id, destination) of each that changed."""
     before, after = ("waiting", "held") if hold else ("held", "waiting")
     changed = tx.execute(
         update(delivery)
-        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state == before)
+        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid, kinds)), delivery.c.state == before)
         .values(state=after)
         .returning(delivery.c.id, delivery.c.destination)
     )
     return [(int(r.id), str(r.destination)) for r in changed]
 
 
-def _documents_of(study_instance_uid: str) -> Any:
-    return (
+def _documents_of(study_instance_uid: str, kinds: Sequence[str] = ()) -> Any:
+    query = (
         select(document.c.id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
         .where(study_revision.c.study_instance_uid == study_instance_uid)
     )
+    return query.where(document.c.kind.in_(kinds)) if kinds else query
 
 
 def hold_back(tx: Connection, delivery_id: int) -> None:
@@ -185,6 +193,26 @@ def park_unknown(tx: Connection, known: Collection[str], *, now: datetime) -> in
     return int(changed.rowcount)
 
 
+def _may_have_it() -> ColumnElement[bool]:
+    """It was delivered, was tried, or is being sent."""
+    sending = (
+        select(job.c.id)
+        .where(job.c.kind == "deliver", job.c.key == cast(delivery.c.id, String), job.c.state == "running")
+        .exists()
+    )
+    return or_(delivery.c.state.in_(HAS_IT), delivery.c.attempts > 0, sending)
+
+
+def holders(view: Connection, study_instance_uid: str, kind: str) -> set[str]:
+    """Names of the destinations that have, or may have, a document of that kind about the study."""
+    found = view.execute(
+        select(delivery.c.destination)
+        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid, (kind,))), _may_have_it())
+        .distinct()
+    )
+    return {str(name) for name in found.scalars()}
+
+
 def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:
     """SOP Instance UID of the newest earlier SR that a destination has, or may have: it was tried, or is being sent."""
     return newest_sent(view, study_instance_uid, before_revision, "sr")
@@ -193,11 +221,6 @@ def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: i
 def newest_sent(view: Connection, study_instance_uid: str, before_revision: int, kind: str) -> str | None:
     """The same of the DICOM documents of another kind."""
     c = study_revision.c
-    sending = (
-        select(job.c.id)
-        .where(job.c.kind == "deliver", job.c.key == cast(delivery.c.id, String), job.c.state == "running")
-        .exists()
-    )
     found = view.execute(
         select(document.c.identifier)
         .join(study_revision, c.id == document.c.revision_id)
@@ -206,7 +229,7 @@ def newest_sent(view: Connection, study_instance_uid: str, before_revision: int,
             c.study_instance_uid == study_instance_uid,
             c.number < before_revision,
             document.c.kind == kind,
-            or_(delivery.c.state.in_(HAS_IT), delivery.c.attempts > 0, sending),
+            _may_have_it(),
         )
         .order_by(c.number.desc())
         .limit(1)
@@ -228,8 +251,8 @@ class Outgoing:
     path: str
     digest: str
     study_instance_uid: str
+    revision_id: int
     revision: int
-    study_state: str
 
 
 def outgoing(view: Connection, delivery_id: int) -> Outgoing:
@@ -246,12 +269,11 @@ def outgoing(view: Connection, delivery_id: int) -> Outgoing:
             document.c.path,
             document.c.digest,
             study_revision.c.study_instance_uid,
+            study_revision.c.id.label("revision_id"),
             study_revision.c.number.label("revision"),
-            study.c.state.label("study_state"),
         )
         .join(document, document.c.id == delivery.c.document_id)
         .join(study_revision, study_revision.c.id == document.c.revision_id)
-        .join(study, study.c.study_instance_uid == study_revision.c.study_instance_uid)
         .where(delivery.c.id == delivery_id)
     ).one()
     return Outgoing(**row._mapping)

@@ -59,7 +59,9 @@ class Arrivals:
 
 
 NEEDS_ATTENTION = "needs-attention"
-"""The state of a study about whose patient its images disagree: nothing about it leaves until a person has looked."""
+"""The state of a study about whose patient or order there is a doubt: nothing about it leaves until a person has looked."""
+REPORTED = "reported"
+"""The state of a study whose report a person has finished: results that come later are made and sent to nobody."""
 
 
 def state_of(view: Connection, study_instance_uid: str) -> str:

@@ -62,7 +62,7 @@ def _in_trouble() -> Select[Any]:
     assembly = select(job.c.key).where(job.c.kind == "assemble", job.c.error != "")
     # What became of a film of the constancy test is said by the test, and nobody waits for it.
     own = select(instance.c.id).where(instance.c.study_instance_uid == study.c.study_instance_uid)
-    drawn = own.exists() & ~own.where(~_is_of_constancy_test()).exists()
+    drawn = own.exists() & ~own.where(~is_of_constancy_test()).exists()
     standing = select(study.c.study_instance_uid).where(
         or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), ~drawn
     )
@@ -70,7 +70,7 @@ def _in_trouble() -> Select[Any]:
     return select(found.c[0])
 
 
-def _is_of_constancy_test() -> ColumnElement[bool]:
+def is_of_constancy_test() -> ColumnElement[bool]:
     """`InstanceFacts.is_of_constancy_test` of a row of `instance`."""
 
     def fact(name: str) -> Any:

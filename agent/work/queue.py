@@ -226,6 +226,15 @@ def bring_forward(tx: Connection, by: timedelta, *, now: datetime) -> int:
     return len(rows)
 
 
+def hurry(tx: Connection, kind: str, key: str, priority: int) -> None:
+    """Raise the priority of the waiting job of that kind and key, if there is one; a lower one changes nothing."""
+    waiting = (table.c.kind == kind, table.c.key == key, table.c.state == "waiting", table.c.priority < priority)
+    found = tx.execute(select(table.c.id, table.c.run_at).where(*waiting)).first()
+    if found is not None:
+        rank_at = found.run_at - priority * PRIORITY_STEP
+        tx.execute(update(table).where(table.c.id == found.id).values(priority=priority, rank_at=rank_at))
+
+
 def is_wanted(view: Connection, kind: str, key: str) -> bool:
     """Whether a job of that kind and key waits or runs."""
     query = select(table.c.id).where(
@@ -255,6 +264,7 @@ __all__ = [
     "bring_forward",
     "enqueue",
     "enqueue_all",
+    "hurry",
     "is_wanted",
     "reschedule",
     "revive",

@@ -3,7 +3,7 @@ in the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 
@@ -38,7 +38,12 @@ class Schedule:
         destinations: Sequence[str] = (),
         longest_wait_min: float = 0.0,
         qc_daily_at: str = "",
+        watch: Callable[[], None] | None = None,
+        watch_every_s: float = RECONCILE_S,
     ) -> None:
+        """Args:
+        watch: looks at the line, so often, and writes down what is wrong.
+        """
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
         self._log = structlog.get_logger()
         self._scheduler = BackgroundScheduler(
@@ -51,7 +56,10 @@ class Schedule:
         self._longest = timedelta(minutes=longest_wait_min)
         if self._longest:
             every_minute.append(self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S))
-        self._every_minute = tuple(every_minute)
+        self._ticks = [(tick, float(RECONCILE_S)) for tick in every_minute]
+        if watch is not None:
+            tick = self._scheduler.add_job(watch, "interval", seconds=watch_every_s)
+            self._ticks.append((tick, watch_every_s))
         if qc_daily_at:
             hour, _, minute = qc_daily_at.partition(":")
             # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
@@ -67,9 +75,9 @@ class Schedule:
         self._scheduler.shutdown(wait=True)
 
     def clock_was_set(self) -> None:
-        """Tick again a minute from now; the scheduler would wait for the moment that it had in mind."""
-        for tick in self._every_minute:
-            tick.reschedule("interval", seconds=RECONCILE_S)
+        """Count every interval anew from now on; the scheduler would wait for the moments that it had in mind."""
+        for tick, seconds in self._ticks:
+            tick.reschedule("interval", seconds=seconds)
 
     def raise_what_waits(self) -> int:
         """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving

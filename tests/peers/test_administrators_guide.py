@@ -58,6 +58,9 @@ class Reader:
         }
         (folder / "etc").mkdir(parents=True)
         self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self.environment["PREREAD_WEB__PORT"] = str(
+            free_port()
+        )  # the guide leaves it at its default, which may be taken here
         self.server: subprocess.Popen[str] | None = None
 
     def put(self, text: str) -> str:

@@ -9,10 +9,10 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.errors import Transient
-from agent.intake.assembly import Assembly
+from agent.intake.assembly import assembly_of
 from agent.intake.worklist import ATTEMPTS, WorklistOrder, WorklistStage, worklist_orders
-from agent.reading.build import Build
-from agent.store import worklist
+from agent.intake.worklist_orders import take_answer
+from agent.store import flags, studies, worklist
 from agent.store.worklist import StoredAnswer
 from agent.work.queue import Queue
 from dicom_nodes.deadline import Deadline
@@ -110,12 +110,12 @@ def test_a_code_of_the_order_is_kept(tmp_path: Path) -> None:
 class Asking:
     """A receiver, assembly and the stage that asks."""
 
-    def __init__(self, root: Path, peer: Peer) -> None:
+    def __init__(self, root: Path, peer: Peer, *, matched: bool = False) -> None:
         self.node, clock = Node(root, quiet_time_s=0.0), SystemClock()
         self.queue, s = Queue(self.node.ledger, clock, "test"), self.node.settings
         self.told: list[str] = []
-        build = Build.of(s.report)
-        self.assembly = Assembly(self.node.ledger, self.queue, clock, s.intake, s.gate, build, ask_worklist=True)
+        asking = s.model_copy(update={"worklist": s.worklist.model_copy(update={"source": "ris"})})
+        self.assembly = assembly_of(asking, self.node.ledger, self.queue, clock)
         self.stage = WorklistStage(
             self.node.ledger,
             self.queue,
@@ -123,11 +123,12 @@ class Asking:
             peer,
             own_ae_title="PREREAD",
             deadline_s=5.0,
-            answered=lambda _tx, uid: self.told.append(uid),
+            answered=take_answer(clock) if matched else lambda _tx, uid: self.told.append(uid),
         )
 
-    def arrives(self, accession: str) -> str:
-        image = small_image(AccessionNumber=accession, PatientID="P7")
+    def arrives(self, accession: str, patient: str = "P7", name: str = "Test^Small") -> str:
+        image = small_image(AccessionNumber=accession, PatientID=patient)
+        image.SpecificCharacterSet, image.PatientName = "ISO_IR 192", name
         assert self.node.send_image(image)[0] == 0x0000
         job = self.queue.claim("assemble")
         assert job is not None
@@ -173,4 +174,32 @@ def test_a_dead_worklist_is_asked_again_and_then_given_up_in_words(tmp_path: Pat
     assert answer is not None
     assert (answer.status, answer.entries, line.told) == ("", [], [])
     assert "could not be asked" in answer.words
+    line.node.stop()
+
+
+@pytest.mark.parametrize(
+    ("patient", "name", "state", "how"),
+    [("P2", NAMES["ISO_IR 192"], "assembled", "accession number"), ("P7", "Test^Small", "needs-attention", "")],
+)
+def test_what_a_worklist_answers_is_the_order_of_that_patient_and_of_nobody_else(
+    server: Wlmscpfs, tmp_path: Path, patient: str, name: str, state: str, how: str
+) -> None:
+    """The technician has picked the line above: the worklist knows whose the number is."""
+    line = Asking(tmp_path / "node", server.peer("ris"), matched=True)
+    uid = line.arrives("A2", patient, name)
+    line.ask()
+    job = line.queue.claim("assemble")
+    assert job is not None, "the answer has the study weighed anew"
+    line.assembly(job)
+    with line.node.ledger.read() as view:
+        newest = studies.newest_revision(view, uid)
+        assert newest is not None
+        assert studies.state_of(view, uid) == state
+        urgency = flags.urgency_of(view, uid)
+    assert newest.study["order"]["match"] == how
+    assert newest.study["order"]["indication"] == ("cough" if how else "")
+    assert (urgency is not None) == bool(how), "it says STAT"
+    while (job := line.queue.claim("worklist")) is not None:
+        line.stage(job)
+    assert line.queue.claim("assemble") is None, "the same answer again is nothing new"
     line.node.stop()

@@ -10,13 +10,11 @@ from pydicom import Dataset
 from agent.clock import SystemClock
 from agent.commissioning.films import make_study
 from agent.demo.ris import DemoRis
-from agent.intake.assembly import Assembly
 from agent.model.protocol import Model
 from agent.priors.search import PriorSearch
 from agent.priors.shelf import Shelf
 from agent.priors.source import source_of
 from agent.priors.stage import PriorStage
-from agent.reading.build import Build
 from agent.store import overview, priors, results, studies
 from agent.store.priors import PriorImage, Search
 from agent.store.results import StoredReading
@@ -73,7 +71,6 @@ class Comparing(Line):
         ledger, s, clock = node.ledger, self.settings, SystemClock()
         self.clock = clock
         self.shelf = Shelf(ledger, node.files)
-        self.stages["assemble"] = Assembly(ledger, self.queue, clock, s.intake, s.gate, Build.of(s.report), s.priors)
         search = PriorSearch(source_of(s, self.shelf, ledger, clock), self.shelf, s.gate, s.priors.oldest_days)
         self.stages["prior"] = PriorStage(ledger, self.queue, clock, search)
 

@@ -12,9 +12,9 @@ from pydicom import Dataset
 from agent.clock import SystemClock
 from agent.delivery.build import build_destinations
 from agent.delivery.outbox import Outbox
-from agent.intake.assembly import Assembly
+from agent.intake.assembly import assembly_of
 from agent.model.protocol import Model
-from agent.reading.build import Build
+from agent.orders.stage import OrdersStage
 from agent.reading.desk import ModelDesk, make_desk
 from agent.reading.flag_stage import Flagging
 from agent.reading.stage import Reading
@@ -56,7 +56,8 @@ class Line:
         report = Reporting(ledger, files, self.queue, clock, settings)
         outbox = Outbox(ledger, files, self.queue, clock, settings.delivery, build_destinations(settings))
         self.stages: dict[str, Callable[[Job], None]] = {
-            "assemble": Assembly(ledger, self.queue, clock, settings.intake, settings.gate, Build.of(settings.report)),
+            "assemble": assembly_of(settings, ledger, self.queue, clock),
+            "orders": OrdersStage(ledger, self.queue, clock),
             "flag": Flagging(ledger, self.queue, clock, desk, settings.triage.findings, announce=send_flag),
             "read": Reading(ledger, self.queue, clock, desk, self._between_tokens),
             "announce": report.announce,

@@ -46,6 +46,9 @@ def run(*command: str, where: Path) -> subprocess.CompletedProcess[str]:
         ("agent/store/engine.py", "import agent.intake.assembly", "The stages know nothing of one another"),
         ("agent/reporting/compose.py", "import agent.delivery.outbox", "The stages know nothing of one another"),
         ("agent/work/worker.py", "import apscheduler", "One module each"),
+        ("agent/health/watch.py", "import fastapi", "One room for the foreign web framework"),
+        ("agent/delivery/outbox.py", "import asyncio", "One room for the foreign web framework"),
+        ("agent/work/schedule.py", "import agent.health.watch", "The stages know nothing of who watches them"),
     ],
 )
 def test_a_layer_that_reaches_where_it_must_not_is_found(copy: Path, file: str, line: str, contract: str) -> None:

@@ -15,7 +15,7 @@ from agent.evaluation.films.picture import is_picture, prepare_picture
 from agent.evaluation.films.result import ABSTAINED, FAILED, FLAGGED, READ, Result, Said
 from agent.imaging.facts import InstanceFacts
 from agent.imaging.views import select_images
-from agent.intake.assembly import use_of
+from agent.intake.case import use_of
 from agent.model.protocol import Choice
 from agent.reading.common import Desk
 from agent.reading.desk import open_study

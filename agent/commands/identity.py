@@ -1,0 +1,169 @@
+"""`preread match` and `preread messages`: which order a study belongs to, and what was heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
+from agent.clock import SystemClock
+from agent.commands.common import existing_store, print_json, settings_of
+from agent.commands.look import one_study
+from agent.errors import Permanent
+from agent.imaging.facts import InstanceFacts
+from agent.intake.case import case_of
+from agent.orders.knowledge import order_of
+from agent.orders.matching import KnownOrder, contradictions
+from agent.orders.people import Registry
+from agent.orders.weigh import IMAGES, ORDER, REGISTRY
+from agent.settings import Settings
+from agent.store import heard, identity, orders, studies
+from agent.store.orders import StoredDecision
+from agent.work.queue import revive
+
+
+@click.command()
+@click.argument("study")
+@click.option(
+    "--order", "order_id", type=click.IntRange(min=1), help="The order it belongs to: its number in preread show."
+)
+@click.option("--none", "without_order", is_flag=True, help="It belongs to none of the orders that are known by now.")
+@click.option(
+    "--patient",
+    type=click.Choice([IMAGES, ORDER, REGISTRY]),
+    help="Whose it is: as the images say, as the order says, or as was heard of the images' Patient ID.",
+)
+@click.option("--reason", required=True, help="Why, in your words; kept in the history of the study.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def match(
+    ctx: click.Context,
+    study: str,
+    order_id: int | None,
+    without_order: bool,
+    patient: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Say which order a STUDY belongs to, or under whose name its results go, where that was in doubt.
+
+    What is heard later is weighed as ever.
+    """
+    if (order_id is not None) == without_order and not (patient and order_id is None):
+        raise click.UsageError("give one of --order ID and --none, or --patient alone")
+    if patient == ORDER and order_id is None:
+        raise click.UsageError("--patient order needs --order ID")
+    settings = settings_of(ctx)
+    ledger, _ = existing_store(settings)
+    uid, now = one_study(ledger, study), SystemClock().now()
+    with ledger.begin() as tx:
+        decision = StoredDecision(
+            uid,
+            reason,
+            now,
+            order_id,
+            without_order,
+            patient or "",
+            orders.newest_order(tx),
+            identity.newest_statement(tx),
+        )
+        if order_id is not None:
+            _must_fit(tx, uid, order_id, patient, settings)
+        orders.add_decision(tx, decision)
+        before = orders.match_of(tx, uid)
+        touched = {uid} | _rivals(tx, uid, settings)
+        if before is not None and before.order_id is not None:
+            touched |= orders.studies_matched_to(tx, [before.order_id])
+        identity.unsettle(tx, touched, now=now)
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "match", About(uid), now=now)
+        studies.note(tx, uid, "match", "matched-by-hand", _words(decision), now=now)
+    if as_json:
+        print_json({"study": uid, "order": order_id, "patient": patient or ""})
+        return
+    click.echo(f"{uid}: {_words(decision)}; it is weighed anew as soon as the line runs (preread show)")
+
+
+def _must_fit(view: Connection, uid: str, order_id: int, patient: str | None, settings: Settings) -> None:
+    found = orders.orders_by(view, ids=[order_id])
+    if not found:
+        raise Permanent(f"there is no order {order_id}; preread show names those in question", code="no-such-order")
+    case = case_of(view, uid, settings.gate, settings.identity)
+    if not case.facts or patient is not None:
+        return
+    facts: InstanceFacts = case.facts[0]
+    registry = Registry(case.known.statements, settings.identity.issuer)
+    chosen: KnownOrder = order_of(found[0])
+    ours = replace(
+        chosen.patient,
+        patient_id=facts.patient_id,
+        issuer=facts.issuer_of_patient_id,
+        name=facts.patient_name,
+        birth_date=facts.patient_birth_date,
+        sex=facts.patient_sex,
+    )
+    if differing := contradictions(ours, registry.identify(chosen.patient).patient):
+        raise Permanent(
+            f"order {order_id} is of another patient than the images ({', '.join(differing)}); say under whose name the results go: "
+            "--patient images, or --patient order",
+            code="order-of-another-patient",
+        )
+
+
+def _rivals(view: Connection, uid: str, settings: Settings) -> set[str]:
+    return {r.study_instance_uid for r in case_of(view, uid, settings.gate, settings.identity).known.rivals}
+
+
+def _words(decision: StoredDecision) -> str:
+    parts = []
+    if decision.order_id is not None:
+        parts.append(f"order {decision.order_id}")
+    if decision.without_order:
+        parts.append("none of the orders known by now")
+    if decision.patient:
+        parts.append(f"the patient as the {decision.patient} {'say' if decision.patient == IMAGES else 'says'}")
+    return f"{', '.join(parts)}: {decision.reason}"
+
+
+@click.command()
+@click.option("--attention", is_flag=True, help="Only what a person should look at: not acted on, or failing.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many, newest first."
+)
+@click.option(
+    "--retry", "retry_id", type=click.IntRange(min=1), help="Act anew on the message of that number, which failed."
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def messages(ctx: click.Context, attention: bool, limit: int, retry_id: int | None, as_json: bool) -> None:
+    """List the messages that were heard about orders, patients and reports, and what became of them."""
+    ledger, _ = existing_store(settings_of(ctx))
+    if retry_id is not None:
+        with ledger.begin() as tx:
+            _retry(tx, retry_id)
+    with ledger.read() as view:
+        rows = heard.listed(view, limit=limit, attention=attention)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("no message needs a person" if attention else "no message was heard")
+    for row in rows:
+        click.echo(_line(row))
+
+
+def _retry(tx: Connection, message_id: int) -> None:
+    if message_id not in heard.waiting(tx):
+        raise Permanent(f"message {message_id} does not wait to be acted on; see: preread messages", code="not-waiting")
+    revive(tx, "orders", str(message_id), now=SystemClock().now())
+
+
+def _line(row: dict[str, Any]) -> str:
+    error = f"; failed: {row['error']}" if row["error"] and row["state"] == heard.WAITING else ""
+    return (
+        f"{row['id']:6}  {row['received_at']:%Y-%m-%d %H:%M:%S} UTC  {row['type']:8} {row['state']:9} {row['words']}{error}"
+        f" (from {row['sender']} at {row['address']}, {row['control_id']})"
+    )

@@ -1,0 +1,112 @@
+"""Everything that is wrong with the line at this moment, and that somebody should be told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from agent.doctor.certificates import certificate_files, valid_until
+from agent.evaluation.qc.state import standing
+from agent.health.movement import Movement
+from agent.health.readiness import disk, quiet_roles
+from agent.health.trouble import Trouble
+from agent.settings import Settings
+from agent.store import processes, tallies, trouble
+from agent.store.files import FileStore
+from dicom_nodes.certificate import UnreadableCertificate
+
+_NOT_WATCHED = {"qc"}  # a run of the constancy test takes as long as it takes, and says itself how it ended
+_ENOUGH_AGAIN = 1.1  # of the reserve: a disk at its brink is one alarm and not a hundred
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is wrong; and what cannot be said at the moment, so that it neither begins nor ends."""
+
+    wrong: tuple[Trouble, ...]
+    unsettled: frozenset[tuple[str, str]]
+
+
+def examine(
+    view: Connection, files: FileStore, settings: Settings, movement: Movement, now: datetime, *, settled: bool
+) -> Findings:
+    """Look at everything.
+
+    Args:
+        movement: what was seen at the looks before this one.
+        settled: whether the other processes have had the time to come up.
+    """
+    roles = quiet_roles(view, now)
+    model, model_unsettled = _model(view, settings, now)
+    wrong = [
+        *(roles if settled else ()),
+        *disk(files),
+        *model,
+        *_standing(movement.look(tallies.pending(view, now), now), settings),
+        *_parked(view),
+        *_constancy(view, settings, now),
+        *_certificates(settings, now),
+    ]
+    unsettled = set(model_unsettled) | (set() if settled else {r.key for r in roles})
+    if _nearly_full(files, settings):
+        unsettled.add(("disk-low", ""))
+    return Findings(tuple(wrong), frozenset(unsettled - {t.key for t in wrong}))
+
+
+def place(stage: str, lane: str) -> str:
+    """What a stage is called, with the destination that it serves where there is one."""
+    return f"{stage} {lane}" if lane else stage
+
+
+def _model(view: Connection, settings: Settings, now: datetime) -> tuple[list[Trouble], set[tuple[str, str]]]:
+    """A model that is loaded again and again is not loaded: only `ready` ends it."""
+    missing = Trouble("model-not-loaded")
+    read = next((p for p in processes.all_processes(view) if p.role == "read"), None)
+    if read is None or read.state == "stopped" or processes.is_silent(read, now):
+        return [], {missing.key}
+    if read.state == "ready":
+        return [], set()
+    waited = now - read.started_at > timedelta(minutes=settings.alarms.loading_min)
+    return ([missing], set()) if read.state == "failed" or waited else ([], {missing.key})
+
+
+def _standing(still: dict[tuple[str, str], timedelta], settings: Settings) -> list[Trouble]:
+    longest = timedelta(minutes=settings.alarms.standing_min)
+    return [
+        Trouble("stage-stands", place(stage, lane))
+        for (stage, lane), since in sorted(still.items())
+        if since >= longest and stage not in _NOT_WATCHED
+    ]
+
+
+def _parked(view: Connection) -> list[Trouble]:
+    rows = trouble.parked_deliveries(view).values()
+    deliveries = Counter(one.destination for parked in rows for one in parked)
+    stages = Counter(job.kind for job in trouble.parked_stages(view))
+    found = [Trouble("deliveries-parked", name, n) for name, n in sorted(deliveries.items())]
+    return found + [Trouble("stage-parked", kind, n) for kind, n in sorted(stages.items())]
+
+
+def _constancy(view: Connection, settings: Settings, now: datetime) -> list[Trouble]:
+    return [Trouble("constancy-test")] if standing(view, settings.qc, now)[0] == "bad" else []
+
+
+def _certificates(settings: Settings, now: datetime) -> list[Trouble]:
+    enough, found = timedelta(days=settings.alarms.certificate_days), []
+    for key, file in certificate_files(settings):
+        try:
+            if valid_until(file) - now < enough:
+                found.append(Trouble("certificate-ends", key))
+        except UnreadableCertificate:
+            found.append(Trouble("certificate-unusable", key))
+    return found
+
+
+def _nearly_full(files: FileStore, settings: Settings) -> bool:
+    try:
+        return files.free_bytes() < _ENOUGH_AGAIN * settings.storage.reserve_gb * 1e9
+    except OSError:
+        return True

@@ -1,0 +1,99 @@
+"""How the line is watched: the web server of the office, and who is told when something is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from agent.settings.types import Frozen, Host, Line, Name, Number, OptionalPath, Port, Whole
+from agent.settings.values import LOOPBACK
+from agent.settings.web import WEB_FILES, WebService
+
+Address = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
+_USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # RFC 6409, RFC 8314, RFC 5321
+
+
+class Web(Frozen):
+    """The web server that the office runs."""
+
+    enabled: bool = True
+    host: Host = "127.0.0.1"
+    port: Port = 8117
+    token_file: OptionalPath = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody beyond this machine can call."""
+        return self.host.lower() in LOOPBACK
+
+    def beside(self, base: Path) -> Web:
+        """With relative paths meaning: relative to that folder."""
+        return self if self.token_file is None else self.model_copy(update=_placed(self, base, ("token_file",)))
+
+
+class AlarmWebhook(WebService):
+    """A program that is told, by signed POST."""
+
+    name: Name = "webhook"
+    secret_file: Path
+
+
+class AlarmMail(Frozen):
+    """A mail server that is told, and whom it writes to.
+
+    `from` is a word of Python's, so the field has another name. Without TLS only the machine's own mail server is spoken to.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    host: Host
+    port: Port | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: OptionalPath = None
+    user: Annotated[Line, Field(max_length=254)] = ""
+    password_file: OptionalPath = None
+    sender: Annotated[Address, Field(alias="from")]
+    to: Annotated[tuple[Address, ...], Field(min_length=1, max_length=32)]
+
+    @property
+    def port_in_use(self) -> int:
+        """The port, or the usual one of that security."""
+        return self.port or _USUAL_PORTS[self.security]
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> AlarmMail:
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("user and password_file belong together; give both of them, or neither")
+        if self.security == "none" and self.host.lower() not in LOOPBACK:
+            raise ValueError(
+                'security: "none" is for a mail server on this machine; anywhere else use "starttls" or "tls"'
+            )
+        if self.security == "none" and (self.user or self.ca_file):
+            raise ValueError('security: with "none" no certificate is looked at, and no password is sent')
+        return self
+
+
+class Alarms(Frozen):
+    """What is an alarm, and who is told."""
+
+    look_every_s: Annotated[Number, Field(ge=1, le=3600)] = 15.0
+    standing_min: Annotated[Number, Field(gt=0, le=1440)] = 15.0
+    loading_min: Annotated[Number, Field(gt=0, le=1440)] = 10.0
+    certificate_days: Annotated[Whole, Field(ge=1, le=365)] = 30
+    webhook: AlarmWebhook | None = None
+    mail: AlarmMail | None = None
+
+    def beside(self, base: Path) -> Alarms:
+        """With relative paths meaning: relative to that folder."""
+        changed: dict[str, object] = {}
+        if self.webhook is not None:
+            changed["webhook"] = self.webhook.model_copy(update=_placed(self.webhook, base, WEB_FILES))
+        if self.mail is not None:
+            changed["mail"] = self.mail.model_copy(update=_placed(self.mail, base, ("ca_file", "password_file")))
+        return self.model_copy(update=changed)
+
+
+def _placed(table: Frozen, base: Path, keys: tuple[str, ...]) -> dict[str, Path]:
+    return {key: base / path.expanduser() for key in keys if (path := getattr(table, key)) is not None}
