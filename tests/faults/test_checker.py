@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from pydicom.uid import generate_uid
 
 from tests.faults.checker import DUPLICATED, LOST, MISFILED, UNSEEN, UNSETTLED, Evidence, Refused, check
 from tests.faults.plan import ALONE
-from tests.faults.world import World
+from tests.faults.world import World, descriptors
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("checker")]
 
@@ -139,9 +142,15 @@ def test_a_refusal_that_nobody_can_see_is_noticed(evidence: Evidence) -> None:
 
 
 def test_a_study_that_stands_still_is_noticed(evidence: Evidence) -> None:
-    import sqlite3
-
     with sqlite3.connect(evidence.root / "preread.db") as connection:
         connection.execute("UPDATE study SET state = 'assembled'")
     connection.close()
     assert kinds(evidence) == {UNSETTLED}
+
+
+def test_descriptors_that_are_left_open_are_counted(tmp_path: Path) -> None:
+    database, others = descriptors(os.getpid(), tmp_path)
+    with ExitStack() as stack:
+        for name in ("preread.db", "preread.db-wal", *(f"{n}.dcm" for n in range(5))):
+            stack.enter_context((tmp_path / name).open("wb"))
+        assert descriptors(os.getpid(), tmp_path) == (database + 2, others + 5)
