@@ -39,6 +39,7 @@ COMMANDS = {
     "backup": ("backup", "Back up the ledger, the images and the documents, while the line runs."),
     "restore": ("backup", "Bring back what a backup holds."),
     "reconcile": ("reconcile", "Compare what a PACS has with what is known here, and mend the difference."),
+    "purge": ("purge", "Take a study out of this node for good."),
     "audit": ("audit", "The audit trail: list it, and prove that it is whole."),
     "certs": ("certs", "Make certificates for a pilot: an authority of its own, and one for each node."),
     "settings": ("settings", "Check the settings."),

@@ -145,6 +145,7 @@ def _office(parts: Parts) -> None:
     from agent.health.telling import TELL, Telling
     from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
+    from agent.keeping.forget import Forgetter
     from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
     from agent.work.clock_set import ClockWatch
@@ -179,6 +180,8 @@ def _office(parts: Parts) -> None:
     web = _web_server(parts, words)
     also = web.troubles if web is not None else tuple
     watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
+    forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s))
+    forget.delete_doomed()
     with Schedule(
         ledger,
         files,
@@ -188,6 +191,7 @@ def _office(parts: Parts) -> None:
         qc_daily_at=s.qc.daily_at,
         watch=watch.look,
         watch_every_s=s.alarms.look_every_s,
+        forget=forget,
     ) as schedule:
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()

@@ -67,6 +67,11 @@ class Trail:
         actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(what, actors, about=about, reason=action), now)
 
+    def deleted(self, tx: Connection, about: About, *, now: datetime) -> None:
+        """A study was taken out of this node."""
+        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.STUDY_DELETED, actors, about=about), now)
+
     def _activity(self, tx: Connection, role: str, kind: Kind, now: datetime) -> None:
         actors = (Actor(f"{self.ae_title} {role}", Role.APPLICATION), Actor(_user(), Role.LAUNCHER, asked=True))
         self._write(tx, AuditEvent(What.STARTED_OR_STOPPED, actors, kind), now)

@@ -19,6 +19,7 @@ from agent.store.files import FileStore
 from dicom_nodes.certificate import UnreadableCertificate
 
 _NOT_WATCHED = {"qc"}  # a run of the constancy test takes as long as it takes, and says itself how it ended
+_FILLING = 3.0  # times the reserve: soon enough for somebody to free some before images are refused
 _ENOUGH_AGAIN = 1.1  # of the reserve: a disk at its brink is one alarm and not a hundred
 
 
@@ -43,7 +44,7 @@ def examine(
     model, model_unsettled = _model(view, settings, now)
     wrong = [
         *(roles if settled else ()),
-        *disk(files),
+        *(disk(files) or _filling(files)),
         *model,
         *_standing(movement.look(tallies.pending(view, now), now), settings),
         *_parked(view),
@@ -51,8 +52,7 @@ def examine(
         *_certificates(settings, now),
     ]
     unsettled = set(model_unsettled) | (set() if settled else {r.key for r in roles})
-    if _nearly_full(files, settings):
-        unsettled.add(("disk-low", ""))
+    unsettled |= {(code, "") for code, times in (("disk-low", 1.0), ("disk-filling", _FILLING)) if _below(files, times)}
     return Findings(tuple(wrong), frozenset(unsettled - {t.key for t in wrong}))
 
 
@@ -105,8 +105,14 @@ def _certificates(settings: Settings, now: datetime) -> list[Trouble]:
     return found
 
 
-def _nearly_full(files: FileStore, settings: Settings) -> bool:
+def _filling(files: FileStore) -> list[Trouble]:
+    filling = not _below(files, 1.0) and files.free_bytes() < _FILLING * files.reserve_bytes
+    return [Trouble("disk-filling")] if filling else []
+
+
+def _below(files: FileStore, times: float) -> bool:
+    """Whether there is not clearly more room again than so many times the reserve."""
     try:
-        return files.free_bytes() < _ENOUGH_AGAIN * settings.storage.reserve_gb * 1e9
+        return files.free_bytes() < _ENOUGH_AGAIN * times * files.reserve_bytes
     except OSError:
         return True

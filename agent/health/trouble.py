@@ -10,6 +10,7 @@ WORDS = {
     "process-stopped": "a process of the line is stopped while others run; start it: preread serve",
     "process-missing": "a process of the line has never run here; start it: preread serve",
     "ledger-unanswered": "the ledger cannot be read; see preread doctor",
+    "disk-filling": "free space is below three times storage.reserve_gb; free some before images have to be refused",
     "disk-low": "free space is below storage.reserve_gb: images are answered A700; free some",
     "stage-stands": "a stage has work and has finished none for alarms.standing_min; see preread studies --trouble",
     "stage-parked": "work of a stage is parked, nobody tries it any more; see preread studies --trouble",

@@ -29,7 +29,7 @@ from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
 from agent.intake.refusals import RefusalBook
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
-from agent.store import arrivals, overview, priors, results, studies
+from agent.store import arrivals, overview, priors, results, retention, studies
 from agent.store.arrivals import Arrival, Kept, Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -344,6 +344,7 @@ class Admission:
             self._files.restore(received.spooled.path, kept.path)
             now = self._clock.now()
             with self._ledger.begin() as tx:
+                retention.is_back(tx, kept.path)
                 newest = studies.newest_revision(tx, kept.study_instance_uid)
                 if newest is not None and results.lacks_documents(tx, newest.id):
                     revive(tx, "report", str(newest.id), now=now)

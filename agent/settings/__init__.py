@@ -8,6 +8,7 @@ silently ignored is found on the day it matters.
 from agent.settings.audit import Audit, Syslog
 from agent.settings.beside import Beside
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
+from agent.settings.keeping import Keeping
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
 from agent.settings.matching import Matching
@@ -42,6 +43,7 @@ __all__ = [
     "Gate",
     "Hl7DestinationSettings",
     "Intake",
+    "Keeping",
     "Log",
     "Matching",
     "ModelSettings",

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from agent.errors import Permanent
 from agent.settings.audit import Audit
 from agent.settings.health import Alarms, Web
+from agent.settings.keeping import Keeping
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
 from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     report: Report = Report()
     qc: Qc = Qc()
     audit: Audit = Audit()
+    keeping: Keeping = Keeping()
     web: Web = Web()
     alarms: Alarms = Alarms()
     log: Log = Log()

@@ -156,6 +156,22 @@ class FileStore:
                 temporary.unlink(missing_ok=True)
         return str(target.relative_to(self.root))
 
+    @property
+    def reserve_bytes(self) -> int:
+        """The free space that is left alone."""
+        return self._reserve_bytes
+
+    def delete(self, relative: str) -> None:
+        """Delete a file; one that is gone already is deleted.
+
+        Raises:
+            Transient: it cannot be deleted at the moment.
+        """
+        try:
+            self.path(relative).unlink(missing_ok=True)
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
+
     def quarantined_bytes(self) -> int:
         """How much the refused bytes take, where there are any."""
         folder = self.root / "quarantine"

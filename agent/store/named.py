@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from sqlalchemy import Connection, select
 
-from agent.store.schema import document, instance, prior_image, refusal
+from agent.store.schema import document, forgotten_file, instance, prior_image, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,13 @@ class NamedFile:
 
 
 def named_files(view: Connection) -> Iterator[NamedFile]:
-    """Images, documents, earlier films and refused bytes; a file that several rows name comes once for each."""
+    """Images, documents, earlier films and refused bytes; a file that several rows name comes once for each. What was let go
+    on purpose is left out."""
+    gone = set(view.execute(select(forgotten_file.c.path)).scalars())
+    yield from (one for one in _named(view) if one.path not in gone)
+
+
+def _named(view: Connection) -> Iterator[NamedFile]:
     for table in (instance, prior_image):
         for path, offset, digest in view.execute(select(table.c.path, table.c.data_set_offset, table.c.digest)):
             yield NamedFile(path, offset, digest)

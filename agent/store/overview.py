@@ -71,7 +71,7 @@ def _line(view: Connection, row: Any) -> StudyLine:
         .group_by(delivery.c.state)
     )
     errors = view.execute(
-        select(job.c.error).where(_jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)
+        select(job.c.error).where(jobs_of(uid), job.c.error != "").order_by(job.c.id.desc()).limit(1)
     ).scalar()
     rank = view.execute(
         select(urgency.c.priority, urgency.c.reasons).where(urgency.c.study_instance_uid == uid)
@@ -93,7 +93,8 @@ def _line(view: Connection, row: Any) -> StudyLine:
     )
 
 
-def _jobs_of(uid: str) -> Any:
+def jobs_of(uid: str) -> Any:
+    """The condition that a job is about that study."""
     revisions = select(study_revision.c.id).where(study_revision.c.study_instance_uid == uid)
     deliveries = (
         select(cast(delivery.c.id, String))
@@ -120,6 +121,11 @@ def read_since(view: Connection, since: datetime) -> list[str]:
     ).scalars()
     drawn = qc.films_since(view, since)
     return [str(u) for u in uids if u not in drawn]
+
+
+def any_job_of(view: Connection, uid: str) -> bool:
+    """Whether anything is still to be done, or has failed to be done, about that study."""
+    return view.execute(select(job.c.id).where(jobs_of(uid)).limit(1)).first() is not None
 
 
 def find_study(view: Connection, text: str) -> tuple[str, ...]:
@@ -190,7 +196,7 @@ def backlog(view: Connection) -> list[dict[str, Any]]:
 
 def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     """(kind, key, lane) of the parked jobs of a study."""
-    rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(_jobs_of(uid), job.c.state == "parked"))
+    rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(jobs_of(uid), job.c.state == "parked"))
     return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy import event as event_of_sqlalchemy
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What brings a database of a version to the next one; tables that are new are made in any case.
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -40,6 +40,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE reading ADD COLUMN priority VARCHAR(16) NOT NULL DEFAULT ''",
         "ALTER TABLE reading ADD COLUMN reasons JSON NOT NULL DEFAULT '[]'",
     ),
+    2: ("CREATE INDEX IF NOT EXISTS document_by_revision ON document (revision_id)",),
 }
 
 
@@ -217,6 +218,7 @@ document = Table(
     Column("digest", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("kind", "identifier"),
+    Index("document_by_revision", "revision_id"),
 )
 
 report_shortfall = Table(  # a row stands while the last report of a revision lacks something
@@ -598,6 +600,22 @@ alarm = Table(
     Column("recovered_at", Moment),
     Column("recovery_told_at", Moment),
     Index("alarm_open", "code", "about", unique=True, sqlite_where=text("recovered_at IS NULL")),
+)
+
+# Files that were deleted on purpose, while something still names them.
+forgotten_file = Table(
+    "forgotten_file",
+    metadata,
+    Column("path", Text, primary_key=True),  # relative to the storage root
+    Column("at", Moment, nullable=False),
+)
+
+# Files that nothing names any more, on their way out: written down in the transaction that took their names away.
+doomed_file = Table(
+    "doomed_file",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("since", Moment, nullable=False),
 )
 
 process = Table(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from agent.work.queue import enqueue
 from structured_report.content import Priority
 
 RECONCILE_S = 60
+FORGET_S = 600
 _LOOKED_BACK = timedelta(days=2)  # whatever is older has been seen, or never will be
 
 
@@ -40,8 +42,10 @@ class Schedule:
         qc_daily_at: str = "",
         watch: Callable[[], None] | None = None,
         watch_every_s: float = RECONCILE_S,
+        forget: Callable[[], object] | None = None,
     ) -> None:
         """Args:
+        forget: lets go what is too old, so often.
         watch: looks at the line, so often, and writes down what is wrong.
         """
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
@@ -52,14 +56,15 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
-        every_minute = [self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)]
         self._longest = timedelta(minutes=longest_wait_min)
+        self._ticks: list[tuple[Any, float]] = []
+        self._every(RECONCILE_S, self.reconcile)
         if self._longest:
-            every_minute.append(self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S))
-        self._ticks = [(tick, float(RECONCILE_S)) for tick in every_minute]
+            self._every(RECONCILE_S, self.raise_what_waits)
+        if forget is not None:
+            self._every(FORGET_S, forget)
         if watch is not None:
-            tick = self._scheduler.add_job(watch, "interval", seconds=watch_every_s)
-            self._ticks.append((tick, watch_every_s))
+            self._every(watch_every_s, watch)
         if qc_daily_at:
             hour, _, minute = qc_daily_at.partition(":")
             # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
@@ -73,6 +78,9 @@ class Schedule:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._scheduler.shutdown(wait=True)
+
+    def _every(self, seconds: float, do: Callable[[], object]) -> None:
+        self._ticks.append((self._scheduler.add_job(do, "interval", seconds=seconds), seconds))
 
     def clock_was_set(self) -> None:
         """Count every interval anew from now on; the scheduler would wait for the moments that it had in mind."""

@@ -177,7 +177,7 @@ def test_a_disk_at_its_brink_is_one_alarm(site: Site, monkeypatch: pytest.Monkey
         monkeypatch.setattr("shutil.disk_usage", lambda _, now=now: type("Usage", (), {"free": now})())
         watched.look(1)
     assert watched.standing() == [("disk-low", "")]
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 12e9})())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 40e9})())
     watched.look(2)
     assert watched.standing() == []
     watched.planted.close()
@@ -553,3 +553,12 @@ def test_a_misplaced_password_or_certificate_is_refused(tmp_path: Path) -> None:
         file.write_text(text, encoding="utf-8")
         with pytest.raises(SettingsError, match=words.replace(".", "\\.")):
             load(file)
+
+
+def test_a_disk_that_fills_is_an_alarm_before_images_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.set("storage", reserve_gb=10.0)
+    watched = Watched(site)
+    for free, standing in ((25e9, [("disk-filling", "")]), (40e9, []), (9e9, [("disk-low", "")])):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: type("Usage", (), {"free": free})())
+        watched.look(2)
+        assert watched.standing() == standing

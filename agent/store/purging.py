@@ -1,0 +1,195 @@
+"""Taking everything of one study out of the ledger, for good.
+
+The rows go in one transaction, children first; the files that they named are written down as doomed in the same one and deleted
+after it, by whoever comes first: this process, or the next. The audit trail and the times that were measured stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from agent.store import schema
+from agent.store.overview import jobs_of
+from agent.store.schema import (
+    delivery,
+    document,
+    doomed_file,
+    forgotten_file,
+    hl7_message,
+    instance,
+    job,
+    message_study,
+    metadata,
+    patient_order,
+    patient_statement,
+    prior_awaited,
+    prior_image,
+    prior_search,
+    refusal,
+    study_decision,
+    study_key,
+    study_match,
+    study_revision,
+)
+
+# What outlives a study: who did what, how long it took, and what is about no study or is looked at by itself.
+_STAYS = {schema.audit, schema.turnaround, patient_order, hl7_message, patient_statement, job, refusal, forgotten_file}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Ids of what belongs to the study."""
+
+    uid: str
+    revisions: list[int]
+    instances: list[int]
+    documents: list[int]
+    deliveries: list[int]
+
+
+def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
+    """Take a study out, with all that is about it alone; returns how many files are doomed by that."""
+    rows = _rows_of(tx, study_instance_uid)
+    doomed = _files_of(tx, rows)
+    others = _keys_of_others(tx, study_instance_uid)
+    mine = _keys_of(tx, study_instance_uid)
+    orders = _orders_of(tx, study_instance_uid, mine, others)
+    messages = _messages_about_nothing_else(tx, study_instance_uid)
+    tx.execute(delete(job).where(jobs_of(study_instance_uid)))
+    _forget_as_prior(tx, study_instance_uid)
+    for table in reversed(metadata.sorted_tables):
+        if table not in _STAYS and (condition := _belongs(table, rows)) is not None:
+            tx.execute(delete(table).where(condition))
+    _forget_patient(tx, {value for kind, value in mine - others if kind == "patient"})
+    tx.execute(delete(patient_order).where(patient_order.c.id.in_(orders)))
+    tx.execute(
+        update(hl7_message)
+        .where(hl7_message.c.id.in_(messages))
+        .values(content=b"", said=[], words="the study it was about was purged")
+    )
+    tx.execute(delete(forgotten_file).where(forgotten_file.c.path.in_(doomed)))
+    doom(tx, doomed, now=now)
+    return len(doomed)
+
+
+def doom(tx: Connection, paths: Iterable[str], *, now: datetime) -> None:
+    """These files are to be deleted, whatever becomes of this process."""
+    for path in paths:
+        tx.execute(upsert(doomed_file).values(path=path, since=now).on_conflict_do_nothing())
+
+
+def doomed(view: Connection) -> list[str]:
+    """The files that are to be deleted."""
+    return [str(p) for p in view.execute(select(doomed_file.c.path)).scalars()]
+
+
+def is_deleted(tx: Connection, path: str) -> None:
+    """That file is gone."""
+    tx.execute(delete(doomed_file).where(doomed_file.c.path == path))
+
+
+def in_work(view: Connection, study_instance_uid: str) -> bool:
+    """Whether a stage has something of the study in its hands at this moment."""
+    found = view.execute(select(job.c.id).where(jobs_of(study_instance_uid), job.c.state == "running").limit(1))
+    return found.first() is not None
+
+
+def undelivered(view: Connection, study_instance_uid: str) -> int:
+    """How many deliveries of the study have not been made and may still be."""
+    rows = _rows_of(view, study_instance_uid)
+    states = delivery.c.state.in_(("waiting", "parked", "held"))
+    return len(view.execute(select(delivery.c.id).where(delivery.c.id.in_(rows.deliveries), states)).all())
+
+
+def _rows_of(view: Connection, uid: str) -> _Rows:
+    def ids(table: Table, condition: Any) -> list[int]:
+        return [int(i) for i in view.execute(select(table.c.id).where(condition)).scalars()]
+
+    revisions = ids(study_revision, study_revision.c.study_instance_uid == uid)
+    documents = ids(document, document.c.revision_id.in_(revisions))
+    deliveries = ids(delivery, delivery.c.document_id.in_(documents))
+    return _Rows(uid, revisions, ids(instance, instance.c.study_instance_uid == uid), documents, deliveries)
+
+
+def _belongs(table: Table, rows: _Rows) -> ColumnElement[bool] | None:
+    """Which rows of a table are of the study, by the columns that say so; None when the table is not about studies."""
+    found = [
+        table.c[column].in_(values)
+        for column, values in (
+            ("study_instance_uid", [rows.uid]),
+            ("revision_id", rows.revisions),
+            ("instance_id", rows.instances),
+            ("document_id", rows.documents),
+            ("delivery_id", rows.deliveries),
+        )
+        if column in table.c
+    ]
+    return or_(*found) if found else None
+
+
+def _files_of(tx: Connection, rows: _Rows) -> set[str]:
+    """The files that nothing else will name; refused images of the study are let go with them."""
+    uids = select(instance.c.sop_instance_uid).where(instance.c.study_instance_uid == rows.uid)
+    refused = refusal.c.sop_instance_uid.in_(uids)
+    named = [
+        select(instance.c.path).where(instance.c.id.in_(rows.instances)),
+        select(document.c.path).where(document.c.id.in_(rows.documents)),
+        select(prior_image.c.path).where(prior_image.c.study_instance_uid == rows.uid),
+        select(refusal.c.path).where(refused, refusal.c.path != ""),
+    ]
+    found = {str(p) for query in named for p in tx.execute(query).scalars()}
+    tx.execute(delete(refusal).where(refused))
+    tx.execute(delete(prior_awaited).where(prior_awaited.c.sop_instance_uid.in_(uids)))
+    still = set(tx.execute(select(refusal.c.path).where(refusal.c.path.in_(found))).scalars())
+    return found - still
+
+
+def _forget_as_prior(tx: Connection, uid: str) -> None:
+    """Other studies that were compared with a film of this one keep their reports, and lose what they were compared with."""
+    mine = select(prior_image.c.id).where(prior_image.c.study_instance_uid == uid)
+    tx.execute(update(prior_search).where(prior_search.c.prior_image_id.in_(mine)).values(prior_image_id=None))
+
+
+def _keys_of(view: Connection, uid: str) -> set[tuple[str, str]]:
+    c = study_key.c
+    return {(r.kind, r.value) for r in view.execute(select(c.kind, c.value).where(c.study_instance_uid == uid))}
+
+
+def _keys_of_others(view: Connection, uid: str) -> set[tuple[str, str]]:
+    c = study_key.c
+    mine = select(c.value).where(c.study_instance_uid == uid)
+    rows = view.execute(select(c.kind, c.value).where(c.study_instance_uid != uid, c.value.in_(mine)))
+    return {(r.kind, r.value) for r in rows}
+
+
+def _orders_of(view: Connection, uid: str, mine: set[tuple[str, str]], others: set[tuple[str, str]]) -> list[int]:
+    """The orders of the study, by match, decision, accession number or UID, which are of no other."""
+    accessions = [value for kind, value in mine - others if kind == "accession"]
+    of_it, of_others = set[int](), set[int]()
+    for table in (study_match, study_decision):
+        for row in view.execute(select(table.c.study_instance_uid, table.c.order_id)):
+            if row.order_id is not None:
+                (of_it if row.study_instance_uid == uid else of_others).add(row.order_id)
+    c = patient_order.c
+    named = select(c.id).where(or_(c.accession_number.in_(accessions), c.study_instance_uid == uid))
+    of_it.update(int(i) for i in view.execute(named).scalars())
+    return sorted(of_it - of_others)
+
+
+def _messages_about_nothing_else(view: Connection, uid: str) -> list[int]:
+    c = message_study.c
+    about_others = select(c.message_id).where(c.study_instance_uid != uid)
+    found = select(c.message_id).where(c.study_instance_uid == uid, c.message_id.not_in(about_others))
+    return [int(i) for i in view.execute(found).scalars()]
+
+
+def _forget_patient(tx: Connection, patient_ids: set[str]) -> None:
+    """What was said of a patient of whom there is nothing else here."""
+    c = patient_statement.c
+    tx.execute(delete(patient_statement).where(or_(c.patient_id.in_(patient_ids), c.gone_id.in_(patient_ids))))
