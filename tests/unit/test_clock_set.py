@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 import structlog
+import time_machine
 from sqlalchemy import select
 
+from agent.clock import SystemClock
 from agent.intake.assembly import Assembly
 from agent.reading.build import Build
 from agent.settings import Gate, Intake
 from agent.settings import Report as ReportSettings
 from agent.store import studies
 from agent.store.engine import Ledger
+from agent.store.files import FileStore
 from agent.store.schema import job
 from agent.work.clock_set import ClockWatch
 from agent.work.queue import Queue, enqueue
+from agent.work.schedule import Schedule
 
 
 class Machine:
@@ -127,3 +131,16 @@ def test_a_study_that_came_before_the_clock_was_set_back_is_assembled_all_the_sa
     assert assembly._still_arriving(arrived) == timedelta()
     held_open = studies.Arrivals(machine.now() + timedelta(hours=1), True, "receiving")
     assert assembly._still_arriving(held_open) > timedelta(), "an association that brings more is still waited for"
+
+
+def test_the_offices_own_ticks_do_not_stop_for_an_hour(ledger: Ledger, tmp_path: Path) -> None:
+    ticked = threading.Event()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        schedule = Schedule(ledger, FileStore(tmp_path, 0), SystemClock(), watch=ticked.set, watch_every_s=0.2)
+        schedule.__enter__()
+    try:  # an hour earlier than a moment ago
+        ticked.clear()
+        schedule.clock_was_set()
+        assert ticked.wait(10)
+    finally:
+        schedule.__exit__(None, None, None)
