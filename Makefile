@@ -41,8 +41,18 @@ bench: $(VENV)/.test peers
 papers: $(VENV)/.test
 	$(BIN)/python -m agent.papers
 
-faults: $(VENV)/.test
+# Some hours. A campaign that was broken off goes on with the same command. What was measured goes into docs/reliability.md.
+KILLS ?= 1000
+NETWORK ?= 1000
+SOAK ?= 10000
+SEED ?= 1
+CAMPAIGN := out/campaign-$(SEED).jsonl
+faults: $(VENV)/.test peers
 	$(BIN)/python -m pytest tests/faults -n 1 --fault-rounds 100 $(ARGS)
+	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --network $(NETWORK) --disk 100 --database 100 --answers 300 --refusals 100 \
+		--model 40 --clock 60 --seed $(SEED) --out $(CAMPAIGN)
+	$(BIN)/python -m tests.faults.soak --studies $(SOAK) --chests 100 --out out/soak.json
+	$(BIN)/python -m tests.faults.report $(CAMPAIGN) --soak out/soak.json --write docs/reliability.md
 
 # Coverage-guided; some ten minutes on two cores. RUNS: inputs for each of the parsers.
 RUNS ?= 100000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -46,6 +46,27 @@ def _frames_only(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -
     return fields
 
 
+class Unfailing:
+    """A stream whose troubles are not those of who writes to it. A log whose disk is full, or whose reader has gone, must not
+    stop what it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: it was closed
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
 def configure(level: str, role: str, stream: TextIO | None = None) -> None:
     """Set up logging for this process; everything goes to `stream`, by default standard error."""
     structlog.contextvars.bind_contextvars(role=role)
@@ -59,7 +80,7 @@ def configure(level: str, role: str, stream: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Unfailing(stream or sys.stderr))),
         cache_logger_on_first_use=False,
     )
     # Libraries log what they are given, patients included: none of it is let through.

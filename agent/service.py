@@ -126,6 +126,7 @@ def _receive(parts: Parts) -> None:
     while not parts.stop.wait(1.0):
         if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
+        admission.catch_up()
     if hl7 is not None:
         hl7.stop()
     scp.stop(GRACE_S)
@@ -147,6 +148,7 @@ def _office(parts: Parts) -> None:
     from agent.keeping.forget import Forgetter
     from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
+    from agent.work.clock_set import ClockWatch
     from agent.work.schedule import Schedule
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
@@ -192,6 +194,7 @@ def _office(parts: Parts) -> None:
         forget=forget,
     ) as schedule:
         schedule.reconcile()
+        ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
         _work_until_stopped(parts, workers, f"{words}; {web.words}" if web is not None else words)
         if web is not None:
             web.join(GRACE_S)

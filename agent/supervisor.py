@@ -3,6 +3,7 @@ everything else."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -82,8 +83,13 @@ class Child(threading.Thread):
             self.role,
             "--supervised",
         ]
-        # Standard input is the child's view of us: it closes when we die, however we die.
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own program, in the roles that it has
+        try:
+            # Standard input is the child's view of us: it closes when we die, however we die.
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603  our own program, in the roles that it has
+        except OSError as error:  # no memory, no process to be had, or the program is just being replaced: that passes
+            log("child not started", level="error", role=self.role, words=error.strerror or str(error))
+            return EXIT_NOT_NOW
+        with process:
             self._process = process
             assert process.stdout is not None
             for line in process.stdout:
@@ -108,8 +114,9 @@ def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:
     while not stop.is_set() and not first.ready.wait(0.05):
         pass
     if first.ready.is_set():
-        sys.stdout.write(f"ready: {announce}\n")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # nobody hears it: the line runs all the same
+            sys.stdout.write(f"ready: {announce}\n")
+            sys.stdout.flush()
     stop.wait()
     _stop_all(children)
     return first.gave_up
@@ -129,6 +136,8 @@ def _stop_all(children: Sequence[Child]) -> None:
 
 
 def log(event: str, *, level: str = "info", **fields: object) -> None:
-    """The same shape as every other log line, without importing the logging library."""
+    """The same shape as every other log line, without importing the logging library. A log that cannot be written stops
+    nothing."""
     line = {"role": "supervise", **fields, "event": event, "level": level, "timestamp": datetime.now(UTC).isoformat()}
-    sys.stderr.write(json.dumps(line) + "\n")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(json.dumps(line) + "\n")

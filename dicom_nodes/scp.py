@@ -155,7 +155,7 @@ class StorageSCP:
                 self._stopping.wait(0.05)  # out of file descriptors, or a connection gone before it was taken
                 continue
             with self._lock:
-                if self._stopping.is_set() or len(self._sessions) >= self._max + MAX_UNDECIDED:
+                if self._stopping.is_set() or self._is_crowded(str(address[0])):
                     connection.close()
                     continue
                 session = _Session(self, connection, address, next(self._numbers), files)
@@ -166,6 +166,11 @@ class StorageSCP:
                 self._forget(session)
                 connection.close()
                 self._stopping.wait(0.05)
+
+    def _is_crowded(self, address: str) -> bool:
+        """Whether there are too many connections already: in all, or undecided and rejected ones of that address."""
+        undecided = sum(not s.is_established and s.address == address for s in self._sessions)
+        return len(self._sessions) >= self._max + MAX_UNDECIDED or undecided >= most_of_one(MAX_UNDECIDED)
 
     def _end_undecided(self) -> None:
         """ARTIM (PS3.8 9.1.5) over the whole of a request: a caller that sends a byte now and then does not renew it."""
@@ -185,13 +190,22 @@ class StorageSCP:
         with self._lock:
             self._sessions.discard(session)
 
-    def _establish(self, session: _Session) -> bool:
-        """Count the session among the established ones, unless there are as many as there may be."""
+    def _establish(self, session: _Session, association: AssociationInfo) -> bool:
+        """Count the session among the established ones, unless there are as many as there may be, or as many of this caller
+        as leave some for the others."""
+        caller = (association.calling_ae_title, association.address)
         with self._lock:
-            if sum(s.is_established for s in self._sessions) >= self._max:
+            established = [s for s in self._sessions if s.is_established]
+            if len(established) >= self._max or sum(s.caller == caller for s in established) >= most_of_one(self._max):
                 return False
-            session.is_established = True
+            session.caller, session.is_established = caller, True
             return True
+
+
+def most_of_one(max_associations: int) -> int:
+    """How many associations one caller, by AE title and address, may have at once: all but a quarter, so that one that opens
+    them and says nothing keeps nobody else out."""
+    return max(1, max_associations - max(1, max_associations // 4))
 
 
 def _close_listener(listener: socket.socket) -> None:
@@ -217,11 +231,12 @@ class _Session(threading.Thread):
         self._scp, self._receiver = scp, scp._receiver
         self._wire, self._files = Wire(connection), files
         self._certificate: Certificate | None = None
-        self._address, self._port, self._number = str(address[0]), int(address[1]), number
+        self.address, self._port, self._number = str(address[0]), int(address[1]), number
         self._contexts: dict[int, PresentationContext] = {}
         self._state = threading.Lock()
         self._busy, self._leave = False, False
         self.is_established = False
+        self.caller = ("", "")  # AE title and address, once established
         self.began_at = time.monotonic()
 
     def run(self) -> None:
@@ -248,7 +263,7 @@ class _Session(threading.Thread):
 
     def _refuse(self, reason: str, words: str) -> None:
         """A caller of whom nothing is known but where it calls from."""
-        nobody = AssociationInfo(f"{self._number}", "", "", self._address, self._port)
+        nobody = AssociationInfo(f"{self._number}", "", "", self.address, self._port)
         self._receiver.refused(nobody, reason, words)
 
     def end_when_idle(self) -> None:
@@ -271,7 +286,7 @@ class _Session(threading.Thread):
             id=f"{self._number}-{threading.get_native_id()}",
             calling_ae_title=_title(request.calling_ae_title),
             called_ae_title=_title(request.called_ae_title),
-            address=self._address,
+            address=self.address,
             port=self._port,
             certificate=self._certificate,
         )
@@ -305,7 +320,7 @@ class _Session(threading.Thread):
         if str(request.application_context_name) != APPLICATION_CONTEXT:
             return CONTEXT_NAME_NOT_SUPPORTED
         rejection = self._receiver.admit(association)
-        if rejection is None and not self._scp._establish(self):
+        if rejection is None and not self._scp._establish(self, association):
             return LOCAL_LIMIT_EXCEEDED
         return rejection
 

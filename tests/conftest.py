@@ -24,6 +24,9 @@ pytest_plugins = ["pytester"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=4, help="how many random kills the fault campaign makes")
+    parser.addoption(
+        "--fault-seed", type=int, default=None, help="the seed of the short campaign; else a new one each time"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

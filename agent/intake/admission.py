@@ -26,6 +26,7 @@ from agent.errors import PrereadError
 from agent.imaging.facts import InstanceFacts
 from agent.intake.commitments import CommitmentReports, peers_with_commitments
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
+from agent.intake.refusals import RefusalBook
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
 from agent.store import arrivals, overview, priors, results, retention, studies
@@ -131,6 +132,7 @@ class Admission:
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
+        self._refusals = RefusalBook(ledger, clock, self._trail)
 
     def start(self) -> None:
         """Tidy up after a predecessor that may have been killed."""
@@ -140,9 +142,14 @@ class Admission:
                 about = About(cut.study_instance_uid, cut.patient_id)
                 self._trail.received(tx, cut.calling_ae_title, cut.address, about, whole=False, now=self._clock.now())
 
+    def catch_up(self) -> None:
+        """Write down what could not be written when it happened. Never raises; for the process's own loop."""
+        self._refusals.write()
+
     def close(self) -> None:
         """Commit what is pending."""
         self._committer.close()
+        self._refusals.write()
 
     def admit(self, association: AssociationInfo) -> Rejection | None:
         return admit(association, own_ae_title=self._node.ae_title, peers=self._peers)
@@ -378,14 +385,7 @@ class Admission:
 
     def _write_refusal(self, refusal: Refusal, *, alarming: bool = False) -> None:
         """`alarming`: somebody was not let in, which the audit trail has to say too."""
-        now = self._clock.now()
-        try:
-            with self._ledger.begin() as tx:
-                arrivals.refuse(tx, refusal, now=now)
-                if alarming:
-                    self._trail.refused(tx, refusal.calling_ae_title, refusal.address, refusal.reason, now=now)
-        except PrereadError as error:
-            self._log.error("refusal not written", reason=error.code)
+        self._refusals.add(refusal, alarming=alarming)
 
 
 @dataclass(slots=True)

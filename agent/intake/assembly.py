@@ -164,7 +164,7 @@ class Assembly:
 
     def _still_arriving(self, arrivals: studies.Arrivals) -> timedelta:
         silent_for = self._clock.now() - arrivals.last_received_at
-        if silent_for < self._quiet:
+        if timedelta() <= silent_for < self._quiet:  # what came in the future came before somebody set the clock back
             return self._quiet - silent_for
         if arrivals.association_open and silent_for < self._longest:
             return _LOOK_AGAIN

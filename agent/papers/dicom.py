@@ -279,7 +279,7 @@ _WHY = {
     "certificate-of-another": "over TLS: the certificate does not stand for that peer, or the peer has no `tls`",
     "peer-may-not-send": "the peer may neither send nor answer a commitment",
     "application-context-not-supported": "another application context than that of DICOM",
-    "too-many-associations": "`node.max_associations` are open",
+    "too-many-associations": "`node.max_associations` are open, or all but a quarter of them by this caller",
 }
 
 
@@ -300,7 +300,10 @@ def association_table() -> str:
             ("Application context", f"`{scp.APPLICATION_CONTEXT}`"),
             ("Implementation Class UID", f"`{PYNETDICOM_IMPLEMENTATION_UID}`"),
             ("Implementation Version Name", f"`{PYNETDICOM_IMPLEMENTATION_VERSION}`"),
-            ("Associations accepted at the same time", f"`node.max_associations`, {node.max_associations} by default"),
+            (
+                "Associations accepted at the same time",
+                f"`node.max_associations`, {node.max_associations} by default; of one caller all but a quarter of them",
+            ),
             ("Connections that have not asked for one yet", f"{scp.MAX_UNDECIDED}"),
             ("Time to ask for an association (ARTIM)", f"{scp.REQUEST_TIMEOUT_S:.0f} s"),
             ("Silence after which an association is aborted", f"`node.network_timeout_s`, {node.network_timeout_s:.0f} s by default"),

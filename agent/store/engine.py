@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
 from agent.store import schema
@@ -146,7 +147,11 @@ def _make_folder(database: Path) -> None:
 
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=8, max_overflow=32
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=32,
+        pool_timeout=BUSY_TIMEOUT_S,
     )
 
     @event.listens_for(engine, "connect")
@@ -178,6 +183,9 @@ def _write_ahead(connection: Any) -> None:
 def _mapped(path: str) -> Iterator[None]:
     try:
         yield
+    except NoConnectionFree as error:
+        # Many associations end at once while another program holds the database, say.
+        raise Transient(f"the database {path} is in use by everybody at once", code="database-busy") from error
     except OperationalError as error:
         raise Transient(
             f"the database {path} cannot be used at the moment: {error.orig}", code="database-unavailable"

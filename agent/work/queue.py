@@ -214,6 +214,18 @@ def reschedule(tx: Connection, kind: str, key: str, run_at: datetime) -> None:
         tx.execute(update(table).where(table.c.id == found.id).values(run_at=run_at, rank_at=rank_at))
 
 
+def bring_forward(tx: Connection, by: timedelta, *, now: datetime) -> int:
+    """What waits for a later moment waits so much less, but no less than until now; returns how many jobs that were. For a
+    clock that was set back."""
+    later = select(table.c.id, table.c.run_at, table.c.rank_at).where(table.c.state == "waiting", table.c.run_at > now)
+    rows = tx.execute(later).all()
+    for row in rows:
+        sooner = min(by, row.run_at - now)
+        values = {"run_at": row.run_at - sooner, "rank_at": row.rank_at - sooner}
+        tx.execute(update(table).where(table.c.id == row.id).values(values))
+    return len(rows)
+
+
 def hurry(tx: Connection, kind: str, key: str, priority: int) -> None:
     """Raise the priority of the waiting job of that kind and key, if there is one; a lower one changes nothing."""
     waiting = (table.c.kind == kind, table.c.key == key, table.c.state == "waiting", table.c.priority < priority)
@@ -244,4 +256,16 @@ def _held(job: Job) -> ColumnElement[bool]:
     return and_(table.c.id == job.id, table.c.fence == job.fence, table.c.state == "running")
 
 
-__all__ = ["LEASE", "Job", "LeaseLost", "Queue", "enqueue", "enqueue_all", "hurry", "is_wanted", "reschedule", "revive"]
+__all__ = [
+    "LEASE",
+    "Job",
+    "LeaseLost",
+    "Queue",
+    "bring_forward",
+    "enqueue",
+    "enqueue_all",
+    "hurry",
+    "is_wanted",
+    "reschedule",
+    "revive",
+]

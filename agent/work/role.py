@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -107,6 +108,7 @@ def _stop_with_supervisor(stop: Callable[[], None]) -> None:
 
 
 def tell_supervisor_ready(words: str) -> None:
-    """One line on standard output: this role accepts work."""
-    sys.stdout.write(f"{READY_LINE} {words}\n")
-    sys.stdout.flush()
+    """One line on standard output: this role accepts work. Where nobody can hear it, it works all the same."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{READY_LINE} {words}\n")
+        sys.stdout.flush()

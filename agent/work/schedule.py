@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -55,14 +56,15 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
-        self._scheduler.add_job(self.reconcile, "interval", seconds=RECONCILE_S)
         self._longest = timedelta(minutes=longest_wait_min)
+        self._ticks: list[tuple[Any, float]] = []
+        self._every(RECONCILE_S, self.reconcile)
         if self._longest:
-            self._scheduler.add_job(self.raise_what_waits, "interval", seconds=RECONCILE_S)
+            self._every(RECONCILE_S, self.raise_what_waits)
         if forget is not None:
-            self._scheduler.add_job(forget, "interval", seconds=FORGET_S)
+            self._every(FORGET_S, forget)
         if watch is not None:
-            self._scheduler.add_job(watch, "interval", seconds=watch_every_s)
+            self._every(watch_every_s, watch)
         if qc_daily_at:
             hour, _, minute = qc_daily_at.partition(":")
             # The scheduler counts in UTC; a trigger of its own counts in the time of the people who set it.
@@ -76,6 +78,14 @@ class Schedule:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._scheduler.shutdown(wait=True)
+
+    def _every(self, seconds: float, do: Callable[[], object]) -> None:
+        self._ticks.append((self._scheduler.add_job(do, "interval", seconds=seconds), seconds))
+
+    def clock_was_set(self) -> None:
+        """Count every interval anew from now on; the scheduler would wait for the moments that it had in mind."""
+        for tick, seconds in self._ticks:
+            tick.reschedule("interval", seconds=seconds)
 
     def raise_what_waits(self) -> int:
         """Raise every routine study that arrived too long ago; returns how many. A cap on the wait keeps flags from starving

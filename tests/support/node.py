@@ -35,7 +35,7 @@ class Node:
         root: Path,
         *,
         reserve_gb: float = 0.0,
-        max_associations: int = 4,
+        max_associations: int = 5,
         quiet_time_s: float = 5.0,
         port: int = 0,
         peers: Sequence[dict[str, Any]] = (),

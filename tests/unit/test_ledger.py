@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ from sqlalchemy import select, update
 
 from agent.delivery.backoff import expired, next_try
 from agent.errors import Permanent, PrereadError, Transient
+from agent.store import engine
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.schema import job, schema_version
@@ -112,6 +114,20 @@ def test_trouble_with_the_ledger_names_its_file(tmp_path: Path) -> None:
     for name, error in (("folder.db", Transient), ("text.db", PrereadError), ("file/below.db", Permanent)):
         with pytest.raises(error, match=re.escape(str(tmp_path / name))):
             Ledger(f"sqlite:///{tmp_path / name}").create()
+
+
+def test_more_at_once_than_there_are_connections_is_something_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    crowded = Ledger(f"sqlite:///{tmp_path}/crowded.db")
+    crowded.create()
+    with ExitStack() as stack, pytest.raises(Transient, match=r"crowded\.db"):
+        for _ in range(100):
+            stack.enter_context(crowded.read())
+    with crowded.begin() as tx:
+        assert tx.execute(select(schema_version.c.version)).scalar_one()
+    crowded.close()
 
 
 def test_a_job_goes_with_its_transaction(ledger: Ledger, queue: Queue, clock: Hands) -> None:

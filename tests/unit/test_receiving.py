@@ -208,9 +208,10 @@ def test_the_disk_reserve_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_one_association_too_many_is_rejected_for_now_and_others_are_served(tmp_path: Path) -> None:
-    node = Node(tmp_path / "node", max_associations=2)
+    other = {"name": "other", "ae_title": "OTHER", "host": "127.0.0.1", "may": ["send"]}
+    node = Node(tmp_path / "node", max_associations=2, peers=[other])
     try:
-        held = [node.associate() for _ in range(2)]
+        held = [node.associate(), node.associate(calling="OTHER")]
         third = node.associate()
         assert third.is_rejected
         assert third.acceptor.primitive.result == 2, "transient: come again"
