@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from agent.audit.refusal_book import RefusalBook
 from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
@@ -113,9 +114,10 @@ def _receive(parts: Parts) -> None:
     from agent.intake.hear import order_listener
     from agent.intake.listen import storage_scp
 
-    admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock)
+    refusals = RefusalBook(parts.ledger, parts.clock, Trail.of(parts.settings))
+    admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock, refusals)
     admission.start()
-    hl7 = order_listener(parts.settings, parts.ledger, parts.files, parts.clock, parts.stop)
+    hl7 = order_listener(parts.settings, parts.ledger, parts.files, parts.clock, refusals, parts.stop)
     scp = storage_scp(parts.settings, admission, parts.stop)
     node = parts.settings.node
     words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
@@ -126,7 +128,7 @@ def _receive(parts: Parts) -> None:
     while not parts.stop.wait(1.0):
         if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
-        admission.catch_up()
+        refusals.write()
     if hl7 is not None:
         hl7.stop()
     scp.stop(GRACE_S)

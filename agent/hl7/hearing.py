@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.audit.trail import Trail
+from agent.audit.refusal_book import RefusalBook
 from agent.clock import Clock
 from agent.errors import PrereadError, Transient
 from agent.hl7.answer import answers, is_acknowledgement
@@ -20,7 +20,7 @@ from agent.hl7.faults import Condition, Fault, Place
 from agent.hl7.hear import Dialect, NotForUs, hear
 from agent.hl7.message import Header, check, must_begin, peek, read
 from agent.orders.said import Heard
-from agent.store import arrivals, heard
+from agent.store import heard
 from agent.store.arrivals import Refusal
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -52,12 +52,12 @@ class Hearing:
         files: FileStore,
         clock: Clock,
         dialect: Dialect,
+        refusals: RefusalBook,
         *,
         processing_ids: Sequence[str] = ("P",),
-        trail: Trail | None = None,
     ) -> None:
         self._ledger, self._files, self._clock = ledger, files, clock
-        self._dialect, self._processing_ids, self._trail = dialect, tuple(processing_ids), trail
+        self._dialect, self._processing_ids, self._refusals = dialect, tuple(processing_ids), refusals
         self._refused_until: dict[tuple[str, str, str], float] = {}
         self._log = structlog.get_logger()
 
@@ -89,7 +89,8 @@ class Hearing:
     def put_out(self, address: str, reason: str, words: str) -> None:
         if self._is_news((address, reason, "")):
             self._log.warning("HL7 caller put out", address=address, reason=reason)
-            self._write(Refusal("hl7 caller", "", "", address, "", reason, words), alarming=reason in _NOT_LET_IN)
+            refusal = Refusal("hl7 caller", "", "", address, "", reason, words)
+            self._refusals.add(refusal, alarming=reason in _NOT_LET_IN)
 
     def _take(self, sent: _Sent) -> _Sent:
         """The message with its header in its own character set. Raises `Fault`."""
@@ -142,7 +143,8 @@ class Hearing:
         status = f"A{'R' if condition.is_about_the_kind else 'E'} {int(condition)}"
         place = "-".join(filter(None, (fault.place.segment, str(fault.place.field or ""))))
         who, to = (_line(header.sender[0]), _line(header.receiver[0]))
-        self._write(Refusal("hl7 message", who, to, sent.address, status, reason, f"{place}: {fault}", path=path))
+        words = f"{place}: {fault}"
+        self._refusals.add(Refusal("hl7 message", who, to, sent.address, status, reason, words, path=path))
 
     def _is_news(self, what: tuple[str, str, str]) -> bool:
         """A sender that tries again and again, or a scanner, must not be able to fill the ledger."""
@@ -152,17 +154,6 @@ class Hearing:
             recent.pop(next(iter(recent)))
         self._refused_until = recent | {what: recent.get(what, now + _REMEMBERED_S)}
         return what not in recent
-
-    def _write(self, refusal: Refusal, *, alarming: bool = False) -> None:
-        """`alarming`: somebody was not let in, which the audit trail has to say too."""
-        now = self._clock.now()
-        try:
-            with self._ledger.begin() as tx:
-                arrivals.refuse(tx, refusal, now=now)
-                if alarming and self._trail is not None:
-                    self._trail.refused(tx, "", refusal.address, refusal.reason, now=now)
-        except PrereadError as error:
-            self._log.error("refusal not written", reason=error.code)
 
 
 def _kind(header: Header) -> str:

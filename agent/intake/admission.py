@@ -20,13 +20,13 @@ from pydicom.uid import UID
 from sqlalchemy import Connection
 
 from agent.audit.event import About
+from agent.audit.refusal_book import RefusalBook
 from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import PrereadError
 from agent.imaging.facts import InstanceFacts
 from agent.intake.commitments import CommitmentReports, peers_with_commitments
 from agent.intake.inspect import Refused, StoredPixels, inspect, same_pixel_data
-from agent.intake.refusals import RefusalBook
 from agent.intake.spool import Spool, SpooledDataSet
 from agent.settings import Settings
 from agent.store import arrivals, overview, priors, results, retention, studies
@@ -120,7 +120,17 @@ class Committer:
 class Admission:
     """The `dicom_nodes.receiver.Receiver` of the agent."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, files: FileStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        files: FileStore,
+        clock: Clock,
+        refusals: RefusalBook | None = None,
+    ) -> None:
+        """Args:
+        refusals: where they are written down; one of its own when there is none.
+        """
         self._node = settings.node
         self._peers = peers_with_commitments(settings)
         self._commitments = CommitmentReports(settings, ledger, clock)
@@ -132,7 +142,7 @@ class Admission:
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
-        self._refusals = RefusalBook(ledger, clock, self._trail)
+        self._refusals = refusals or RefusalBook(ledger, clock, self._trail)
 
     def start(self) -> None:
         """Tidy up after a predecessor that may have been killed."""
@@ -141,10 +151,6 @@ class Admission:
             for cut in arrivals.no_association_is_open(tx):
                 about = About(cut.study_instance_uid, cut.patient_id)
                 self._trail.received(tx, cut.calling_ae_title, cut.address, about, whole=False, now=self._clock.now())
-
-    def catch_up(self) -> None:
-        """Write down what could not be written when it happened. Never raises; for the process's own loop."""
-        self._refusals.write()
 
     def close(self) -> None:
         """Commit what is pending."""

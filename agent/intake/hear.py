@@ -6,7 +6,7 @@ import ipaddress
 import threading
 import time
 
-from agent.audit.trail import Trail
+from agent.audit.refusal_book import RefusalBook
 from agent.clock import Clock
 from agent.errors import Permanent
 from agent.hl7.fields import Identifiers
@@ -33,7 +33,7 @@ def dialect_of(settings: Settings) -> Dialect:
 
 
 def order_listener(
-    settings: Settings, ledger: Ledger, files: FileStore, clock: Clock, stop: threading.Event
+    settings: Settings, ledger: Ledger, files: FileStore, clock: Clock, refusals: RefusalBook, stop: threading.Event
 ) -> Listener | None:
     """A started listener on `orders.host` and `orders.port`; None where the settings want none.
 
@@ -43,9 +43,7 @@ def order_listener(
     s = settings.orders
     if not s.port:
         return None
-    hearing = Hearing(
-        ledger, files, clock, dialect_of(settings), processing_ids=s.processing_ids, trail=Trail.of(settings)
-    )
+    hearing = Hearing(ledger, files, clock, dialect_of(settings), refusals, processing_ids=s.processing_ids)
     limits = Limits(
         connections=s.max_connections,
         message_s=s.message_timeout_s,

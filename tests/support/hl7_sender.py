@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from agent.audit.refusal_book import RefusalBook
 from agent.clock import SystemClock
 from agent.hl7.hear import Dialect
 from agent.hl7.hearing import Hearing
@@ -79,7 +80,9 @@ class Ear:
         self.ledger.create()
         self.files = FileStore(self.root, 0)
         self.files.prepare()
-        self.hearing = Hearing(self.ledger, self.files, SystemClock(), self.dialect, processing_ids=self.processing_ids)
+        self.refused = RefusalBook(self.ledger, SystemClock(), None)
+        clock, ids = SystemClock(), self.processing_ids
+        self.hearing = Hearing(self.ledger, self.files, clock, self.dialect, self.refused, processing_ids=ids)
 
     def say(self, content: bytes) -> bytes:
         """One message, one answer."""

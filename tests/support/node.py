@@ -17,6 +17,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext
 
+from agent.audit.refusal_book import RefusalBook
+from agent.audit.trail import Trail
 from agent.clock import SystemClock
 from agent.intake.admission import Admission
 from agent.service import open_store
@@ -57,7 +59,8 @@ class Node:
             **more,
         )
         self.ledger, self.files = open_store(self.settings)
-        self.admission = Admission(self.settings, self.ledger, self.files, SystemClock())
+        self.book = RefusalBook(self.ledger, SystemClock(), Trail.of(self.settings))
+        self.admission = Admission(self.settings, self.ledger, self.files, SystemClock(), self.book)
         self.admission.start()
         self.scp = StorageSCP(
             self.admission,

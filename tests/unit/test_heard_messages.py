@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from agent.audit.refusal_book import RefusalBook
 from agent.clock import SystemClock
 from agent.hl7.fields import Identifiers
 from agent.hl7.hear import Dialect, NotForUs, hear
@@ -308,7 +310,8 @@ def test_a_busy_ledger_is_a_reason_to_send_again(ear: Ear) -> None:
 
 
 def test_an_error_of_our_own_is_a_reason_to_send_again(ear: Ear) -> None:
-    broken = Hearing(None, ear.files, SystemClock(), Dialect())  # type: ignore[arg-type]
+    book = RefusalBook(ear.ledger, SystemClock(), None)
+    broken = Hearing(None, ear.files, SystemClock(), Dialect(), book)  # type: ignore[arg-type]
     (answer,) = broken.take(order(), "192.0.2.1")
     assert (rows(answer)["MSA"][1:3], rows(answer)["ERR"][3][:3]) == (["AE", "C1"], "207")
 
@@ -525,3 +528,19 @@ def test_the_identifiers_of_a_dialect_are_its_own() -> None:
     assert replace(Dialect(), accession_in=("obr-3",)) != Dialect()
     assert heard(PID, ORC, OBR, dialect=Dialect(accession_in=("obr-3",))).order.accession_number == "FO1"
     assert heard(PID, ORC, segment("OBR", f2="P", f3="FO1")).order.accession_number == "FO1", "for want of another"
+
+
+def test_a_message_that_was_refused_while_the_ledger_was_locked_is_among_the_refusals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The administrator would look for the reason, and find nothing."""
+    monkeypatch.setattr("agent.store.engine.BUSY_TIMEOUT_S", 0.2)
+    ear = Ear(tmp_path)
+    other = sqlite3.connect(ear.root / "preread.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert rows(ear.say(b"not HL7"))["MSA"][1] == "AE"
+    other.rollback()
+    other.close()
+    ear.refused.write()
+    (refusal,) = ear.refusals()
+    assert refusal["what"] == "hl7 message"

@@ -38,8 +38,8 @@ def test_an_image_that_was_refused_for_the_ledgers_sake_is_among_the_refusals(no
         assert status == OUT_OF_RESOURCES
         assert node.refusals() == [], "nobody could have written it"
         other.execute("ROLLBACK")
-    node.admission.catch_up()
-    node.admission.catch_up()
+    node.book.write()
+    node.book.write()
     (seen,) = node.refusals()
     assert (seen["status"], seen["reason"], seen["sop_instance_uid"]) == (
         "A700", "database-unavailable", image.SOPInstanceUID,
@@ -66,5 +66,5 @@ def test_many_refusals_at_once_are_each_written_once(node: Node) -> None:
         other.execute("ROLLBACK")
     for thread in threads:
         thread.join()
-    node.admission.catch_up()
+    node.book.write()
     assert sorted(r["sop_instance_uid"] for r in node.refusals()) == sorted(i.SOPInstanceUID for i in images)

@@ -30,7 +30,7 @@ class _Waiting:
 class RefusalBook:
     """Writes refusals in their order, each once. Called from many threads; nothing here raises."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, trail: Trail) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, trail: Trail | None) -> None:
         self._ledger, self._clock, self._trail = ledger, clock, trail
         self._waiting: deque[_Waiting] = deque()
         self._writing = threading.Lock()
@@ -68,7 +68,7 @@ class RefusalBook:
             for one in some:
                 refusal = one.refusal
                 arrivals.refuse(tx, refusal, now=one.at)
-                if one.alarming:
+                if one.alarming and self._trail is not None:
                     self._trail.refused(tx, refusal.calling_ae_title, refusal.address, refusal.reason, now=one.at)
         for one in some:
             if self._waiting and self._waiting[0] is one:  # not dropped meanwhile
