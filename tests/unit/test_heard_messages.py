@@ -331,6 +331,19 @@ def test_refusals_and_answers_name_no_patient(ear: Ear) -> None:
     assert "SECRETNAME" not in str(ear.refusals())
 
 
+@pytest.mark.parametrize("body", [b"", b"NTE|1||\xe9\xff\r"])
+def test_what_a_sender_writes_into_the_character_set_is_not_repeated(ear: Ear, body: bytes) -> None:
+    answer = ear.say(order(character_set="SECRETNAME") + body)
+    assert b"SECRETNAME" not in answer
+    assert "SECRETNAME" not in str(ear.refusals())
+    (refusal,) = ear.refusals()
+    told = rows(answer)["ERR"][8]
+    for words in (told, refusal["comment"]):
+        assert words.endswith("BIG-5"), "all of the sets that are known, and nothing is cut off"
+    for name in CHARACTER_SETS:
+        assert name in told or name.startswith("8859/"), name
+
+
 @pytest.mark.parametrize(
     ("asks", "good", "bad"),
     [
