@@ -47,6 +47,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+def one_line(text: str) -> str:
+    """What a person gave as a reason, for a line of a list."""
+    return " ".join(text.split())
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, in the largest unit that fits."""
     seconds = max(0, int((now - moment).total_seconds()))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.clock import SystemClock
-from agent.commands.common import existing_store, print_json, settings_of
+from agent.commands.common import existing_store, one_line, print_json, settings_of
 from agent.commands.look import one_study
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
@@ -136,14 +136,37 @@ def _words(decision: StoredDecision) -> str:
 @click.option(
     "--retry", "retry_id", type=click.IntRange(min=1), help="Act anew on the message of that number, which failed."
 )
+@click.option(
+    "--done",
+    "done_id",
+    type=click.IntRange(min=1),
+    help="The message of that number, which waits for a person, has been seen to: nothing follows from it any more.",
+)
+@click.option("--reason", default="", help="With --done: what was done about it, in your words, without patient data.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
-def messages(ctx: click.Context, attention: bool, limit: int, retry_id: int | None, as_json: bool) -> None:
+def messages(
+    ctx: click.Context,
+    attention: bool,
+    limit: int,
+    retry_id: int | None,
+    done_id: int | None,
+    reason: str,
+    as_json: bool,
+) -> None:
     """List the messages that were heard about orders, patients and reports, and what became of them."""
-    ledger, _ = existing_store(settings_of(ctx))
+    if retry_id is not None and done_id is not None:
+        raise click.UsageError("give one of --retry ID and --done ID")
+    if reason and done_id is None:
+        raise click.UsageError("--reason goes with --done ID")
+    settings = settings_of(ctx)
+    ledger, _ = existing_store(settings)
     if retry_id is not None:
         with ledger.begin() as tx:
             _retry(tx, retry_id)
+    if done_id is not None:
+        with ledger.begin() as tx:
+            _settle(tx, done_id, one_line(reason), settings)
     with ledger.read() as view:
         rows = heard.listed(view, limit=limit, attention=attention)
     if as_json:
@@ -159,6 +182,23 @@ def _retry(tx: Connection, message_id: int) -> None:
     if message_id not in heard.waiting(tx):
         raise Permanent(f"message {message_id} does not wait to be acted on; see: preread messages", code="not-waiting")
     revive(tx, "orders", str(message_id), now=SystemClock().now())
+
+
+def _settle(tx: Connection, message_id: int, reason: str, settings: Settings) -> None:
+    """Later messages about the same patient, order or study do not wait for it any more."""
+    if not heard.waits_for_a_person(tx, message_id):
+        raise Permanent(
+            f"message {message_id} does not wait for a person; see: preread messages --attention",
+            code="not-for-a-person",
+        )
+    now, before = SystemClock().now(), heard.message(tx, message_id)
+    words = "; ".join(filter(None, (f"seen to by hand{': ' if reason else ''}{reason}", before.words)))
+    heard.settle(tx, message_id, heard.DONE, words, now=now)
+    if before.state == heard.WAITING:
+        revive(tx, "orders", str(message_id), now=now)  # a job that failed is over, too: it finds nothing to do
+    for uid in identity.studies_of_message(tx, message_id):
+        Trail.of(settings).by_hand(tx, What.ACCESSED, "messages", About(uid), now=now)
+        studies.note(tx, uid, "orders", "seen-to-by-hand", f"message {message_id}: {words}", now=now)
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
-from agent.commands.common import existing_store, print_json, settings_of
+from agent.commands.common import existing_store, one_line, print_json, settings_of
 from agent.commands.look import one_study
 from agent.imaging.facts import InstanceFacts
 from agent.intake.assembly import assembly_of
@@ -86,7 +86,7 @@ def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None
     uid = one_study(ledger, study)
     assembly = assembly_of(settings, ledger, Queue(ledger, clock, "withdraw"), clock)
     with ledger.begin() as tx:
-        assembly.withdraw(tx, uid, _one_line(reason))
+        assembly.withdraw(tx, uid, one_line(reason))
         Trail.of(settings).by_hand(tx, What.ACCESSED, "withdraw", About(uid), now=clock.now())
         idle = [role for role in _who_does_not_run(tx, clock) if role == "office"]
     if as_json:
@@ -127,7 +127,7 @@ def reread(
             if as_json:
                 print_json({"studies": wanted, "read_again": [], "not_read": []})
             return
-    again, not_read = _read_anew(wanted, settings, ledger, clock, _one_line(reason))
+    again, not_read = _read_anew(wanted, settings, ledger, clock, one_line(reason))
     if as_json:
         print_json({"studies": wanted, "read_again": again, "not_read": not_read})
     else:
@@ -158,10 +158,6 @@ def _say_what_is_read(again: Sequence[str], not_read: Sequence[str]) -> None:
         click.echo(
             f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
         )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:

@@ -794,6 +794,49 @@ def test_a_message_that_failed_is_acted_on_when_a_person_says_so(site: Site, off
     assert site.run("messages", "--retry", str(number)).returncode == 1
 
 
+def test_a_message_that_a_person_has_seen_to_is_no_trouble_any_more(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    number, mixed = office.hear(merged("A|B", "")), office.hear(ordered("ACC1"), ordered(""))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert office.message(number).state == office.message(mixed).state == ATTENTION
+
+    def troubles() -> list[dict[str, Any]]:
+        found = json.loads(site.run("doctor", "--no-network", "--json").stdout)
+        return [c for c in found if c["what"] == "messages"]
+
+    assert troubles()
+    done = site.json("messages", "--done", str(number), "--reason", "merged in the\nregistry by hand")
+    assert next(r for r in done if r["id"] == number)["state"] == DONE
+    assert "merged in the registry by hand" in office.message(number).words
+    assert "nothing was merged" in office.message(number).words, "what it was about is not forgotten"
+    assert site.run("messages", "--done", str(mixed)).returncode == 0
+    assert troubles() == []
+    again = site.run("messages", "--done", str(number), "--json")
+    assert json.loads(again.stdout)["error"]["code"] == "not-for-a-person"
+    with office.ledger.read() as view:
+        assert any(e["code"] == "seen-to-by-hand" for e in overview.history(view, uid))
+    assert site.run("messages", "--reason", "of nothing").returncode == 2
+
+
+def test_nobody_waits_for_a_failing_message_that_a_person_has_seen_to(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    first, later = office.hear(merged("A", "B")), office.hear(corrected("B", "New^Name"))
+    assert site.run("messages", "--done", str(later)).returncode == 1, "it only waits for its turn"
+    held = office.claim("orders")
+    assert held is not None
+    with office.ledger.begin() as tx:
+        office.queue.park(tx, held, "internal: planted")
+    assert site.run("messages", "--done", str(first)).returncode == 0
+    office.work()
+    assert office.message(later).state == DONE
+    with office.ledger.read() as view:
+        assert overview.backlog(view) == []
+        assert heard.count_attention(view) == 0
+        said, _ = identity.statements_about(view, ["B"])
+    assert [s.gone for s in said] == [None], "what a person has seen to is not acted on any more"
+
+
 def test_a_film_that_waits_to_be_read_goes_forward_when_its_order_turns_out_to_be_urgent(office: Office) -> None:
     first, urgent = (office.arrive(small_image(AccessionNumber=a, PatientID="P1")) for a in ("A", "B"))
     office.work("assemble")
