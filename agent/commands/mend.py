@@ -125,36 +125,49 @@ def reread(
             wanted = overview.read_since(view, since.astimezone())
         if not yes and (as_json or not click.confirm(f"{len(wanted)} studies would be read anew. Do it?")):
             if as_json:
-                print_json({"studies": wanted, "read_again": [], "not_read": []})
+                print_json({"studies": wanted, "read_again": [], "back_unread": [], "not_read": []})
             return
-    again, not_read = _read_anew(wanted, settings, ledger, clock, one_line(reason))
+    became = _read_anew(wanted, settings, ledger, clock, one_line(reason))
     if as_json:
-        print_json({"studies": wanted, "read_again": again, "not_read": not_read})
+        print_json({"studies": wanted, **became})
     else:
-        _say_what_is_read(again, not_read)
-    if study is not None and not again:
+        _say_what_is_read(became)
+    if study is not None and became["not_read"]:
         raise click.exceptions.Exit(1)
 
 
 def _read_anew(
     wanted: Sequence[str], settings: Settings, ledger: Ledger, clock: Clock, reason: str
-) -> tuple[list[str], list[str]]:
-    """The studies that will be read, and those that cannot be; each in a transaction of its own."""
+) -> dict[str, list[str]]:
+    """The studies that will be read, those that come back as not analysed after they had been withdrawn, and those of which
+    nothing can be said anew; each in a transaction of its own."""
     assembly = assembly_of(settings, ledger, Queue(ledger, clock, "reread"), clock)
-    again, not_read = list[str](), list[str]()
+    became: dict[str, list[str]] = {"read_again": [], "back_unread": [], "not_read": []}
     for uid in wanted:
         with ledger.begin() as tx:
             done = assembly.read_again(tx, uid)
             if done:
                 Trail.of(settings).by_hand(tx, What.ACCESSED, "reread", About(uid), now=clock.now())
                 studies.note(tx, uid, "reread", "reread", reason or "by hand", now=clock.now())
-        (again if done else not_read).append(uid)
-    return again, not_read
+            became["not_read" if not done else "back_unread" if _has_reading(tx, uid) else "read_again"].append(uid)
+    return became
 
 
-def _say_what_is_read(again: Sequence[str], not_read: Sequence[str]) -> None:
-    click.echo(f"{len(again)} {'study' if len(again) == 1 else 'studies'} will be read anew, each as a new revision")
-    for uid in not_read:
+def _has_reading(view: Connection, uid: str) -> bool:
+    """Whether the newest revision is finished: assembly itself has said that there is nothing to read."""
+    newest = studies.newest_revision(view, uid)
+    return newest is not None and results.reading_of(view, newest.id) is not None
+
+
+def _say_what_is_read(became: dict[str, list[str]]) -> None:
+    again, back = became["read_again"], became["back_unread"]
+    if again or not back:
+        click.echo(
+            f"{len(again)} {'study' if len(again) == 1 else 'studies'} will be read anew, each as a new revision"
+        )
+    for uid in back:
+        click.echo(f"{uid}: not withdrawn any more; none of its images can be read, and that is reported anew")
+    for uid in became["not_read"]:
         click.echo(
             f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
         )

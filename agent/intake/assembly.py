@@ -102,11 +102,16 @@ class Assembly:
         self._show_as_reported(tx, uid)
 
     def read_again(self, tx: Connection, uid: str) -> bool:
-        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not."""
+        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not.
+
+        What was withdrawn comes back though none of its images can be read: as the result that says so.
+        """
         case = self._case(tx, uid)
         doubt = case.weighed.doubt
-        readable = any(s.used for s in select_images(case.facts, self._gate))
-        if case.previous is None or (doubt is not None and _is_about_images(doubt)) or not readable:
+        if case.previous is None or (doubt is not None and _is_about_images(doubt)):
+            return False
+        withdrawn = identity.WITHDRAWN in identity.stops_of(tx, uid)
+        if not withdrawn and not any(s.used for s in select_images(case.facts, self._gate)):
             return False
         identity.no_stop(tx, uid, identity.WITHDRAWN)
         write_down(tx, case, now=self._clock.now())

@@ -603,6 +603,25 @@ def test_a_withdrawn_result_is_taken_back_and_late_images_do_not_bring_it_back(o
         assert any(e["code"] == "late-images-withdrawn" for e in overview.history(view, uid))
 
 
+def test_a_withdrawn_study_without_a_readable_image_comes_back_as_what_it_is(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert site.run("withdraw", uid, "--reason", "another study was meant").returncode == 0
+    office.work()
+    done = site.run("reread", uid, "--reason", "it was right")
+    assert (done.returncode, "not withdrawn any more" in done.stdout) == (0, True), done
+    office.work()
+    study = office.study(uid)
+    assert (study.state, study.revision) == ("not-analysed", 3)
+    assert [takes_back(m) for m in office.ris.messages] == [False, True, False]
+    assert standing(office.ris.messages) == {("P1", "", "ACC1", "ACC1")}
+    assert site.json("reread", uid)["not_read"] == [uid], "there is nothing to bring back"
+    office.arrive(hand("P1", "ACC1", study=uid))
+    office.work()
+    assert office.study(uid).revision == 4, "late images count again"
+
+
 def test_what_waits_when_a_study_is_withdrawn_never_leaves(office: Office) -> None:
     uid = office.arrive(hand("P1", "ACC1"))
     office.work("assemble", "report")
@@ -771,7 +790,8 @@ def test_reading_everything_again_asks_first_and_leaves_what_was_withdrawn(site:
         site.command("reread", "--since", "2020-01-01"), input="n\n", capture_output=True, text=True, check=False
     )
     assert "2 studies would be read anew" in asked.stdout
-    assert site.json("reread", "--since", "2020-01-01") == {"studies": uids[1:], "read_again": [], "not_read": []}
+    nothing = {"read_again": [], "back_unread": [], "not_read": []}
+    assert site.json("reread", "--since", "2020-01-01") == {"studies": uids[1:], **nothing}
     assert {office.study(u).revision for u in uids[1:]} == {1}
     done = site.json("reread", "--since", "2020-01-01", "--yes")
     assert done["not_read"] == uids[1:], "films of hands cannot be read"
