@@ -15,6 +15,7 @@ from agent.commands.common import ago, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
 from agent.imaging.facts import InstanceFacts
+from agent.orders.knowledge import known_about
 from agent.store import flags, identity, orders, overview, priors, processes, qc, results, trouble, worklist
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
@@ -166,10 +167,19 @@ def _identity_of(view: Connection, uid: str) -> dict[str, Any]:
     return {
         "match": None if match is None else asdict(match),
         "orders": [asdict(o) for o in orders.orders_by(view, ids=wanted)],
+        "also_fits": [] if match is None or match.doubt != "order-of-two-studies" else _also_fits(view, uid, wanted),
         "decision": None if decision is None else asdict(decision),
         "stops": identity.stops_of(view, uid),
         "unsettled": identity.is_unsettled(view, uid),
     }
+
+
+def _also_fits(view: Connection, uid: str, order_ids: Sequence[int]) -> list[str]:
+    """UIDs of the other studies that one of these orders may belong to, or was given to."""
+    facts = [InstanceFacts.from_json(i.facts) for i in study_store.images_of(view, uid)]
+    rivals = {r.study_instance_uid for r in known_about(view, uid, facts).rivals}
+    matches = [m for m in (orders.match_of(view, other) for other in sorted(rivals)) if m is not None]
+    return [m.study_instance_uid for m in matches if {m.order_id, *m.candidates} & set(order_ids)]
 
 
 def _prior(search: priors.Search) -> dict[str, Any]:
@@ -252,6 +262,8 @@ def _print_identity(known: dict[str, Any], messages: Sequence[dict[str, Any]]) -
                 f"  order {order['id']} ({order['state']}, {order['source']}): accession, placer, filler {' | '.join(numbers)}; "
                 f"{' | '.join(whose)}; scheduled {order['scheduled_at'] or '-'}"
             )
+    for other in known["also_fits"]:
+        click.echo(f"  it may also be that of study {other}")
     for one in [] if match is None else match["overlays"]:
         click.echo(
             f"  {one['attribute']}: {one['was'] or '-'} in the images, {one['now']} by message {one['message_id']}"

@@ -8,7 +8,7 @@ about patient and order (docs/identity.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -176,7 +176,7 @@ class Assembly:
         return timedelta()
 
     def _needs_attention(self, tx: Connection, uid: str, doubt: Doubt) -> None:
-        words = f"{doubt.words}; no result is sent until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
+        words = f"{doubt.words}; {_fate(results.with_a_result(tx, uid))} until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
         studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=doubt.code, explanation=words)
         held = results.change_hold(tx, uid, hold=True)
         studies.note(
@@ -342,6 +342,15 @@ _MENDED_BY = {
     "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
     "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
 }
+
+
+def _fate(out: Collection[str]) -> str:
+    """What becomes of the results of a study in doubt. What left before the doubt came up stays where it is: taking it back
+    says to everybody that it was wrong, and that is for a person to say."""
+    if not out:
+        return "no result is sent"
+    who = "1 destination has" if len(out) == 1 else f"{len(out)} destinations have"
+    return f"{who}, or may have, a result already (preread withdraw STUDY --reason TEXT takes it back); no other result is sent"
 
 
 def _is_about_images(doubt: Doubt) -> bool:

@@ -20,7 +20,7 @@ from agent.commands.look import everything_about
 from agent.orders.matching import KnownOrder, is_same_order, updated
 from agent.orders.people import Registry, Statement
 from agent.orders.said import OrderChange, PatientsMerged, Said
-from agent.store import flags, heard, identity, orders, overview, studies
+from agent.store import flags, heard, identity, orders, overview, results, studies
 from agent.store.heard import ATTENTION, DONE, IGNORED, WAITING
 from agent.store.orders import StoredDecision
 from structured_report.content import Order, Patient, Priority
@@ -73,6 +73,11 @@ def decide(office: Office, uid: str, **how: Any) -> None:
         known = {"known_order": orders.newest_order(tx), "known_statement": identity.newest_statement(tx)}
         orders.add_decision(tx, StoredDecision(uid, "by the test", now, **known, **how))
         identity.unsettle(tx, [uid], now=now)
+
+
+def history(office: Office, uid: str) -> list[str]:
+    with office.ledger.read() as view:
+        return [str(e["words"]) for e in overview.history(view, uid)]
 
 
 # --- which order
@@ -199,6 +204,54 @@ def test_a_second_study_makes_the_first_match_doubtful_too(office: Office) -> No
     assert office.study(first).state == "not-analysed"
     assert office.study(second).state == "not-analysed"
     assert len(office.ris.messages) == 2
+
+
+@pytest.mark.parametrize("doubt", ["patient-differs", "order-of-another-patient", "order-of-two-studies"])
+def test_a_doubt_that_comes_after_the_result_says_who_has_it_and_how_it_is_taken_back(
+    office: Office, doubt: str
+) -> None:
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert standing(office.ris.messages) != set()
+    if doubt == "patient-differs":
+        office.arrive(hand("P2", "ACC1", study=uid))
+    elif doubt == "order-of-another-patient":
+        office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    else:
+        office.arrive(hand("P1", "ACC1"))
+        office.hear(ordered("ACC1", placer="A"))
+    office.work()
+    study = office.study(uid)
+    assert (study.state, study.reason) == ("needs-attention", doubt)
+    for words in (study.explanation, history(office, uid)[-1]):
+        assert "1 destination has, or may have, a result already" in words
+        assert "preread withdraw STUDY --reason TEXT" in words
+    with office.ledger.begin() as tx:
+        office.assembly.withdraw(tx, uid, "not certain")
+    office.work()
+    assert takes_back([m for m in office.ris.messages if filed_under(m)[0] == "P1"][-1])
+    with office.ledger.read() as view:
+        assert results.with_a_result(view, uid) == set(), "what was taken back is not out"
+
+
+def test_a_doubt_before_the_result_says_only_that_nothing_is_sent(office: Office) -> None:
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert "; no result is sent until" in office.study(uid).explanation
+    assert "withdraw" not in office.study(uid).explanation
+
+
+def test_who_looks_at_an_order_of_two_studies_sees_the_other_one(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1"))
+    first, second = office.arrive(hand("P1", "ACC1")), office.arrive(hand("P1", "ACC1"))
+    office.arrive(hand("P1", "ACC2"))
+    office.work()
+    assert office.study(first).reason == office.study(second).reason == "order-of-two-studies"
+    for one, other in ((first, second), (second, first)):
+        assert everything_about(office.ledger, office.files, one)["identity"]["also_fits"] == [other]
+    assert f"may also be that of study {second}" in site.run("show", first).stdout
 
 
 def test_a_person_settles_what_was_in_doubt_and_what_waited_leaves(office: Office) -> None:
