@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.clock import SystemClock
-from agent.commands.common import existing_store, one_line, print_json, settings_of
+from agent.commands.common import existing_store, idle_roles, one_line, print_json, settings_of
 from agent.commands.look import one_study
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
@@ -81,10 +81,12 @@ def match(
         identity.unsettle(tx, touched, now=now)
         Trail.of(settings).by_hand(tx, What.ACCESSED, "match", About(uid), now=now)
         studies.note(tx, uid, "match", "matched-by-hand", _words(decision), now=now)
+        idle = idle_roles(tx, uid, now)
     if as_json:
-        print_json({"study": uid, "order": order_id, "patient": patient or ""})
+        print_json({"study": uid, "order": order_id, "patient": patient or "", "not_running": idle})
         return
-    click.echo(f"{uid}: {_words(decision)}; it is weighed anew as soon as the line runs (preread show)")
+    when = "as soon as the office runs (preread serve)" if "office" in idle else "now"
+    click.echo(f"{uid}: {_words(decision)}; it is weighed anew {when} (preread show)")
 
 
 def _must_fit(view: Connection, uid: str, order_id: int, patient: str | None, settings: Settings) -> None:

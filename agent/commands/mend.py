@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
-from agent.commands.common import existing_store, one_line, print_json, settings_of
+from agent.commands.common import count, existing_store, idle_roles, one_line, print_json, settings_of
 from agent.commands.look import one_study
 from agent.imaging.facts import InstanceFacts
 from agent.intake.assembly import assembly_of
 from agent.intake.inspect import inspect
 from agent.settings import Settings
-from agent.store import overview, processes, results, studies
+from agent.store import overview, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue, revive
@@ -49,7 +49,7 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         revive(tx, "assemble", uid, now=now)
         Trail.of(settings).by_hand(tx, What.ACCESSED, "retry", About(uid), now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
-        idle = _who_does_not_run(tx, clock)
+        idle = idle_roles(tx, uid, now)
     done = {
         "study": uid,
         "deliveries": len(deliveries),
@@ -60,14 +60,13 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    when = "as soon as the line runs" if idle else "now"
-    click.echo(f"{uid}: {len(deliveries)} deliveries and {len(stages)} stages will be tried again {when}")
+    when = "as soon as the office runs" if "office" in idle else "now"
+    click.echo(f"{uid}: {count(deliveries, 'delivery')} and {count(stages, 'stage')} will be tried again {when}")
     if again:
         click.echo("it will be read again, as a new revision")
     if idle:
-        click.echo(
-            f"note: {' and '.join(idle)} {'do' if len(idle) > 1 else 'does'} not run, so nothing happens yet: preread serve"
-        )
+        who = f"{' and '.join(idle)} {'do' if len(idle) > 1 else 'does'} not run"
+        click.echo(f"note: {who}, so what is theirs to do waits: preread serve")
 
 
 @click.command()
@@ -88,7 +87,7 @@ def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None
     with ledger.begin() as tx:
         assembly.withdraw(tx, uid, one_line(reason))
         Trail.of(settings).by_hand(tx, What.ACCESSED, "withdraw", About(uid), now=clock.now())
-        idle = [role for role in _who_does_not_run(tx, clock) if role == "office"]
+        idle = [role for role in idle_roles(tx, uid, clock.now()) if role == "office"]  # it alone tells others
     if as_json:
         print_json({"study": uid, "withdrawn": True, "not_running": idle})
         return
@@ -171,12 +170,6 @@ def _say_what_is_read(became: dict[str, list[str]]) -> None:
         click.echo(
             f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
         )
-
-
-def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:
-    """The roles that would do the work and have no process at the moment."""
-    running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, clock.now())}
-    return [role for role in ("read", "office") if role not in running]
 
 
 def _decode_again(tx: Connection, uid: str, settings: Settings, files: FileStore) -> None:

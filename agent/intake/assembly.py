@@ -178,10 +178,9 @@ class Assembly:
     def _needs_attention(self, tx: Connection, uid: str, doubt: Doubt) -> None:
         words = f"{doubt.words}; {_fate(results.with_a_result(tx, uid))} until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
         studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=doubt.code, explanation=words)
-        held = results.change_hold(tx, uid, hold=True)
-        studies.note(
-            tx, uid, "assemble", doubt.code, f"{words}; {len(held)} deliveries held back", now=self._clock.now()
-        )
+        held = len(results.change_hold(tx, uid, hold=True))
+        back = f"{words}; {held} {'delivery' if held == 1 else 'deliveries'} held back"
+        studies.note(tx, uid, "assemble", doubt.code, back, now=self._clock.now())
         self._log.error("study needs attention", study=uid, reason=doubt.code)
 
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
