@@ -833,6 +833,94 @@ def test_a_decision_that_says_nothing_or_too_much_is_refused(site: Site, office:
     assert standing(office.ris.messages) == {("P1", "", "ACC1", "ACC1")}
 
 
+def test_a_second_decision_keeps_what_it_does_not_say_again(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    why = ["--reason", "because"]
+    office.hear(corrected("P1", "Nobody^Else", "19010101"))
+    for placer in ("A", "B"):
+        office.hear(ordered("ACC1", placer=placer))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    first, second = map(str, office.match(uid).candidates)
+    assert office.study(uid).reason == "patient-contradicted"
+    assert site.json("match", uid, "--order", second, *why, "--patient", "images")["order"] == int(second)
+    assert "the patient as the images say" in site.run("match", uid, "--order", first, *why).stdout
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "A", "ACC1", "ACC1")}
+    said = site.run("match", uid, "--patient", "registry", *why).stdout
+    assert f"what holds now is order {first}, the patient as the registry says" in said
+    office.hear(ordered("ACC1", placer="C"))
+    none = site.json("match", uid, "--none", *why)
+    assert (none["order"], none["without_order"], none["patient"]) == (None, True, "registry")
+
+
+def test_an_order_of_another_patient_is_not_chosen_by_what_was_said_before(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    number = str(office.match(uid).candidates[0])
+    assert site.run("match", uid, "--patient", "images", "--reason", "x").returncode == 0
+    assert site.json("match", uid, "--order", number, "--reason", "x")["error"]["code"] == "order-of-another-patient"
+    assert (
+        site.json("match", uid, "--order", "999", "--patient", "images", "--reason", "x")["error"]["code"]
+        == "no-such-order"
+    )
+    assert site.run("match", uid, "--order", number, "--patient", "images", "--reason", "x").returncode == 0
+
+
+def test_what_was_heard_between_two_decisions_is_weighed(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert site.run("match", uid, "--none", "--reason", "the wrong line was picked").returncode == 0
+    office.hear(ordered("ACC1", "P1", placer="RIGHT"))
+    office.work()
+    assert site.run("match", uid, "--patient", "images", "--reason", "certain").returncode == 0
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "RIGHT", "ACC1", "ACC1")}
+
+
+def test_whose_an_order_is_holds_for_that_order_alone(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    for number in ("P2", "P3"):
+        office.hear(ordered("ACC1", number, name=f"Other^{number}", birth_date="19800101", placer=number))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    first, second = map(str, office.match(uid).candidates)
+    assert site.json("match", uid, "--order", first, "--patient", "order", "--reason", "x")["patient"] == "order"
+    refused = site.json("match", uid, "--order", second, "--reason", "x")
+    assert refused["error"]["code"] == "order-of-another-patient"
+    assert site.json("match", uid, "--none", "--reason", "x")["patient"] == ""
+
+
+@pytest.mark.parametrize("code", ["patient-differs", "character-set", "is-withdrawn"])
+def test_a_decision_that_can_change_nothing_is_not_taken(site: Site, office: Office, code: str) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    image = hand("P1", "ACC1")
+    uid = office.arrive(image)
+    if code == "patient-differs":
+        office.arrive(hand("P2", "ACC1", study=uid))
+    elif code == "character-set":
+        (kept,) = office.images(uid)
+        facts = json.loads(kept.facts) | {"undecodable": ["PatientName"]}
+        with office.ledger.begin() as tx:
+            studies.set_facts(tx, kept.instance_id, json.dumps(facts))
+    office.work()
+    if code == "is-withdrawn":
+        with office.ledger.begin() as tx:
+            office.assembly.withdraw(tx, uid, "wrong side")
+    else:
+        assert office.study(uid).reason == code
+    done = site.run("match", uid, "--none", "--reason", "x", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (error["code"], done.returncode) == (code, 1)
+    assert f"preread {'reread' if code == 'is-withdrawn' else 'retry'} STUDY" in error["message"]
+    with office.ledger.read() as view:
+        assert orders.decisions_of(view, [uid]) == {}
+
+
 def test_reading_everything_again_asks_first_and_leaves_what_was_withdrawn(site: Site, office: Office) -> None:
     site.set("storage", root=str(office.settings.storage.root))
     uids = [office.arrive(hand(f"P{n}", f"ACC{n}")) for n in range(3)]
