@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sized
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,10 +58,10 @@ def idle_roles(view: Connection, uid: str, now: datetime) -> list[str]:
     return [role for role in ("read", "office") if role in wanted - running]
 
 
-def count(things: Sized, name: str) -> str:
+def count(number: int, name: str) -> str:
     """For example "1 delivery" or "2 deliveries"."""
     plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
-    return f"{len(things)} {name if len(things) == 1 else plural}"
+    return f"{number} {name if number == 1 else plural}"
 
 
 def one_line(text: str) -> str:

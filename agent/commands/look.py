@@ -11,7 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from agent.clock import SystemClock
-from agent.commands.common import ago, existing_store, print_json, settings_of
+from agent.commands.common import ago, count, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
 from agent.imaging.facts import InstanceFacts
@@ -81,7 +81,8 @@ def _print_line(line: overview.StudyLine, parked: Sequence[trouble.Parked]) -> N
     sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
     click.echo(f"{line.study_instance_uid}  accession {accession}")
     click.echo(
-        f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}"
+        f"    {line.state}, revision {line.revision}, {count(line.images, 'image')}, "
+        f"{ago(line.last_received_at, now)}; deliveries: {sent}"
     )
     if line.priority:
         click.echo(f"    {'; '.join((line.priority, *line.reasons))}")
@@ -241,11 +242,12 @@ def _print_study(everything: dict[str, Any]) -> None:
     click.echo("\nDeliveries")
     for sent in everything["deliveries"]:
         click.echo(
-            f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}"
+            f"  {sent['kind'].upper():4} of revision {sent['revision']} to {sent['destination']}: {sent['state']} "
+            f"after {count(sent['attempts'], 'attempt')}; {sent['words']}"
         )
         click.echo(f"       {sent['path']}")
     for made in (d for d in everything["documents"] if not d["deliveries"]):
-        click.echo(f"  {made['kind'].upper():4} kept here, for nobody: {made['path']}")
+        click.echo(f"  {made['kind'].upper():4} of revision {made['revision']} kept here, for nobody: {made['path']}")
     click.echo("\nHistory")
     for event in everything["history"]:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")

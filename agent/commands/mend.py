@@ -61,7 +61,9 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         print_json(done)
         return
     when = "as soon as the office runs" if "office" in idle else "now"
-    click.echo(f"{uid}: {count(deliveries, 'delivery')} and {count(stages, 'stage')} will be tried again {when}")
+    click.echo(
+        f"{uid}: {count(len(deliveries), 'delivery')} and {count(len(stages), 'stage')} will be tried again {when}"
+    )
     if again:
         click.echo("it will be read again, as a new revision")
     if idle:

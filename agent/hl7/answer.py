@@ -63,7 +63,7 @@ def acknowledgement(header: Header, code: str, fault: Fault | None, *, now: date
         own_id or uuid.uuid4().hex[:20], header.processing_id or "P", version, "", "", *(("NE", "NE") if enhanced else ("", "")), "",
         _character_set(header),
     ]  # fmt: skip
-    words = "" if fault is None else _fit(str(fault), header.separators)
+    words = "" if fault is None else _fit(fault.told, header.separators)
     msa = ["MSA", code, header.control_id, words]
     rows = [msh, msa]
     if fault is not None:

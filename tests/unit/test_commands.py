@@ -163,6 +163,11 @@ def test_a_process_that_has_nothing_to_do_about_a_study_is_not_complained_of(
     assert site.json("match", "1.2.3", "--none", "--reason", "none of them")["not_running"] == ["office"]
 
 
+def test_of_which_revision_a_document_is_can_be_seen(site: Site, planted: PlantedLedger) -> None:
+    planted.delivery(planted.study("1.2.3"), state="delivered", words="success")
+    assert "SR   of revision 1 to to-pacs: delivered after 1 attempt; success" in site.run("show", "1.2.3").stdout
+
+
 def test_any_locale_can_print_any_study(site: Site, planted: PlantedLedger) -> None:
     planted.delivery(planted.study("1.2.3"), state="parked", words="Größe ≥ 2")
     odd = site.folder / os.fsdecode(b"odd-\xff.toml")

@@ -294,12 +294,14 @@ def test_a_sender_is_told_what_is_wrong_and_where(ear: Ear, fault: str) -> None:
     assert answer["ERR"][2] == place
     assert answer["ERR"][3].split("^")[::2] == [condition, "HL70357"]
     assert answer["ERR"][4] == "E"
-    assert answer["ERR"][8]
+    named = "-".join(place.split("^")[::2])  # segment and field
+    assert named in answer["ERR"][8], "whoever reads it knows which field to look at"
     if b"MSH|^~" in content[:8] and "control id" not in fault:
         assert answer["MSA"][2] == "C1"
     assert ear.kept() == []
     (refusal,) = ear.refusals()
     assert refusal["status"] == f"{verdict} {condition}"
+    assert named in refusal["comment"]
     assert (ear.root / refusal["path"]).read_bytes() == content, "nothing is lost"
 
 
