@@ -807,3 +807,32 @@ def test_a_film_that_waits_to_be_read_goes_forward_when_its_order_turns_out_to_b
         newest = studies.newest_revision(view, urgent)
     assert newest is not None
     assert job.key == str(newest.id)
+
+
+def _known(patient: str = "P1", **numbers: str) -> KnownOrder:
+    names = {"accession": "accession_number", "placer": "placer_order_number", "filler": "filler_order_number"}
+    return KnownOrder(0, Order(**{names[k]: v for k, v in numbers.items()}), Patient(patient))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        # Two systems that give the same placer number, each to a patient of its own.
+        (_known("CA1", placer="88", accession="ACCCA"), _known("CB1", placer="88"), False),
+        (_known("CA1", filler="88", accession="ACCCA"), _known("CB1", filler="88"), False),
+        # One placer number over two films; two systems that order for one patient.
+        (_known(placer="SP9", accession="ACCY1"), _known(placer="SP9", accession="ACCY2"), False),
+        (_known(placer="7", accession="ACCB1"), _known(placer="7", accession="ACCB2"), False),
+        (_known(placer="7", filler="1"), _known(placer="7", filler="2"), False),
+        # What is the same order: later messages say more, or less; numbers and patient are corrected.
+        (_known(placer="7", accession="A"), _known(placer="7"), True),
+        (_known(placer="7"), _known(placer="7", filler="1", accession="A"), True),
+        (_known(placer="7", filler="1", accession="A"), _known(placer="7", filler="1", accession="B"), True),
+        (_known("P1", placer="7", filler="1"), _known("P2", placer="7", filler="1"), True),
+        (_known("P1", accession="A"), _known("P2", accession="A"), False),
+        (_known(accession="A"), _known(accession="A"), True),
+    ],
+)
+def test_two_orders_are_never_taken_for_one(one: KnownOrder, other: KnownOrder, same: bool) -> None:
+    """The result of one would go out under the numbers of the other, or under another patient's."""
+    assert is_same_order(one, other) is is_same_order(other, one) is same
