@@ -836,3 +836,32 @@ def _known(patient: str = "P1", **numbers: str) -> KnownOrder:
 def test_two_orders_are_never_taken_for_one(one: KnownOrder, other: KnownOrder, same: bool) -> None:
     """The result of one would go out under the numbers of the other, or under another patient's."""
     assert is_same_order(one, other) is is_same_order(other, one) is same
+
+
+def test_a_result_that_names_nobody_is_not_filed_under_whoever_has_its_number(office: Office) -> None:
+    uid = office.arrive(hand("", accession="ACCNONE", PatientName=""))
+    office.work()
+    line = office.study(uid)
+    assert (line.state, line.reason, line.deliveries) == ("needs-attention", "patient-unnamed", {"held": 1})
+    decide(office, uid, patient="images")
+    office.work()
+    assert office.study(uid).state == "not-analysed"
+
+
+def test_one_accession_number_of_two_patients_is_nobodys_until_an_order_says_whose(office: Office) -> None:
+    """A RIS that files by accession number would put one of them on the other."""
+    first = office.arrive(hand("P20", accession="ACC20"))
+    office.work("assemble", "report")
+    second = office.arrive(hand("P21", accession="ACC20"))
+    office.work()
+    lines = [office.study(u) for u in (first, second)]
+    assert [line.reason for line in lines] == ["accession-of-two-patients"] * 2
+    assert second in lines[0].explanation
+    assert office.ris.messages == []
+
+
+def test_two_studies_of_one_patient_under_one_accession_number_are_both_sent(office: Office) -> None:
+    for _ in range(2):
+        office.arrive(hand("P20", accession="ACC20"))
+    office.work()
+    assert len(office.ris.messages) == 2
