@@ -13,10 +13,12 @@ from agent.keeping.forget import Forgetter, purge_study
 
 @click.command()
 @click.argument("study")
-@click.option("--even-undelivered", is_flag=True, help="Also when results of it have not been delivered yet.")
+@click.option(
+    "--even-unfinished", is_flag=True, help="Also when it has not been read, or results of it have not been delivered."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def purge(ctx: click.Context, study: str, even_undelivered: bool, yes: bool) -> None:
+def purge(ctx: click.Context, study: str, even_unfinished: bool, yes: bool) -> None:
     """Take a STUDY out of this node for good: images, readings, documents, messages and history, for a request under data
     protection law.
 
@@ -30,6 +32,6 @@ def purge(ctx: click.Context, study: str, even_undelivered: bool, yes: bool) -> 
         click.confirm(f"delete everything about {uid}? This cannot be undone", abort=True)
     trail = Trail.of(settings)
     forgetter = Forgetter(ledger, files, clock, settings.keeping, trail)
-    count = purge_study(ledger, forgetter, trail, uid, even_undelivered=even_undelivered, now=clock.now())
+    count = purge_study(ledger, forgetter, trail, uid, even_unfinished=even_unfinished, now=clock.now())
     ledger.close()
     click.echo(f"{uid}: deleted, with {count} files")

@@ -21,6 +21,7 @@ _SCHEMES = {
 }  # fmt: skip
 _GROUPS = "AIP"  # alphabetic, ideographic, phonetic: XPN.8, table 0465; the component groups of a PN (PS3.5 6.2.1)
 _NAME_TYPES = ("L", "", "D", "C", "B", "R")  # legal, not said, display, adopted, at birth, registered: table 0200
+LONGEST_ID, LONGEST_NUMBER, LONGEST_ACCESSION = 64, 64, 16  # characters of LO and SH (PS3.5 6.2)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 # HL7 tables 0485 and 0027; IHE takes preoperative, callback and timing critical for high.
 _PRIORITIES = {"S": Priority.CRITICAL, "A": Priority.URGENT, "R": Priority.ROUTINE, "PRN": Priority.ROUTINE}
@@ -82,7 +83,22 @@ def identifier(segment: Segment, field: int, wanted: Identifiers) -> tuple[str, 
     if len(chosen) > 1:
         words = f"it leaves open which identifier is meant, there are {len(chosen)}; set orders.issuer to the assigning authority"
         raise Fault(Condition.DATA_TYPE, segment.place(field), words)
-    return chosen[0]
+    return fitting(chosen[0][0], LONGEST_ID, segment, field), chosen[0][1]
+
+
+def fits(text: str, longest: int) -> bool:
+    """Whether DICOM can carry an identifier as it is: a backslash there parts two values (PS3.5 6.2)."""
+    return len(text) <= longest and "\\" not in text
+
+
+def fitting(text: str, longest: int, segment: Segment, field: int) -> str:
+    """An identifier that DICOM can carry as it is. Raises `Fault` for any other: cut or changed it would be somebody else's."""
+    if not fits(text, longest):
+        words = (
+            f"{segment.name}-{field} has a backslash or more than {longest} characters, which no DICOM image can carry"
+        )
+        raise Fault(Condition.DATA_TYPE, segment.place(field), words)
+    return text
 
 
 def name(segment: Segment, repetitions: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent.hl7.faults import Condition, Fault
-from agent.hl7.fields import code, person, priority, uid
+from agent.hl7.fields import LONGEST_ACCESSION, LONGEST_NUMBER, code, fits, fitting, person, priority, uid
 from agent.hl7.message import Segment
 from agent.orders.said import OrderChange, OrderSaid
 from structured_report.content import Code, Order, Patient
@@ -86,11 +86,10 @@ def orders_said(segments: Sequence[Segment], patient: Patient, accession_in: Seq
 def order_of(group: OrderGroup, visit: Segment | None, accession_in: Sequence[str]) -> Order:
     """What a group says of its order."""
     procedure, description = _procedure(group)
-    accession = group.value(*((*ACCESSION_FIELDS[name], 1) for name in accession_in))
     return Order(
-        accession_number=accession,
-        placer_order_number=group.value(("OBR", 2, 1), ("ORC", 2, 1)),
-        filler_order_number=group.value(("OBR", 3, 1), ("ORC", 3, 1)),
+        accession_number=_accession(group, accession_in),
+        placer_order_number=_number(group, 2),
+        filler_order_number=_number(group, 3),
         requested_procedure_id=group.value(("IPC", 2, 1), ("OBR", 19, 1)),
         scheduled_procedure_step_id=group.value(("IPC", 4, 1), ("OBR", 20, 1)),
         procedure=procedure,
@@ -98,6 +97,24 @@ def order_of(group: OrderGroup, visit: Segment | None, accession_in: Sequence[st
         referring_physician=_referring(group, visit),
         indication=_indication(group),
     )
+
+
+def _accession(group: OrderGroup, accession_in: Sequence[str]) -> str:
+    """The first of these fields that says anything. A placer's or filler's number that is too long for one is none; anything
+    else that is too long is a mistake. Raises `Fault`."""
+    for name in accession_in:
+        segment, field = ACCESSION_FIELDS[name]
+        found = group.value((segment, field, 1))
+        if found and (fits(found, LONGEST_ACCESSION) or field not in (2, 3)):
+            return fitting(found, LONGEST_ACCESSION, group.segments[segment], field)
+    return ""
+
+
+def _number(group: OrderGroup, field: int) -> str:
+    """Placer or filler order number. Raises `Fault`."""
+    segment = "OBR" if group.value(("OBR", field, 1)) else "ORC"
+    found = group.value((segment, field, 1))
+    return fitting(found, LONGEST_NUMBER, group.segments[segment], field) if found else ""
 
 
 def _said(group: OrderGroup, patient: Patient, visit: Segment | None, accession_in: Sequence[str]) -> OrderSaid | None:

@@ -338,6 +338,8 @@ _MENDED_BY = {
     DIFFERS: "the sender has corrected them (then: preread retry)",
     UNREADABLE: "the sender has corrected them, or intake.undeclared_character_set says what is meant where none is declared "
     "(then: preread retry)",
+    "patient-unnamed": "the sender has corrected them (then: preread retry), or a person has said whose they are (preread match STUDY "
+    "--order ID --patient order, or --patient images)",
     "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
     "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
 }

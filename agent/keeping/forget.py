@@ -125,23 +125,23 @@ def purge_study(
     trail: Trail,
     study_instance_uid: str,
     *,
-    even_undelivered: bool,
+    even_unfinished: bool,
     now: datetime,
 ) -> int:
     """Take one study out, because somebody asked for it; returns how many files went.
 
     Raises:
-        Permanent: something of it is being worked on, or has not been delivered and `even_undelivered` was not said.
+        Permanent: something of it is being worked on, or it is not finished and `even_unfinished` was not said.
     """
     with ledger.begin() as tx:
         if purging.in_work(tx, study_instance_uid):
             raise Permanent("something of the study is being worked on; try again in a moment", code="study-in-work")
-        waiting = purging.undelivered(tx, study_instance_uid)
-        if waiting and not even_undelivered:
+        to_come = purging.unfinished(tx, study_instance_uid)
+        if to_come and not even_unfinished:
             raise Permanent(
-                f"{waiting} deliveries of the study have not been made, and would never be; see preread show, or say "
-                "--even-undelivered",
-                code="undelivered",
+                f"the study is not finished: {to_come}; nobody would ever get what is still to come. See preread show, or say "
+                "--even-unfinished",
+                code="study-unfinished",
             )
         about = About(study_instance_uid, _patient(tx, study_instance_uid))
         files = purging.purge(tx, study_instance_uid, now=now)

@@ -40,7 +40,7 @@ def known_about(view: Connection, uid: str, facts: Sequence[InstanceFacts]) -> K
         tuple(map(_statement, statements)),
         tuple(order_of(found[n]) for n in sorted(found)),
         tuple(map(_report, reports)),
-        tuple(_rivals(view, uid, accessions, ids)) if found else (),
+        tuple(_rivals(view, uid, accessions, ids if found else set())),
         Decision() if decision is None else _decision(decision),
     )
 

@@ -261,7 +261,9 @@ def is_same_order(known: KnownOrder, said: KnownOrder) -> bool:
     """Whether two statements are about one order.
 
     By placer order number, where both have one; else filler order number; else accession number, of one patient; else the
-    study that both name. Two placers that use one number for two patients are not taken for one.
+    study that both name. But numbers are given by several systems, each for itself, and a placer's one number may have several
+    accession numbers below it: two accession numbers are two orders unless placer and filler both say that they are one, and
+    of two patients they are two unless two numbers say so.
     """
     one, other = known.order, said.order
 
@@ -272,14 +274,19 @@ def is_same_order(known: KnownOrder, said: KnownOrder) -> bool:
     same_accession = compared(one.accession_number, other.accession_number)
     same_filler = compared(one.filler_order_number, other.filler_order_number)
     same_placer = compared(one.placer_order_number, other.placer_order_number)
-    if same_placer is not None:
-        return same_placer and same_filler is not False and not (same_accession is False and same_patient is False)
-    if same_filler is not None:
-        return same_filler and not (same_accession is False and same_patient is False)
     same_study = compared(known.study_instance_uid, said.study_instance_uid)
+    numbers = (same_placer, same_filler, same_accession)
+    if same_patient is False:
+        return numbers.count(True) >= 2 and False not in numbers
+    if same_accession is False:
+        return bool(same_placer and same_filler)
+    if same_placer is not None:
+        return same_placer and same_filler is not False
+    if same_filler is not None:
+        return same_filler
     if same_accession is not None:
-        return same_accession and same_patient is not False and same_study is not False
-    return bool(same_study) and same_patient is not False
+        return same_accession and same_study is not False
+    return bool(same_study)
 
 
 def updated(known: KnownOrder, said: KnownOrder, *, only_fill: bool = False) -> KnownOrder:

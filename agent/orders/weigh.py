@@ -100,7 +100,8 @@ def weigh(facts: Sequence[InstanceFacts], about: Study, known: Knowledge, settin
     about = replace(about, patient=identified[0].patient)
     matched = _match(about, known, chosen, registry, settings)
     reported = next((r for r in known.reports if _is_reported_by(about, matched, r, registry)), None)
-    doubt = doubt or matched.doubt or _other_numbers(facts, about, known, registry)
+    doubt = doubt or _nobody(about, decision) or matched.doubt
+    doubt = doubt or _other_numbers(facts, about, known, registry) or _shared_number(about, matched, known, registry)
     return Weighed(overlaid, overlays, matched, doubt, reported if settings.suppress_after_final else None)
 
 
@@ -143,6 +144,28 @@ def _other_numbers(facts: Sequence[InstanceFacts], about: Study, known: Knowledg
         if differing := contradictions(about.patient, registry.identify(order.patient).patient):
             words = f"an order with an accession number of the images is of another patient: {', '.join(differing)}"
             return Doubt("order-of-another-patient", words)
+    return None
+
+
+def _nobody(about: Study, decision: Decision) -> Doubt | None:
+    """A result that names nobody is filed by its accession number alone, under whoever has that."""
+    if decision.patient or about.patient.patient_id.strip() or about.patient.name.strip("^= "):
+        return None
+    return Doubt("patient-unnamed", "the images have neither a Patient ID nor a name")
+
+
+def _shared_number(about: Study, matched: Match, known: Knowledge, registry: Registry) -> Doubt | None:
+    """An accession number that images of two patients carry, and of which no order says whose it is, is that of one of them at
+    most."""
+    decision, accession = known.decision, about.order.accession_number.strip()
+    if not accession or matched.order is not None or decision.order_id is not None or decision.without_order:
+        return None
+    for rival in known.rivals:
+        if rival.accession_number.strip() != accession:
+            continue
+        if differing := contradictions(about.patient, registry.identify(rival.patient).patient):
+            words = f"study {rival.study_instance_uid} carries the same accession number and is of another patient"
+            return Doubt("accession-of-two-patients", f"{words}: {', '.join(differing)}")
     return None
 
 

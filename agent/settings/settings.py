@@ -11,7 +11,13 @@ from agent.settings.health import Alarms, Web
 from agent.settings.keeping import Keeping
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
-from agent.settings.network import DestinationSettings, DicomDestinationSettings, Node, PeerSettings
+from agent.settings.network import (
+    DestinationSettings,
+    DicomDestinationSettings,
+    Hl7DestinationSettings,
+    Node,
+    PeerSettings,
+)
 from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, Triage
@@ -85,6 +91,7 @@ class Settings(BaseSettings):
             if "receive" not in peers[destination.peer].may:
                 raise ValueError(f'{key}: peer "{destination.peer}" may not receive; add "receive" to its `may`')
         self._hears_orders_alone()
+        self._tells_somebody_else()
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         self._web_has_a_port()
@@ -108,6 +115,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"orders.port: {port} is also {key}; give HL7 messages a port of their own")
         if tls is not None and tls.certificate_file is None:
             raise ValueError("orders.tls: a listener needs a certificate_file and a key_file of its own")
+
+    def _tells_somebody_else(self) -> None:
+        """A result that goes to our own listener is acknowledged, and nobody has it."""
+        for place, destination in enumerate(self.destinations):
+            if not isinstance(destination, Hl7DestinationSettings):
+                continue
+            if destination.port == self.orders.port and same_place(destination.host, self.orders.host):
+                raise ValueError(
+                    f"destinations[{place}] ({destination.name}): this node itself listens for HL7 messages on "
+                    f"{destination.host}:{destination.port} ([orders]); give the receiver's own host and port"
+                )
 
     def _askable(self, peers: dict[str, PeerSettings]) -> None:
         """Whether those whom `priors` and `worklist` name may be asked."""

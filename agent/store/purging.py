@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select, up
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store import schema
-from agent.store.overview import jobs_of
+from agent.store.overview import any_job_of, jobs_of
+from agent.store.retention import FINISHED
 from agent.store.schema import (
     delivery,
     document,
@@ -32,6 +33,7 @@ from agent.store.schema import (
     prior_image,
     prior_search,
     refusal,
+    study,
     study_decision,
     study_key,
     study_match,
@@ -100,11 +102,16 @@ def in_work(view: Connection, study_instance_uid: str) -> bool:
     return found.first() is not None
 
 
-def undelivered(view: Connection, study_instance_uid: str) -> int:
-    """How many deliveries of the study have not been made and may still be."""
+def unfinished(view: Connection, study_instance_uid: str) -> str:
+    """What of the study is still to come, in words; empty when it is finished."""
     rows = _rows_of(view, study_instance_uid)
     states = delivery.c.state.in_(("waiting", "parked", "held"))
-    return len(view.execute(select(delivery.c.id).where(delivery.c.id.in_(rows.deliveries), states)).all())
+    open_deliveries = len(view.execute(select(delivery.c.id).where(delivery.c.id.in_(rows.deliveries), states)).all())
+    state = view.execute(select(study.c.state).where(study.c.study_instance_uid == study_instance_uid)).scalar_one()
+    said = [f"it is {state}"] if state not in FINISHED else []
+    said += [f"{open_deliveries} deliveries have not been made"] if open_deliveries else []
+    said += ["stages of it are still to be done, or parked"] if any_job_of(view, study_instance_uid) else []
+    return ", ".join(said)
 
 
 def _rows_of(view: Connection, uid: str) -> _Rows:

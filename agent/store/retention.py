@@ -22,7 +22,7 @@ from agent.store.schema import (
     study_unsettled,
 )
 
-_FINISHED = ("read", "abstained", "not-analysed", "withdrawn", "reported")
+FINISHED = ("read", "abstained", "not-analysed", "withdrawn", "reported")
 AT_ONCE = 200  # studies in one transaction: nobody waits long for it
 
 
@@ -39,7 +39,7 @@ def finished_before(view: Connection, moment: datetime, *, most: int = AT_ONCE) 
     query = (
         select(uid)
         .where(
-            study.c.state.in_(_FINISHED),
+            study.c.state.in_(FINISHED),
             study.c.last_received_at < moment,
             ~exists(open_delivery),
             ~exists(unsettled),

@@ -90,6 +90,15 @@ def acknowledgement() -> list[bytes]:
     ]
 
 
+def heard_message() -> list[bytes]:
+    from tests.support.hl7_sender import OBR, ORC, PID, header, message, segment
+
+    merge = message(header("ADT^A40", "M1"), PID, segment("MRG", f1="P0^^^^MR"))
+    final = message(header("ORU^R01", "M2"), PID, OBR.replace("CR", "") + "|F", segment("OBX", f1="1", f2="TX", f5="x"))
+    japanese = message(header("ADT^A08", "M3", character_set="~ISO IR87"), PID)
+    return [message(header(), PID, ORC, OBR), merge, final, japanese]
+
+
 def retraction() -> list[bytes]:
     from structured_report.oru import encode_oru
     from tests.support.reports import images, preread

@@ -18,6 +18,10 @@ from pynetdicom.presentation import build_context
 
 from agent.errors import SettingsError
 from agent.hl7.ack import NotAnAck, judge, parse_ack
+from agent.hl7.answer import answers, is_acknowledgement
+from agent.hl7.faults import Fault
+from agent.hl7.hear import Dialect, NotForUs, hear
+from agent.hl7.message import check, must_begin, peek, read
 from agent.intake.inspect import Refused, inspect
 from agent.model import served_replies
 from agent.model.parsing import parse_reply
@@ -124,6 +128,18 @@ def acknowledgement(data: bytes) -> None:
         ack.commit()
 
 
+def heard_message(data: bytes) -> None:
+    """What comes to the listener: an order, a correction, a finished report, or anything. In original mode there is an answer
+    to all of it."""
+    header = peek(data)
+    asked = is_acknowledgement(header) or header.wants_commit or header.wants_application
+    assert answers(header, None, now=datetime(2026, 1, 1, tzinfo=UTC)) or asked
+    with contextlib.suppress(Fault, NotForUs):
+        must_begin(data)
+        check(header, processing_ids=("P",))
+        hear(read(data, default_set=""), Dialect())
+
+
 def retraction(data: bytes) -> None:
     """A document of ours that somebody has written over."""
     with contextlib.suppress(ValueError):
@@ -177,7 +193,7 @@ def settings(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     t.__name__: t
     for t in (
-        association_request, association, data_set, commitment_report, acknowledgement, retraction, hl7_text, model_reply,
+        association_request, association, data_set, commitment_report, acknowledgement, heard_message, retraction, hl7_text, model_reply,
         model_server, web_answer, settings,
     )
 }  # fmt: skip

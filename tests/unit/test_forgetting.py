@@ -59,7 +59,7 @@ def test_a_purged_study_has_left_no_trace_but_the_audit_trail(planted: PlantedLe
     kept = {
         p for p in planted.files.root.rglob("*") if p.is_file() and OLD not in p.name and p.suffix in (".dcm", ".hl7")
     }
-    purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_undelivered=True, now=NOW)
+    purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_unfinished=True, now=NOW)
     after = whole(planted.ledger)
     assert [row for row in after.split("\n") if any(t in row for t in (OLD, "PAT-GONE", "Gone^Gwen", "ACC-GONE"))] == []
     assert all(text in after for text in (NEW, "PAT-STAYS", "Stays^Stan", "ACC-STAYS"))
@@ -81,8 +81,16 @@ def test_every_table_that_is_about_a_study_is_planted_here(planted: PlantedLedge
 
 def test_what_is_not_delivered_is_not_purged_by_accident(planted: PlantedLedger) -> None:
     planted.delivery(planted.study(OLD), state="parked")
-    with pytest.raises(Permanent, match="1 deliveries of the study have not been made"):
-        purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_undelivered=False, now=NOW)
+    with pytest.raises(Permanent, match="1 deliveries have not been made"):
+        purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_unfinished=False, now=NOW)
+    assert OLD in whole(planted.ledger)
+
+
+@pytest.mark.parametrize("state", ["receiving", "assembled", "needs-attention"])
+def test_a_study_that_nobody_has_a_result_of_is_not_purged_by_accident(planted: PlantedLedger, state: str) -> None:
+    planted.finished(OLD, days=1, state=state)
+    with pytest.raises(Permanent, match=f"it is {state}"):
+        purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_unfinished=False, now=NOW)
     assert OLD in whole(planted.ledger)
 
 

@@ -559,3 +559,28 @@ def test_a_message_that_was_refused_while_the_ledger_was_locked_is_among_the_ref
     ear.refused.write()
     (refusal,) = ear.refusals()
     assert refusal["what"] == "hl7 message"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        message(header("ADT^A08"), segment("PID", f3="P1\\E\\X^^^^MR", f5="A^B")),
+        message(header("ADT^A08"), segment("PID", f3="P" * 65 + "^^^^MR", f5="A^B")),
+        message(header("ADT^A40"), PID, segment("MRG", f1="P1\\E\\X^^^^MR")),
+        message(header(), PID, ORC, segment("OBR", f1="1", f2="PO1", f3="FO1", f18="AC\\E\\1")),
+        message(header(), PID, ORC, segment("OBR", f1="1", f2="PO1", f3="FO1", f18="A" * 17)),
+        message(header(), PID, ORC, segment("OBR", f1="1", f2="PO\\E\\1", f18="A1")),
+    ],
+    ids=["id with a backslash", "long id", "merged id", "accession with a backslash", "long accession", "placer"],
+)
+def test_a_number_that_no_image_can_carry_is_refused_and_never_stands_for_another(ear: Ear, content: bytes) -> None:
+    """In DICOM a backslash parts two values: a report would be filed under the first of them, which is somebody else's."""
+    answer = rows(ear.say(content))
+    assert (answer["MSA"][1], answer["ERR"][3][:3]) == ("AE", "102")
+    assert ear.kept() == []
+
+
+def test_a_long_number_of_the_filler_is_no_accession_number_and_no_mistake(ear: Ear) -> None:
+    long = "F" * 30
+    answer = rows(ear.say(message(header(), PID, ORC, segment("OBR", f1="1", f2="PO1", f3=long))))
+    assert answer["MSA"][1] == "AA"

@@ -1011,3 +1011,61 @@ def test_a_film_that_waits_to_be_read_goes_forward_when_its_order_turns_out_to_b
         newest = studies.newest_revision(view, urgent)
     assert newest is not None
     assert job.key == str(newest.id)
+
+
+def _known(patient: str = "P1", **numbers: str) -> KnownOrder:
+    names = {"accession": "accession_number", "placer": "placer_order_number", "filler": "filler_order_number"}
+    return KnownOrder(0, Order(**{names[k]: v for k, v in numbers.items()}), Patient(patient))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        # Two systems that give the same placer number, each to a patient of its own.
+        (_known("CA1", placer="88", accession="ACCCA"), _known("CB1", placer="88"), False),
+        (_known("CA1", filler="88", accession="ACCCA"), _known("CB1", filler="88"), False),
+        # One placer number over two films; two systems that order for one patient.
+        (_known(placer="SP9", accession="ACCY1"), _known(placer="SP9", accession="ACCY2"), False),
+        (_known(placer="7", accession="ACCB1"), _known(placer="7", accession="ACCB2"), False),
+        (_known(placer="7", filler="1"), _known(placer="7", filler="2"), False),
+        # What is the same order: later messages say more, or less; numbers and patient are corrected.
+        (_known(placer="7", accession="A"), _known(placer="7"), True),
+        (_known(placer="7"), _known(placer="7", filler="1", accession="A"), True),
+        (_known(placer="7", filler="1", accession="A"), _known(placer="7", filler="1", accession="B"), True),
+        (_known("P1", placer="7", filler="1"), _known("P2", placer="7", filler="1"), True),
+        (_known("P1", accession="A"), _known("P2", accession="A"), False),
+        (_known(accession="A"), _known(accession="A"), True),
+    ],
+)
+def test_two_orders_are_never_taken_for_one(one: KnownOrder, other: KnownOrder, same: bool) -> None:
+    """The result of one would go out under the numbers of the other, or under another patient's."""
+    assert is_same_order(one, other) is is_same_order(other, one) is same
+
+
+def test_a_result_that_names_nobody_is_not_filed_under_whoever_has_its_number(office: Office) -> None:
+    uid = office.arrive(hand("", accession="ACCNONE", PatientName=""))
+    office.work()
+    line = office.study(uid)
+    assert (line.state, line.reason, line.deliveries) == ("needs-attention", "patient-unnamed", {"held": 1})
+    decide(office, uid, patient="images")
+    office.work()
+    assert office.study(uid).state == "not-analysed"
+
+
+def test_one_accession_number_of_two_patients_is_nobodys_until_an_order_says_whose(office: Office) -> None:
+    """A RIS that files by accession number would put one of them on the other."""
+    first = office.arrive(hand("P20", accession="ACC20"))
+    office.work("assemble", "report")
+    second = office.arrive(hand("P21", accession="ACC20"))
+    office.work()
+    lines = [office.study(u) for u in (first, second)]
+    assert [line.reason for line in lines] == ["accession-of-two-patients"] * 2
+    assert second in lines[0].explanation
+    assert office.ris.messages == []
+
+
+def test_two_studies_of_one_patient_under_one_accession_number_are_both_sent(office: Office) -> None:
+    for _ in range(2):
+        office.arrive(hand("P20", accession="ACC20"))
+    office.work()
+    assert len(office.ris.messages) == 2

@@ -58,3 +58,15 @@ def test_a_mistake_is_explained(tmp_path: Path, kind: str, url: str, more: str, 
     with pytest.raises(SettingsError) as error:
         loaded(tmp_path, WEB.format(kind, url) + more)
     assert words in str(error.value)
+
+
+def test_results_that_would_be_sent_to_our_own_listener_are_a_mistake(tmp_path: Path) -> None:
+    """It would acknowledge every one of them, and nobody would ever have it."""
+    file = tmp_path / "settings.toml"
+    text = '[orders]\nport = 2575\n[[destinations]]\nname = "ris"\ntype = "hl7"\nhost = "{}"\nport = {}\n'
+    file.write_text(text.format("127.0.0.1", 2575), encoding="utf-8")
+    with pytest.raises(SettingsError, match="this node itself listens for HL7 messages"):
+        load(file)
+    for host, port in (("10.0.0.6", 2575), ("127.0.0.1", 2576)):
+        file.write_text(text.format(host, port), encoding="utf-8")
+        assert load(file).destinations[0].name == "ris"
