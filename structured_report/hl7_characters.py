@@ -31,6 +31,8 @@ _ONLY_READ = {
     "UTF-8": "utf-8",
     "GB18030": "gb18030",
 }
+KNOWN_SETS = "ASCII, 8859/1 to 9 and 15, UNICODE UTF-8, ISO IR14, ISO IR87, ISO IR159, KS X 1001, GB 18030-2000, BIG-5"
+"""Those that are read, in words."""
 _HANGUL_FILLER = "\u3164"  # in KS X 1001 it begins a syllable made up of letters, and is no character of its own
 
 

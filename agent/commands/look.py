@@ -11,10 +11,11 @@ import click
 from sqlalchemy import Connection
 
 from agent.clock import SystemClock
-from agent.commands.common import ago, existing_store, print_json, settings_of
+from agent.commands.common import ago, count, existing_store, print_json, settings_of
 from agent.errors import Permanent
 from agent.evaluation.qc.state import standing
 from agent.imaging.facts import InstanceFacts
+from agent.orders.knowledge import known_about
 from agent.store import flags, identity, orders, overview, priors, processes, qc, results, trouble, worklist
 from agent.store import studies as study_store
 from agent.store.engine import Ledger
@@ -80,7 +81,8 @@ def _print_line(line: overview.StudyLine, parked: Sequence[trouble.Parked]) -> N
     sent = ", ".join(f"{n} {state}" for state, n in sorted(line.deliveries.items())) or "-"
     click.echo(f"{line.study_instance_uid}  accession {accession}")
     click.echo(
-        f"    {line.state}, revision {line.revision}, {line.images} images, {ago(line.last_received_at, now)}; deliveries: {sent}"
+        f"    {line.state}, revision {line.revision}, {count(line.images, 'image')}, "
+        f"{ago(line.last_received_at, now)}; deliveries: {sent}"
     )
     if line.priority:
         click.echo(f"    {'; '.join((line.priority, *line.reasons))}")
@@ -166,10 +168,19 @@ def _identity_of(view: Connection, uid: str) -> dict[str, Any]:
     return {
         "match": None if match is None else asdict(match),
         "orders": [asdict(o) for o in orders.orders_by(view, ids=wanted)],
+        "also_fits": [] if match is None or match.doubt != "order-of-two-studies" else _also_fits(view, uid, wanted),
         "decision": None if decision is None else asdict(decision),
         "stops": identity.stops_of(view, uid),
         "unsettled": identity.is_unsettled(view, uid),
     }
+
+
+def _also_fits(view: Connection, uid: str, order_ids: Sequence[int]) -> list[str]:
+    """UIDs of the other studies that one of these orders may belong to, or was given to."""
+    facts = [InstanceFacts.from_json(i.facts) for i in study_store.images_of(view, uid)]
+    rivals = {r.study_instance_uid for r in known_about(view, uid, facts).rivals}
+    matches = [m for m in (orders.match_of(view, other) for other in sorted(rivals)) if m is not None]
+    return [m.study_instance_uid for m in matches if {m.order_id, *m.candidates} & set(order_ids)]
 
 
 def _prior(search: priors.Search) -> dict[str, Any]:
@@ -231,11 +242,12 @@ def _print_study(everything: dict[str, Any]) -> None:
     click.echo("\nDeliveries")
     for sent in everything["deliveries"]:
         click.echo(
-            f"  {sent['kind'].upper():4} to {sent['destination']}: {sent['state']} after {sent['attempts']} attempts; {sent['words']}"
+            f"  {sent['kind'].upper():4} of revision {sent['revision']} to {sent['destination']}: {sent['state']} "
+            f"after {count(sent['attempts'], 'attempt')}; {sent['words']}"
         )
         click.echo(f"       {sent['path']}")
     for made in (d for d in everything["documents"] if not d["deliveries"]):
-        click.echo(f"  {made['kind'].upper():4} kept here, for nobody: {made['path']}")
+        click.echo(f"  {made['kind'].upper():4} of revision {made['revision']} kept here, for nobody: {made['path']}")
     click.echo("\nHistory")
     for event in everything["history"]:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S} UTC  {event['stage']:9} {event['code']}  {event['words']}")
@@ -252,6 +264,8 @@ def _print_identity(known: dict[str, Any], messages: Sequence[dict[str, Any]]) -
                 f"  order {order['id']} ({order['state']}, {order['source']}): accession, placer, filler {' | '.join(numbers)}; "
                 f"{' | '.join(whose)}; scheduled {order['scheduled_at'] or '-'}"
             )
+    for other in known["also_fits"]:
+        click.echo(f"  it may also be that of study {other}")
     for one in [] if match is None else match["overlays"]:
         click.echo(
             f"  {one['attribute']}: {one['was'] or '-'} in the images, {one['now']} by message {one['message_id']}"

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
-from agent.commands.common import existing_store, print_json, settings_of
+from agent.commands.common import count, existing_store, idle_roles, one_line, print_json, settings_of
 from agent.commands.look import one_study
 from agent.imaging.facts import InstanceFacts
 from agent.intake.assembly import assembly_of
 from agent.intake.inspect import inspect
 from agent.settings import Settings
-from agent.store import overview, processes, results, studies
+from agent.store import overview, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue, revive
@@ -49,7 +49,7 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
         revive(tx, "assemble", uid, now=now)
         Trail.of(settings).by_hand(tx, What.ACCESSED, "retry", About(uid), now=now)
         studies.note(tx, uid, "retry", "retry", f"by hand: {len(deliveries)} deliveries, {len(stages)} stages", now=now)
-        idle = _who_does_not_run(tx, clock)
+        idle = idle_roles(tx, uid, now)
     done = {
         "study": uid,
         "deliveries": len(deliveries),
@@ -60,14 +60,15 @@ def retry(ctx: click.Context, study: str, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    when = "as soon as the line runs" if idle else "now"
-    click.echo(f"{uid}: {len(deliveries)} deliveries and {len(stages)} stages will be tried again {when}")
+    when = "as soon as the office runs" if "office" in idle else "now"
+    click.echo(
+        f"{uid}: {count(len(deliveries), 'delivery')} and {count(len(stages), 'stage')} will be tried again {when}"
+    )
     if again:
         click.echo("it will be read again, as a new revision")
     if idle:
-        click.echo(
-            f"note: {' and '.join(idle)} {'do' if len(idle) > 1 else 'does'} not run, so nothing happens yet: preread serve"
-        )
+        who = f"{' and '.join(idle)} {'do' if len(idle) > 1 else 'does'} not run"
+        click.echo(f"note: {who}, so what is theirs to do waits: preread serve")
 
 
 @click.command()
@@ -86,9 +87,9 @@ def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None
     uid = one_study(ledger, study)
     assembly = assembly_of(settings, ledger, Queue(ledger, clock, "withdraw"), clock)
     with ledger.begin() as tx:
-        assembly.withdraw(tx, uid, _one_line(reason))
+        assembly.withdraw(tx, uid, one_line(reason))
         Trail.of(settings).by_hand(tx, What.ACCESSED, "withdraw", About(uid), now=clock.now())
-        idle = [role for role in _who_does_not_run(tx, clock) if role == "office"]
+        idle = [role for role in idle_roles(tx, uid, clock.now()) if role == "office"]  # it alone tells others
     if as_json:
         print_json({"study": uid, "withdrawn": True, "not_running": idle})
         return
@@ -125,49 +126,52 @@ def reread(
             wanted = overview.read_since(view, since.astimezone())
         if not yes and (as_json or not click.confirm(f"{len(wanted)} studies would be read anew. Do it?")):
             if as_json:
-                print_json({"studies": wanted, "read_again": [], "not_read": []})
+                print_json({"studies": wanted, "read_again": [], "back_unread": [], "not_read": []})
             return
-    again, not_read = _read_anew(wanted, settings, ledger, clock, _one_line(reason))
+    became = _read_anew(wanted, settings, ledger, clock, one_line(reason))
     if as_json:
-        print_json({"studies": wanted, "read_again": again, "not_read": not_read})
+        print_json({"studies": wanted, **became})
     else:
-        _say_what_is_read(again, not_read)
-    if study is not None and not again:
+        _say_what_is_read(became)
+    if study is not None and became["not_read"]:
         raise click.exceptions.Exit(1)
 
 
 def _read_anew(
     wanted: Sequence[str], settings: Settings, ledger: Ledger, clock: Clock, reason: str
-) -> tuple[list[str], list[str]]:
-    """The studies that will be read, and those that cannot be; each in a transaction of its own."""
+) -> dict[str, list[str]]:
+    """The studies that will be read, those that come back as not analysed after they had been withdrawn, and those of which
+    nothing can be said anew; each in a transaction of its own."""
     assembly = assembly_of(settings, ledger, Queue(ledger, clock, "reread"), clock)
-    again, not_read = list[str](), list[str]()
+    became: dict[str, list[str]] = {"read_again": [], "back_unread": [], "not_read": []}
     for uid in wanted:
         with ledger.begin() as tx:
             done = assembly.read_again(tx, uid)
             if done:
                 Trail.of(settings).by_hand(tx, What.ACCESSED, "reread", About(uid), now=clock.now())
                 studies.note(tx, uid, "reread", "reread", reason or "by hand", now=clock.now())
-        (again if done else not_read).append(uid)
-    return again, not_read
+            became["not_read" if not done else "back_unread" if _has_reading(tx, uid) else "read_again"].append(uid)
+    return became
 
 
-def _say_what_is_read(again: Sequence[str], not_read: Sequence[str]) -> None:
-    click.echo(f"{len(again)} {'study' if len(again) == 1 else 'studies'} will be read anew, each as a new revision")
-    for uid in not_read:
+def _has_reading(view: Connection, uid: str) -> bool:
+    """Whether the newest revision is finished: assembly itself has said that there is nothing to read."""
+    newest = studies.newest_revision(view, uid)
+    return newest is not None and results.reading_of(view, newest.id) is not None
+
+
+def _say_what_is_read(became: dict[str, list[str]]) -> None:
+    again, back = became["read_again"], became["back_unread"]
+    if again or not back:
+        click.echo(
+            f"{len(again)} {'study' if len(again) == 1 else 'studies'} will be read anew, each as a new revision"
+        )
+    for uid in back:
+        click.echo(f"{uid}: not withdrawn any more; none of its images can be read, and that is reported anew")
+    for uid in became["not_read"]:
         click.echo(
             f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
         )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _who_does_not_run(view: Connection, clock: Clock) -> list[str]:
-    """The roles that would do the work and have no process at the moment."""
-    running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, clock.now())}
-    return [role for role in ("read", "office") if role not in running]
 
 
 def _decode_again(tx: Connection, uid: str, settings: Settings, files: FileStore) -> None:

@@ -89,7 +89,10 @@ def _unreported(missing: Sequence[tuple[str, str]]) -> list[Check]:
 
 
 def _messages(unsettled: int) -> list[Check]:
-    words = f"{unsettled} about orders, patients or reports wait for a person; see: preread messages --attention"
+    words = (
+        f"{unsettled} about orders, patients or reports wait for a person; see: preread messages --attention; "
+        "when one has been seen to: preread messages --done ID"
+    )
     return [Check("messages", "bad", words)] if unsettled else []
 
 

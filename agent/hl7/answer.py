@@ -10,6 +10,7 @@ from datetime import datetime
 
 from agent.hl7.faults import Fault
 from agent.hl7.message import Header
+from structured_report.hl7_characters import reader_of
 
 _BEFORE_ERR_3 = ("2.1", "2.2", "2.3", "2.3.1", "2.4")
 _ON_SUCCESS, _ON_ERROR = ("AL", "SU"), ("AL", "ER")  # table 0155
@@ -60,9 +61,9 @@ def acknowledgement(header: Header, code: str, fault: Fault | None, *, now: date
     msh = [
         "MSH", header.separators[1:], *header.receiver, *header.sender, f"{now:%Y%m%d%H%M%S}+0000", "", component.join(structure),
         own_id or uuid.uuid4().hex[:20], header.processing_id or "P", version, "", "", *(("NE", "NE") if enhanced else ("", "")), "",
-        header.character_set,
+        _character_set(header),
     ]  # fmt: skip
-    words = "" if fault is None else _fit(str(fault), header.separators)
+    words = "" if fault is None else _fit(fault.told, header.separators)
     msa = ["MSA", code, header.control_id, words]
     rows = [msh, msa]
     if fault is not None:
@@ -79,6 +80,15 @@ def _err(fault: Fault, words: str, component: str, subcomponent: str, *, old: bo
         return ["ERR", component.join((*where, coded))]
     coded = component.join((code, fault.condition.words, "HL70357"))
     return ["ERR", "", component.join(where).rstrip(component), coded, "E", "", "", "", words]
+
+
+def _character_set(header: Header) -> str:
+    """That of the message, where it is one: what else may stand in MSH-18 is no name of what the answer is written in."""
+    try:
+        reader_of(header.character_set, header.separators[2])
+    except KeyError:
+        return ""
+    return header.character_set
 
 
 def _fit(words: str, separators: str) -> str:

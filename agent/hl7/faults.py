@@ -53,6 +53,11 @@ class Place:
     sequence: int = 1
     field: int = 0
 
+    @property
+    def name(self) -> str:
+        """For example ``PID-3``, or ``PID`` for the segment."""
+        return f"{self.segment}-{self.field}" if self.field else self.segment
+
 
 class Fault(Exception):
     """A message is not taken.
@@ -64,3 +69,9 @@ class Fault(Exception):
     def __init__(self, condition: Condition, place: Place, words: str) -> None:
         super().__init__(words)
         self.condition, self.place = condition, place
+
+    @property
+    def told(self) -> str:
+        """The words, with the segment or field that they are about."""
+        words = str(self)
+        return words if self.place.name in words else f"{self.place.name}: {words}"

@@ -82,8 +82,9 @@ class Hearing:
             fault = Fault(Condition.INTERNAL, Place("MSH"), "it cannot be kept")
         return answers(sent.header, fault, now=self._clock.now())
 
-    def too_long(self, beginning: bytes, address: str) -> Sequence[bytes]:
-        fault = Fault(Condition.DATA_TYPE, Place("MSH"), "the message is longer than is taken here")
+    def too_long(self, beginning: bytes, address: str, longest: int) -> Sequence[bytes]:
+        words = f"the message is longer than the {longest} bytes that are taken here"
+        fault = Fault(Condition.DATA_TYPE, Place("MSH"), words)
         return answers(peek(beginning), fault, now=self._clock.now())
 
     def put_out(self, address: str, reason: str, words: str) -> None:
@@ -141,10 +142,8 @@ class Hearing:
         except (PrereadError, OSError):
             self._log.error("refused bytes not kept", reason="quarantine")
         status = f"A{'R' if condition.is_about_the_kind else 'E'} {int(condition)}"
-        place = "-".join(filter(None, (fault.place.segment, str(fault.place.field or ""))))
         who, to = (_line(header.sender[0]), _line(header.receiver[0]))
-        words = f"{place}: {fault}"
-        self._refusals.add(Refusal("hl7 message", who, to, sent.address, status, reason, words, path=path))
+        self._refusals.add(Refusal("hl7 message", who, to, sent.address, status, reason, fault.told, path=path))
 
     def _is_news(self, what: tuple[str, str, str]) -> bool:
         """A sender that tries again and again, or a scanner, must not be able to fill the ledger."""

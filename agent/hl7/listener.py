@@ -40,8 +40,8 @@ class Receiver(Protocol):
         """One message without its frame; returns what is to be sent, in order."""
         ...
 
-    def too_long(self, beginning: bytes, address: str) -> Sequence[bytes]:
-        """A message that goes on for longer than is taken; the connection is closed after the answer."""
+    def too_long(self, beginning: bytes, address: str, longest: int) -> Sequence[bytes]:
+        """A message that goes on for longer than the bytes that are taken; the connection is closed after the answer."""
         ...
 
     def put_out(self, address: str, reason: str, words: str) -> None:
@@ -143,7 +143,7 @@ class _Simple:
     def take(self, message: bytes, address: str) -> Sequence[bytes]:
         return (self.handle(message),)
 
-    def too_long(self, beginning: bytes, address: str) -> Sequence[bytes]:
+    def too_long(self, beginning: bytes, address: str, longest: int) -> Sequence[bytes]:
         return ()
 
     def put_out(self, address: str, reason: str, words: str) -> None:
@@ -348,9 +348,10 @@ class _Session(socketserver.BaseRequestHandler):
     def _refuse_length(self) -> None:
         if not self._frames.is_inside:
             raise _PutOut("no-mllp", "what it sends is no MLLP frame, which begins with VT")
-        self._send(self._service.receiver.too_long(self._frames.beginning, self._address))
+        longest = self._service.limits.longest
+        self._send(self._service.receiver.too_long(self._frames.beginning, self._address, longest))
         self._linger()
-        raise _PutOut("message-too-long", f"a message has at most {self._service.limits.longest} bytes")
+        raise _PutOut("message-too-long", f"a message has at most {longest} bytes")
 
     def _linger(self) -> None:
         """What is sent meanwhile is dropped: closing over it would take the answer away from the sender."""

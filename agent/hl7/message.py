@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.hl7.faults import Condition, Fault, Place
-from structured_report.hl7_characters import UTF_8, reader_of
+from structured_report.hl7_characters import KNOWN_SETS, UTF_8, reader_of
 from structured_report.hl7_text import STANDARD, unescape
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -156,8 +156,8 @@ def read(content: bytes, *, default_set: str = "") -> Message:
     try:
         text = decode(start)
     except UnicodeError as error:
-        named = known.character_set or "ASCII (MSH-18 is empty)"
-        words = f"it is not text in the character set {_plain(named)}; fill MSH-18 with the set that is used"
+        named = "that MSH-18 names" if known.character_set else "ASCII (MSH-18 is empty)"
+        words = f"the message is not text in the character set {named}; fill MSH-18 with the set that is used"
         raise Fault(Condition.DATA_TYPE, Place("MSH", 1, 18), words) from error
     segments = _segments(text, known.separators, decode)
     if (second := next((s for s in segments[1:] if s.name == "MSH"), None)) is not None:
@@ -195,7 +195,8 @@ def _reader(content: bytes, known: Header, default_set: str) -> tuple[Callable[[
     except KeyError as error:
         if "UTF-16" in name.upper() or "UTF-32" in name.upper():
             raise _utf_16() from error
-        words = f"the character set {_plain(name)} is not known here (table 0211)"
+        # The field may hold anything, a patient too where a sender has shifted its fields: it is not repeated.
+        words = f"the character set is not known here (table 0211); known are {KNOWN_SETS}"
         raise Fault(Condition.TABLE_VALUE, Place("MSH", 1, 18), words) from error
 
 
@@ -205,10 +206,6 @@ def _is_utf_8(content: bytes) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in text if c.isascii() and c.isprintable())[:40]
 
 
 def _segments(text: str, separators: str, decode: Callable[[bytes], str]) -> tuple[Segment, ...]:

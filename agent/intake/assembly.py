@@ -8,7 +8,7 @@ about patient and order (docs/identity.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -102,11 +102,16 @@ class Assembly:
         self._show_as_reported(tx, uid)
 
     def read_again(self, tx: Connection, uid: str) -> bool:
-        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not."""
+        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not.
+
+        What was withdrawn comes back though none of its images can be read: as the result that says so.
+        """
         case = self._case(tx, uid)
         doubt = case.weighed.doubt
-        readable = any(s.used for s in select_images(case.facts, self._gate))
-        if case.previous is None or (doubt is not None and _is_about_images(doubt)) or not readable:
+        if case.previous is None or (doubt is not None and _is_about_images(doubt)):
+            return False
+        withdrawn = identity.WITHDRAWN in identity.stops_of(tx, uid)
+        if not withdrawn and not any(s.used for s in select_images(case.facts, self._gate)):
             return False
         identity.no_stop(tx, uid, identity.WITHDRAWN)
         write_down(tx, case, now=self._clock.now())
@@ -171,12 +176,11 @@ class Assembly:
         return timedelta()
 
     def _needs_attention(self, tx: Connection, uid: str, doubt: Doubt) -> None:
-        words = f"{doubt.words}; no result is sent until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
+        words = f"{doubt.words}; {_fate(results.with_a_result(tx, uid))} until {_MENDED_BY.get(doubt.code, _BY_HAND)}"
         studies.set_state(tx, uid, studies.NEEDS_ATTENTION, reason=doubt.code, explanation=words)
-        held = results.change_hold(tx, uid, hold=True)
-        studies.note(
-            tx, uid, "assemble", doubt.code, f"{words}; {len(held)} deliveries held back", now=self._clock.now()
-        )
+        held = len(results.change_hold(tx, uid, hold=True))
+        back = f"{words}; {held} {'delivery' if held == 1 else 'deliveries'} held back"
+        studies.note(tx, uid, "assemble", doubt.code, back, now=self._clock.now())
         self._log.error("study needs attention", study=uid, reason=doubt.code)
 
     def _nothing_new(self, tx: Connection, uid: str, reading: StoredReading | None) -> None:
@@ -339,6 +343,15 @@ _MENDED_BY = {
     "patient-ambiguous": "a person has said whose they are (preread match STUDY --patient images), or matching.issuer is set",
     "patient-contradicted": "a person has said which is right (preread match STUDY --patient images, or --patient registry)",
 }
+
+
+def _fate(out: Collection[str]) -> str:
+    """What becomes of the results of a study in doubt. What left before the doubt came up stays where it is: taking it back
+    says to everybody that it was wrong, and that is for a person to say."""
+    if not out:
+        return "no result is sent"
+    who = "1 destination has" if len(out) == 1 else f"{len(out)} destinations have"
+    return f"{who}, or may have, a result already (preread withdraw STUDY --reason TEXT takes it back); no other result is sent"
 
 
 def _is_about_images(doubt: Doubt) -> bool:

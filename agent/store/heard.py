@@ -85,6 +85,12 @@ def count_attention(view: Connection) -> int:
     return int(view.execute(select(func.count()).select_from(hl7_message).where(_for_a_person())).scalar_one())
 
 
+def waits_for_a_person(view: Connection, message_id: int) -> bool:
+    """Whether a person should look at that message: nobody could act on it, or it fails."""
+    found = view.execute(select(hl7_message.c.id).where(hl7_message.c.id == message_id, _for_a_person()))
+    return found.first() is not None
+
+
 def _failed(*columns: Any) -> Any:
     return select(*columns).where(
         job.c.kind == "orders", job.c.key == cast(hl7_message.c.id, String), job.c.error != ""

@@ -167,6 +167,13 @@ def was_about(tx: Connection, message_ids: Collection[int], study_instance_uids:
             tx.execute(row.on_conflict_do_nothing())
 
 
+def studies_of_message(view: Connection, message_id: int) -> list[str]:
+    """UIDs of the studies that a message was about."""
+    c = message_study.c
+    uids = view.execute(select(c.study_instance_uid).where(c.message_id == message_id).order_by(c.study_instance_uid))
+    return [str(u) for u in uids.scalars()]
+
+
 def messages_about(view: Connection, study_instance_uid: str) -> list[dict[str, Any]]:
     """The messages about a study, in the order in which they were heard: what they were, and what became of them."""
     c = hl7_message.c

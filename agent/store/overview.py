@@ -200,6 +200,12 @@ def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
 
 
+def open_jobs(view: Connection, uid: str) -> set[str]:
+    """Kinds of the jobs about a study that wait or are being done, the acting on messages not among them."""
+    rows = view.execute(select(job.c.kind).where(jobs_of(uid), job.c.state.in_(("waiting", "running"))).distinct())
+    return {str(kind) for kind in rows.scalars()}
+
+
 def unfinished_deliveries(view: Connection) -> int:
     """How many deliveries wait."""
     return int(view.execute(select(func.count()).where(delivery.c.state == "waiting")).scalar_one())

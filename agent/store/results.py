@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, cast, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision
+from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision, unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,8 @@ def add_delivery(
 
 
 UNDELIVERED = ("waiting", "parked", "held")
+RESULTS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json")
+"""The kinds of documents that say something of the images, and not only that something was wrong."""
 HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
 
 
@@ -127,7 +129,7 @@ def supersede_undelivered(
     before_revision: int,
     *,
     states: Sequence[str] = UNDELIVERED,
-    kinds: Sequence[str] = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json"),
+    kinds: Sequence[str] = RESULTS,
     words: str = "",
     now: datetime,
 ) -> int:
@@ -208,6 +210,35 @@ def holders(view: Connection, study_instance_uid: str, kind: str) -> set[str]:
     found = view.execute(
         select(delivery.c.destination)
         .where(delivery.c.document_id.in_(_documents_of(study_instance_uid, (kind,))), _may_have_it())
+        .distinct()
+    )
+    return {str(name) for name in found.scalars()}
+
+
+def with_a_result(view: Connection, study_instance_uid: str) -> set[str]:
+    """Names of the destinations that have, or may have, a result of the study or its flag, since it was last withdrawn."""
+    c = study_revision.c
+    withdrawn = (
+        select(func.coalesce(func.max(c.number), 0))
+        .join(reading, reading.c.revision_id == c.id)
+        .where(c.study_instance_uid == study_instance_uid, reading.c.outcome == "withdrawn")
+        .scalar_subquery()
+    )
+    unheard = select(unanswered.c.delivery_id).where(unanswered.c.delivery_id == delivery.c.id).exists()
+    # A message that nobody could be reached for, or that was refused, is known not to have arrived.
+    may_be_out = case(
+        (document.c.kind.in_(("oru", "flag")), or_(delivery.c.state.in_(HAS_IT), unheard)), else_=_may_have_it()
+    )
+    found = view.execute(
+        select(delivery.c.destination)
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(study_revision, c.id == document.c.revision_id)
+        .where(
+            c.study_instance_uid == study_instance_uid,
+            c.number > withdrawn,
+            document.c.kind.in_(RESULTS),
+            may_be_out,
+        )
         .distinct()
     )
     return {str(name) for name in found.scalars()}

@@ -135,16 +135,37 @@ def test_a_refused_image_can_be_found_in_the_pacs(site: Site, planted: PlantedLe
 
 
 def test_a_retry_that_nobody_will_do_says_so(site: Site, planted: PlantedLedger) -> None:
-    planted.study("1.2.3")
+    planted.job("read", str(planted.study("1.2.3")), state="parked", error="internal: planted")
     for role in ("receive", "read", "office"):
         planted.process(role, "stopped")
-    assert "preread serve" in site.run("retry", "1.2.3").stdout
+    assert "read and office do not run" in site.run("retry", "1.2.3").stdout
     planted.process("office", "ready")
-    assert "read does not run" in site.run("retry", "1.2.3").stdout
+    said = site.run("retry", "1.2.3").stdout
+    assert "read does not run" in said
     planted.process("read", "loading")
     done = site.json("retry", "1.2.3")
     assert done["not_running"] == []
     assert "note" not in site.run("retry", "1.2.3").stdout
+
+
+def test_a_process_that_has_nothing_to_do_about_a_study_is_not_complained_of(
+    site: Site, planted: PlantedLedger
+) -> None:
+    planted.delivery(planted.study("1.2.3"), state="parked", words="refused")
+    planted.process("read", "stopped")
+    planted.process("office", "ready")
+    said = site.run("retry", "1.2.3").stdout
+    assert "1 delivery and 0 stages will be tried again now" in said
+    assert "not run" not in said
+    assert site.json("match", "1.2.3", "--none", "--reason", "none of them")["not_running"] == []
+    assert "it is weighed anew now" in site.run("match", "1.2.3", "--none", "--reason", "none of them").stdout
+    planted.process("office", "stopped")
+    assert site.json("match", "1.2.3", "--none", "--reason", "none of them")["not_running"] == ["office"]
+
+
+def test_of_which_revision_a_document_is_can_be_seen(site: Site, planted: PlantedLedger) -> None:
+    planted.delivery(planted.study("1.2.3"), state="delivered", words="success")
+    assert "SR   of revision 1 to to-pacs: delivered after 1 attempt; success" in site.run("show", "1.2.3").stdout
 
 
 def test_any_locale_can_print_any_study(site: Site, planted: PlantedLedger) -> None:

@@ -294,12 +294,14 @@ def test_a_sender_is_told_what_is_wrong_and_where(ear: Ear, fault: str) -> None:
     assert answer["ERR"][2] == place
     assert answer["ERR"][3].split("^")[::2] == [condition, "HL70357"]
     assert answer["ERR"][4] == "E"
-    assert answer["ERR"][8]
+    named = "-".join(place.split("^")[::2])  # segment and field
+    assert named in answer["ERR"][8], "whoever reads it knows which field to look at"
     if b"MSH|^~" in content[:8] and "control id" not in fault:
         assert answer["MSA"][2] == "C1"
     assert ear.kept() == []
     (refusal,) = ear.refusals()
     assert refusal["status"] == f"{verdict} {condition}"
+    assert named in refusal["comment"]
     assert (ear.root / refusal["path"]).read_bytes() == content, "nothing is lost"
 
 
@@ -329,6 +331,19 @@ def test_refusals_and_answers_name_no_patient(ear: Ear) -> None:
         answer = ear.say(content.replace(b"Test^", b"SECRETNAME^"))
         assert b"SECRETNAME" not in answer
     assert "SECRETNAME" not in str(ear.refusals())
+
+
+@pytest.mark.parametrize("body", [b"", b"NTE|1||\xe9\xff\r"])
+def test_what_a_sender_writes_into_the_character_set_is_not_repeated(ear: Ear, body: bytes) -> None:
+    answer = ear.say(order(character_set="SECRETNAME") + body)
+    assert b"SECRETNAME" not in answer
+    assert "SECRETNAME" not in str(ear.refusals())
+    (refusal,) = ear.refusals()
+    told = rows(answer)["ERR"][8]
+    for words in (told, refusal["comment"]):
+        assert words.endswith("BIG-5"), "all of the sets that are known, and nothing is cut off"
+    for name in CHARACTER_SETS:
+        assert name in told or name.startswith("8859/"), name
 
 
 @pytest.mark.parametrize(

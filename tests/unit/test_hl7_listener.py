@@ -80,6 +80,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_fills_the_memory(ear: E
         ris.send(VT + message(header(), PID) + b"NTE|1||" + b"x" * 5_000_000)
         answer = ris.answer()
         assert (answer["MSA"][1:3], answer["ERR"][3][:3]) == (["AE", "C1"], "102")
+        assert "longer than the 10000 bytes" in answer["ERR"][8]
         assert ris.is_closed()
     assert [r["reason"] for r in ear.refusals()] == ["message-too-long"]
 

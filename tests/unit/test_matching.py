@@ -20,7 +20,7 @@ from agent.commands.look import everything_about
 from agent.orders.matching import KnownOrder, is_same_order, updated
 from agent.orders.people import Registry, Statement
 from agent.orders.said import OrderChange, PatientsMerged, Said
-from agent.store import flags, heard, identity, orders, overview, studies
+from agent.store import flags, heard, identity, orders, overview, results, studies
 from agent.store.heard import ATTENTION, DONE, IGNORED, WAITING
 from agent.store.orders import StoredDecision
 from structured_report.content import Order, Patient, Priority
@@ -73,6 +73,11 @@ def decide(office: Office, uid: str, **how: Any) -> None:
         known = {"known_order": orders.newest_order(tx), "known_statement": identity.newest_statement(tx)}
         orders.add_decision(tx, StoredDecision(uid, "by the test", now, **known, **how))
         identity.unsettle(tx, [uid], now=now)
+
+
+def history(office: Office, uid: str) -> list[str]:
+    with office.ledger.read() as view:
+        return [str(e["words"]) for e in overview.history(view, uid)]
 
 
 # --- which order
@@ -199,6 +204,54 @@ def test_a_second_study_makes_the_first_match_doubtful_too(office: Office) -> No
     assert office.study(first).state == "not-analysed"
     assert office.study(second).state == "not-analysed"
     assert len(office.ris.messages) == 2
+
+
+@pytest.mark.parametrize("doubt", ["patient-differs", "order-of-another-patient", "order-of-two-studies"])
+def test_a_doubt_that_comes_after_the_result_says_who_has_it_and_how_it_is_taken_back(
+    office: Office, doubt: str
+) -> None:
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert standing(office.ris.messages) != set()
+    if doubt == "patient-differs":
+        office.arrive(hand("P2", "ACC1", study=uid))
+    elif doubt == "order-of-another-patient":
+        office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    else:
+        office.arrive(hand("P1", "ACC1"))
+        office.hear(ordered("ACC1", placer="A"))
+    office.work()
+    study = office.study(uid)
+    assert (study.state, study.reason) == ("needs-attention", doubt)
+    for words in (study.explanation, history(office, uid)[-1]):
+        assert "1 destination has, or may have, a result already" in words
+        assert "preread withdraw STUDY --reason TEXT" in words
+    with office.ledger.begin() as tx:
+        office.assembly.withdraw(tx, uid, "not certain")
+    office.work()
+    assert takes_back([m for m in office.ris.messages if filed_under(m)[0] == "P1"][-1])
+    with office.ledger.read() as view:
+        assert results.with_a_result(view, uid) == set(), "what was taken back is not out"
+
+
+def test_a_doubt_before_the_result_says_only_that_nothing_is_sent(office: Office) -> None:
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert "; no result is sent until" in office.study(uid).explanation
+    assert "withdraw" not in office.study(uid).explanation
+
+
+def test_who_looks_at_an_order_of_two_studies_sees_the_other_one(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1"))
+    first, second = office.arrive(hand("P1", "ACC1")), office.arrive(hand("P1", "ACC1"))
+    office.arrive(hand("P1", "ACC2"))
+    office.work()
+    assert office.study(first).reason == office.study(second).reason == "order-of-two-studies"
+    for one, other in ((first, second), (second, first)):
+        assert everything_about(office.ledger, office.files, one)["identity"]["also_fits"] == [other]
+    assert f"may also be that of study {second}" in site.run("show", first).stdout
 
 
 def test_a_person_settles_what_was_in_doubt_and_what_waited_leaves(office: Office) -> None:
@@ -603,6 +656,25 @@ def test_a_withdrawn_result_is_taken_back_and_late_images_do_not_bring_it_back(o
         assert any(e["code"] == "late-images-withdrawn" for e in overview.history(view, uid))
 
 
+def test_a_withdrawn_study_without_a_readable_image_comes_back_as_what_it_is(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert site.run("withdraw", uid, "--reason", "another study was meant").returncode == 0
+    office.work()
+    done = site.run("reread", uid, "--reason", "it was right")
+    assert (done.returncode, "not withdrawn any more" in done.stdout) == (0, True), done
+    office.work()
+    study = office.study(uid)
+    assert (study.state, study.revision) == ("not-analysed", 3)
+    assert [takes_back(m) for m in office.ris.messages] == [False, True, False]
+    assert standing(office.ris.messages) == {("P1", "", "ACC1", "ACC1")}
+    assert site.json("reread", uid)["not_read"] == [uid], "there is nothing to bring back"
+    office.arrive(hand("P1", "ACC1", study=uid))
+    office.work()
+    assert office.study(uid).revision == 4, "late images count again"
+
+
 def test_what_waits_when_a_study_is_withdrawn_never_leaves(office: Office) -> None:
     uid = office.arrive(hand("P1", "ACC1"))
     office.work("assemble", "report")
@@ -761,6 +833,94 @@ def test_a_decision_that_says_nothing_or_too_much_is_refused(site: Site, office:
     assert standing(office.ris.messages) == {("P1", "", "ACC1", "ACC1")}
 
 
+def test_a_second_decision_keeps_what_it_does_not_say_again(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    why = ["--reason", "because"]
+    office.hear(corrected("P1", "Nobody^Else", "19010101"))
+    for placer in ("A", "B"):
+        office.hear(ordered("ACC1", placer=placer))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    first, second = map(str, office.match(uid).candidates)
+    assert office.study(uid).reason == "patient-contradicted"
+    assert site.json("match", uid, "--order", second, *why, "--patient", "images")["order"] == int(second)
+    assert "the patient as the images say" in site.run("match", uid, "--order", first, *why).stdout
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "A", "ACC1", "ACC1")}
+    said = site.run("match", uid, "--patient", "registry", *why).stdout
+    assert f"what holds now is order {first}, the patient as the registry says" in said
+    office.hear(ordered("ACC1", placer="C"))
+    none = site.json("match", uid, "--none", *why)
+    assert (none["order"], none["without_order"], none["patient"]) == (None, True, "registry")
+
+
+def test_an_order_of_another_patient_is_not_chosen_by_what_was_said_before(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    number = str(office.match(uid).candidates[0])
+    assert site.run("match", uid, "--patient", "images", "--reason", "x").returncode == 0
+    assert site.json("match", uid, "--order", number, "--reason", "x")["error"]["code"] == "order-of-another-patient"
+    assert (
+        site.json("match", uid, "--order", "999", "--patient", "images", "--reason", "x")["error"]["code"]
+        == "no-such-order"
+    )
+    assert site.run("match", uid, "--order", number, "--patient", "images", "--reason", "x").returncode == 0
+
+
+def test_what_was_heard_between_two_decisions_is_weighed(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101"))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert site.run("match", uid, "--none", "--reason", "the wrong line was picked").returncode == 0
+    office.hear(ordered("ACC1", "P1", placer="RIGHT"))
+    office.work()
+    assert site.run("match", uid, "--patient", "images", "--reason", "certain").returncode == 0
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "RIGHT", "ACC1", "ACC1")}
+
+
+def test_whose_an_order_is_holds_for_that_order_alone(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    for number in ("P2", "P3"):
+        office.hear(ordered("ACC1", number, name=f"Other^{number}", birth_date="19800101", placer=number))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    first, second = map(str, office.match(uid).candidates)
+    assert site.json("match", uid, "--order", first, "--patient", "order", "--reason", "x")["patient"] == "order"
+    refused = site.json("match", uid, "--order", second, "--reason", "x")
+    assert refused["error"]["code"] == "order-of-another-patient"
+    assert site.json("match", uid, "--none", "--reason", "x")["patient"] == ""
+
+
+@pytest.mark.parametrize("code", ["patient-differs", "character-set", "is-withdrawn"])
+def test_a_decision_that_can_change_nothing_is_not_taken(site: Site, office: Office, code: str) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    image = hand("P1", "ACC1")
+    uid = office.arrive(image)
+    if code == "patient-differs":
+        office.arrive(hand("P2", "ACC1", study=uid))
+    elif code == "character-set":
+        (kept,) = office.images(uid)
+        facts = json.loads(kept.facts) | {"undecodable": ["PatientName"]}
+        with office.ledger.begin() as tx:
+            studies.set_facts(tx, kept.instance_id, json.dumps(facts))
+    office.work()
+    if code == "is-withdrawn":
+        with office.ledger.begin() as tx:
+            office.assembly.withdraw(tx, uid, "wrong side")
+    else:
+        assert office.study(uid).reason == code
+    done = site.run("match", uid, "--none", "--reason", "x", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (error["code"], done.returncode) == (code, 1)
+    assert f"preread {'reread' if code == 'is-withdrawn' else 'retry'} STUDY" in error["message"]
+    with office.ledger.read() as view:
+        assert orders.decisions_of(view, [uid]) == {}
+
+
 def test_reading_everything_again_asks_first_and_leaves_what_was_withdrawn(site: Site, office: Office) -> None:
     site.set("storage", root=str(office.settings.storage.root))
     uids = [office.arrive(hand(f"P{n}", f"ACC{n}")) for n in range(3)]
@@ -771,7 +931,8 @@ def test_reading_everything_again_asks_first_and_leaves_what_was_withdrawn(site:
         site.command("reread", "--since", "2020-01-01"), input="n\n", capture_output=True, text=True, check=False
     )
     assert "2 studies would be read anew" in asked.stdout
-    assert site.json("reread", "--since", "2020-01-01") == {"studies": uids[1:], "read_again": [], "not_read": []}
+    nothing = {"read_again": [], "back_unread": [], "not_read": []}
+    assert site.json("reread", "--since", "2020-01-01") == {"studies": uids[1:], **nothing}
     assert {office.study(u).revision for u in uids[1:]} == {1}
     done = site.json("reread", "--since", "2020-01-01", "--yes")
     assert done["not_read"] == uids[1:], "films of hands cannot be read"
@@ -792,6 +953,49 @@ def test_a_message_that_failed_is_acted_on_when_a_person_says_so(site: Site, off
     assert office.message(number).state == DONE
     assert "no message needs a person" in site.run("messages", "--attention").stdout
     assert site.run("messages", "--retry", str(number)).returncode == 1
+
+
+def test_a_message_that_a_person_has_seen_to_is_no_trouble_any_more(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    number, mixed = office.hear(merged("A|B", "")), office.hear(ordered("ACC1"), ordered(""))
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.work()
+    assert office.message(number).state == office.message(mixed).state == ATTENTION
+
+    def troubles() -> list[dict[str, Any]]:
+        found = json.loads(site.run("doctor", "--no-network", "--json").stdout)
+        return [c for c in found if c["what"] == "messages"]
+
+    assert troubles()
+    done = site.json("messages", "--done", str(number), "--reason", "merged in the\nregistry by hand")
+    assert next(r for r in done if r["id"] == number)["state"] == DONE
+    assert "merged in the registry by hand" in office.message(number).words
+    assert "nothing was merged" in office.message(number).words, "what it was about is not forgotten"
+    assert site.run("messages", "--done", str(mixed)).returncode == 0
+    assert troubles() == []
+    again = site.run("messages", "--done", str(number), "--json")
+    assert json.loads(again.stdout)["error"]["code"] == "not-for-a-person"
+    with office.ledger.read() as view:
+        assert any(e["code"] == "seen-to-by-hand" for e in overview.history(view, uid))
+    assert site.run("messages", "--reason", "of nothing").returncode == 2
+
+
+def test_nobody_waits_for_a_failing_message_that_a_person_has_seen_to(site: Site, office: Office) -> None:
+    site.set("storage", root=str(office.settings.storage.root))
+    first, later = office.hear(merged("A", "B")), office.hear(corrected("B", "New^Name"))
+    assert site.run("messages", "--done", str(later)).returncode == 1, "it only waits for its turn"
+    held = office.claim("orders")
+    assert held is not None
+    with office.ledger.begin() as tx:
+        office.queue.park(tx, held, "internal: planted")
+    assert site.run("messages", "--done", str(first)).returncode == 0
+    office.work()
+    assert office.message(later).state == DONE
+    with office.ledger.read() as view:
+        assert overview.backlog(view) == []
+        assert heard.count_attention(view) == 0
+        said, _ = identity.statements_about(view, ["B"])
+    assert [s.gone for s in said] == [None], "what a person has seen to is not acted on any more"
 
 
 def test_a_film_that_waits_to_be_read_goes_forward_when_its_order_turns_out_to_be_urgent(office: Office) -> None:
