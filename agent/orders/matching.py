@@ -22,42 +22,10 @@ BY_ACCESSION, BY_STUDY_UID, BY_TIME, BY_HAND = (
 CANCELLED = "cancelled"
 LONGEST_WINDOW = timedelta(days=8)  # more than the settings allow, by the day that a date without a time may be off
 # OBR-24 (table 0074) and Modality (PS3.3 C.7.3.1.1.1) of what is certainly no radiograph.
-_NO_RADIOGRAPH = frozenset(
-    [
-        "CT",
-        "CTH",
-        "MR",
-        "NMR",
-        "US",
-        "RUS",
-        "VUS",
-        "OUS",
-        "NM",
-        "NMS",
-        "NMR",
-        "PT",
-        "MG",
-        "BMD",
-        "RF",
-        "XA",
-        "RTRECORD",
-        "ECG",
-        "EC",
-        "EEG",
-        "LAB",
-        "MB",
-        "CH",
-        "HM",
-        "IMM",
-        "SR",
-        "AU",
-        "GLU",
-        "TX",
-        "ES",
-        "OP",
-        "OPT",
-    ]
-)
+_NO_RADIOGRAPH = frozenset({
+    "CT", "CTH", "MR", "NMR", "US", "RUS", "VUS", "OUS", "NM", "NMS", "PT", "MG", "BMD", "RF", "XA", "RTRECORD", "ECG", "EC",
+    "EEG", "LAB", "MB", "CH", "HM", "IMM", "SR", "AU", "GLU", "TX", "ES", "OP", "OPT",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def town(tmp_path: Path, site: Site) -> Iterator[Town]:
 # Where each role commits: every boundary between two stages, and what comes before the first.
 BOUNDARIES = {
     "receive": [
-        "agent.service.open_store", "agent.work.role.say", "agent.intake.admission.start", "agent.intake.admission._commit",
+        "agent.service.open_store", "agent.work.role.say", "agent.intake.admission.start", "agent.intake.committer._commit",
         "agent.intake.admission.closed",
     ],
     "office": [
