@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from agent.model.weights import shipped_weights
 from tests.support.requirements import losses_of, named_by
@@ -43,6 +45,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
         report.outcome = "failed"
         report.longrepr = f"skipped, which is a failure with CI=true: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that runs in this process sets up logging for itself, and the next test would hear no warnings."""
+    said, handlers = structlog.get_config(), list(logging.getLogger().handlers)
+    yield
+    structlog.configure(**said)
+    structlog.contextvars.clear_contextvars()
+    logging.captureWarnings(False)
+    logging.getLogger().handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

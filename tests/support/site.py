@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -21,10 +22,22 @@ SENDER = "SENDER"
 ROLES = ("receive", "read", "office")
 
 
+# Below what this machine gives to outgoing connections, which would take a port between the choice and its use.
+_PORTS = range(10_240, 32_000)
+_choices = itertools.cycle(_PORTS)
+_begun = next(itertools.islice(_choices, (os.getpid() * 211) % len(_PORTS), None))  # other workers begin elsewhere
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that this process has not been given before: a site's ports must differ."""
+    for port in itertools.islice(_choices, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free on this machine")
 
 
 def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
