@@ -19,6 +19,7 @@ import structlog
 
 from agent.model.weights import shipped_weights
 from tests.support.requirements import losses_of, named_by
+from tests.support.sharing import GroupScheduling, check_groups
 from tests.support.site import Site
 
 pytest_plugins = ["pytester"]
@@ -34,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         named_by(item)
+    check_groups(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)
