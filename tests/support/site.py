@@ -66,7 +66,7 @@ class Site:
             "node": {"ae_title": "PREREAD", "host": "127.0.0.1", "port": self.port},
             "intake": {"quiet_time_s": 0.5},
             "storage": {"root": "state", "reserve_gb": 0.0},
-            "model": {"weights": "no-weights-needed-here/x", "quantization": "nf4", "device": "cpu"},
+            "model": {"weights": "./no-weights-needed-here", "quantization": "nf4", "device": "cpu"},
             "web": {"port": free_port()},
             "delivery": {"timeout_s": 10.0, "first_retry_s": 0.2, "longest_retry_s": 1.0},
         }

@@ -85,9 +85,8 @@ class _Parent:
             ours.sendall(json.dumps(wanted).encode() + b"\n")
             ends = time.monotonic() + timeout
             with ours.makefile("r") as answers:
-                assert (line := answers.readline()), (
-                    "the process that commands are forked from has ended; its words are above"
-                )
+                line = answers.readline()
+                assert line, "the process that commands are forked from has ended; its words are above"
                 pid = int(line)
                 ours.settimeout(max(0.01, ends - time.monotonic()))
                 try:
