@@ -1,0 +1,52 @@
+"""Who did what, and what was deleted on purpose."""
+
+from __future__ import annotations
+
+from sqlalchemy import DDL, Column, Integer, String, Table, Text
+from sqlalchemy import event as event_of_sqlalchemy
+
+from agent.store.schema.base import Moment, metadata
+
+# Who did what: only ever added to, and chained (agent.store.audit).
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),  # without gaps
+    Column("at", Moment, nullable=False),
+    Column("message", Text, nullable=False),  # XML of PS3.15 A.5.1
+    Column("link", String(64), nullable=False),
+)
+
+for _what in ("UPDATE", "DELETE"):
+    event_of_sqlalchemy.listen(
+        audit,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER audit_no_{_what.lower()} BEFORE {_what} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END"
+        ),
+    )
+
+# How far the syslog server has been sent it.
+audit_forwarded = Table(
+    "audit_forwarded",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("up_to", Integer, nullable=False),
+)
+
+# Files that were deleted on purpose, while something still names them.
+forgotten_file = Table(
+    "forgotten_file",
+    metadata,
+    Column("path", Text, primary_key=True),  # relative to the storage root
+    Column("at", Moment, nullable=False),
+)
+
+# Files that nothing names any more, on their way out: written down in the transaction that took their names away.
+doomed_file = Table(
+    "doomed_file",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("since", Moment, nullable=False),
+)
