@@ -41,6 +41,7 @@ COMMANDS = {
     "reconcile": ("reconcile", "Compare what a PACS has with what is known here, and mend the difference."),
     "purge": ("purge", "Take a study out of this node for good."),
     "audit": ("audit", "The audit trail: list it, and prove that it is whole."),
+    "users": ("users", "Who may use the pages: add and list people."),
     "certs": ("certs", "Make certificates for a pilot: an authority of its own, and one for each node."),
     "settings": ("settings", "Check the settings."),
     "bench": ("bench", "Measure this machine against its peers."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -22,10 +22,15 @@ class Trail:
 
     ae_title: str
     host: str = ""
+    person: Actor | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Trail:
         return cls(settings.node.ae_title, socket.gethostname())
+
+    def acting(self, name: str, address: str) -> Trail:
+        """The same trail while a person who has signed in acts, from that address: by name, in place of the process's user."""
+        return replace(self, person=Actor(name, Role.LAUNCHER, address, asked=True))
 
     def started(self, tx: Connection, role: str, *, now: datetime) -> None:
         """A process of the line has started."""
@@ -63,18 +68,21 @@ class Trail:
         self._write(tx, event, now)
 
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
-        """A person did something to a study with a command. The user's account is named, the reason given is not."""
-        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""
+        actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(what, actors, about=about, reason=action), now)
 
     def deleted(self, tx: Connection, about: About, *, now: datetime) -> None:
         """A study was taken out of this node."""
-        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.STUDY_DELETED, actors, about=about), now)
 
     def _activity(self, tx: Connection, role: str, kind: Kind, now: datetime) -> None:
         actors = (Actor(f"{self.ae_title} {role}", Role.APPLICATION), Actor(_user(), Role.LAUNCHER, asked=True))
         self._write(tx, AuditEvent(What.STARTED_OR_STOPPED, actors, kind), now)
+
+    def _who(self) -> Actor:
+        return self.person or Actor(_user(), Role.LAUNCHER, asked=True)
 
     def _as(self, role: Role, *, asked: bool = False) -> Actor:
         return Actor(self.ae_title, role, asked=asked)

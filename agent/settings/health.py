@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from agent.settings.types import Frozen, Host, Line, Name, Number, OptionalPath, Port, Whole
 from agent.settings.values import LOOPBACK
-from agent.settings.web import WEB_FILES, WebService
+from agent.settings.web import WEB_FILES, WebService, check_url
 
 Address = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
 _USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # RFC 6409, RFC 8314, RFC 5321
+
+
+def _known_zone(value: str) -> str:
+    if value:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f'"{value}" is no time zone this machine knows; write one such as "Europe/Vienna"'
+            ) from error
+    return value
+
+
+def _own_url(value: str) -> str:
+    return check_url(value).rstrip("/") if value else value
 
 
 class Web(Frozen):
@@ -22,11 +39,26 @@ class Web(Frozen):
     host: Host = "127.0.0.1"
     port: Port = 8117
     token_file: OptionalPath = None
+    language: Literal["en", "de"] = "en"
+    time_zone: Annotated[Line, AfterValidator(_known_zone)] = ""
+    idle_min: Annotated[Number, Field(ge=1, le=1440)] = 60.0
+    longest_h: Annotated[Number, Field(ge=0.1, le=168)] = 12.0
+    url: Annotated[str, AfterValidator(_own_url), Field(max_length=2000)] = ""
 
     @property
     def is_local(self) -> bool:
         """Whether nobody beyond this machine can call."""
         return self.host.lower() in LOOPBACK
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """What times are shown in; None is the zone of this machine."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers come by HTTPS, through a proxy of the site."""
+        return self.url.lower().startswith("https:")
 
     def beside(self, base: Path) -> Web:
         """With relative paths meaning: relative to that folder."""

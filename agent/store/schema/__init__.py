@@ -20,6 +20,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
+from agent.store.schema.people import account, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -49,6 +50,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "UPGRADES",
     "Moment",
+    "account",
     "alarm",
     "audit",
     "audit_forwarded",
@@ -92,5 +94,6 @@ __all__ = [
     "turnaround",
     "unanswered",
     "urgency",
+    "web_session",
     "worklist_answer",
 ]

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Integer, Table
 
 from agent.store.schema.base import metadata
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What brings a database of a version to the next one; tables that are new are made in any case.
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -19,6 +19,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE reading ADD COLUMN reasons JSON NOT NULL DEFAULT '[]'",
     ),
     2: ("CREATE INDEX IF NOT EXISTS document_by_revision ON document (revision_id)",),
+    3: (),
 }
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
