@@ -20,7 +20,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, web_session
+from agent.store.schema.people import account, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -84,6 +84,7 @@ __all__ = [
     "reply",
     "report_shortfall",
     "schema_version",
+    "sign_in_brake",
     "study",
     "study_decision",
     "study_key",
