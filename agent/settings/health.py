@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from agent.settings.types import Frozen, Host, Line, Name, Number, OptionalPath, Port, Whole
-from agent.settings.values import LOOPBACK
+from agent.settings.values import LOOPBACK, check_link
 from agent.settings.web import WEB_FILES, WebService, check_url
 
 Address = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
@@ -32,6 +32,10 @@ def _own_url(value: str) -> str:
     return check_url(value).rstrip("/") if value else value
 
 
+def _link(value: str) -> str:
+    return check_link(value) if value else value
+
+
 class Web(Frozen):
     """The web server that the office runs."""
 
@@ -44,6 +48,7 @@ class Web(Frozen):
     idle_min: Annotated[Number, Field(ge=1, le=1440)] = 60.0
     longest_h: Annotated[Number, Field(ge=0.1, le=168)] = 12.0
     url: Annotated[str, AfterValidator(_own_url), Field(max_length=2000)] = ""
+    pacs_link: Annotated[str, AfterValidator(_link), Field(max_length=2000)] = ""
 
     @property
     def is_local(self) -> bool:

@@ -39,4 +39,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/sign-in"): Right.OPEN,
     ("POST", "/sign-out"): Right.ACCOUNT,
     ("GET", "/"): Right.SEE,
+    ("GET", "/studies/{uid}"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/preview"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/about"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/values"): Right.SEE,
 }
