@@ -15,7 +15,8 @@ from agent.errors import PrereadError
 from agent.web import health
 from agent.web.context import WebContext
 from agent.web.door import Door
-from agent.web.pages import home
+from agent.web.pages import films as film_pages
+from agent.web.pages import home, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -25,6 +26,8 @@ from agent.web.rights import RIGHTS
 from agent.web.signing import account_page, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
+from agent.web.study.films import Films
+from agent.web.study.seen import Seen
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -36,6 +39,7 @@ def make_app(context: WebContext) -> FastAPI:
     texts = Texts()
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
+    films, seen = Films(context.files), Seen(context)
     app = FastAPI(
         title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
     )
@@ -46,6 +50,8 @@ def make_app(context: WebContext) -> FastAPI:
         account_page.router(context, pages),
         people_page.router(context, pages),
         home.router(context, pages),
+        study.router(context, pages, films, seen),
+        film_pages.router(context, films, seen),
     )
     for router in app.state.routers:
         app.include_router(router)

@@ -51,4 +51,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/people/role"): Right.MEND,
     ("POST", "/people/sign-out"): Right.MEND,
     ("GET", "/"): Right.SEE,
+    ("GET", "/studies/{uid}"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/preview"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/about"): Right.SEE,
+    ("GET", "/studies/{uid}/images/{sop_instance_uid}/values"): Right.SEE,
 }
