@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from agent.errors import PrereadError
 from agent.web import health
 from agent.web.context import WebContext
+from agent.web.ledger import acts
+from agent.web.ledger import pages as ledger
 from agent.web.pages import home
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
@@ -42,6 +44,8 @@ def make_app(context: WebContext) -> FastAPI:
         assets.router(),
         signing.router(context, pages),
         home.router(context, pages),
+        acts.router(context, pages),
+        ledger.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)

@@ -39,4 +39,13 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/sign-in"): Right.OPEN,
     ("POST", "/sign-out"): Right.ACCOUNT,
     ("GET", "/"): Right.SEE,
+    ("GET", "/ledger"): Right.SEE,
+    ("POST", "/ledger/find"): Right.SEE,
+    ("GET", "/ledger/refusals"): Right.SEE,
+    ("GET", "/ledger/messages"): Right.SEE,
+    ("GET", "/ledger/messages/{number}"): Right.MEND,
+    ("POST", "/ledger/messages/{number}"): Right.MEND,
+    ("GET", "/ledger/{uid}"): Right.SEE,
+    ("GET", "/ledger/{uid}/{action}"): Right.MEND,
+    ("POST", "/ledger/{uid}/{action}"): Right.MEND,
 }

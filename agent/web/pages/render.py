@@ -54,9 +54,14 @@ class Pages:
             language=language,
             theme=(me.theme if me else "") or request.cookies.get("theme", ""),
             path=request.url.path,
+            moment=self.moment,
             version=VERSION,
             **values,
         )
+
+    def has(self, request: Request, key: str) -> bool:
+        """Whether there is such a text."""
+        return self._texts.of(self.language(request)).has(key)
 
     def language(self, request: Request) -> str:
         """The reader's own choice, else what the browser asks for, else the site's."""
