@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Integer, Select, String, and_, case, cast, func, or_, select, union
 
 from agent.store import identity
 from agent.store.schema import (
@@ -38,12 +38,7 @@ def of_stage(stage: str) -> Select[Any]:
 
 def of_destination(name: str) -> Select[Any]:
     """UIDs of the studies of which something could not be delivered to that destination."""
-    return (
-        select(study_revision.c.study_instance_uid)
-        .select_from(_deliveries())
-        .where(delivery.c.destination == name, _undelivered())
-        .distinct()
-    )
+    return _by_delivery(select(delivery.c.document_id).where(delivery.c.destination == name, _undelivered()))
 
 
 def counts(view: Connection) -> dict[str, int]:
@@ -71,16 +66,24 @@ def _deliveries() -> Any:
     )
 
 
+def _by_delivery(document_ids: Select[Any]) -> Select[Any]:
+    """Beginning with the deliveries, whatever a planner that knows nothing of the tables thinks."""
+    revisions = select(document.c.revision_id).where(document.c.id.in_(document_ids))
+    return select(study_revision.c.study_instance_uid).where(study_revision.c.id.in_(revisions)).distinct()
+
+
+def _keys(*kinds: str) -> Select[Any]:
+    """The numbers that the failing jobs of these kinds are about."""
+    number = case((job.c.kind.in_(kinds), cast(job.c.key, Integer)))  # the keys of other kinds are no numbers
+    return select(number).where(job.c.kind.in_(kinds), job.c.error != "")
+
+
 def _in_state(state: str) -> Select[Any]:
     return select(study.c.study_instance_uid).where(study.c.state == state)
 
 
 def _by_job(kinds: tuple[str, ...]) -> Select[Any]:
-    return (
-        select(study_revision.c.study_instance_uid)
-        .join(job, job.c.key == cast(study_revision.c.id, String))
-        .where(job.c.kind.in_(kinds), job.c.error != "")
-    )
+    return select(study_revision.c.study_instance_uid).where(study_revision.c.id.in_(_keys(*kinds))).distinct()
 
 
 def _by_uid(kind: str) -> Select[Any]:
@@ -88,22 +91,17 @@ def _by_uid(kind: str) -> Select[Any]:
 
 
 def _report() -> Select[Any]:
-    short = select(study_revision.c.study_instance_uid).join(
-        report_shortfall, report_shortfall.c.revision_id == study_revision.c.id
+    short = select(study_revision.c.study_instance_uid).where(
+        study_revision.c.id.in_(select(report_shortfall.c.revision_id))
     )
     return _all_of(_by_job(_OF_REPORT), short)
 
 
 def _commitment() -> Select[Any]:
-    uid = study_revision.c.study_instance_uid
-    unasked = (
-        select(uid)
-        .select_from(_deliveries().join(job, job.c.key == cast(delivery.c.id, String)))
-        .where(job.c.kind == "commit", job.c.error != "")
-    )
+    unasked = select(delivery.c.document_id).where(delivery.c.id.in_(_keys("commit")))
     begins = or_(*(delivery.c.words.startswith(words, autoescape=True) for words in _UNCOMMITTED))
-    parked = select(uid).select_from(_deliveries()).where(delivery.c.state == "parked", begins)
-    return _all_of(unasked, parked)
+    parked = select(delivery.c.document_id).where(delivery.c.state == "parked", begins)
+    return _all_of(_by_delivery(unasked), _by_delivery(parked))
 
 
 def _orders() -> Select[Any]:
@@ -119,8 +117,8 @@ def _orders() -> Select[Any]:
 
 def _held() -> Select[Any]:
     by_hand = select(study_stop.c.study_instance_uid).where(study_stop.c.kind == identity.HELD)
-    held = select(study_revision.c.study_instance_uid).select_from(_deliveries()).where(delivery.c.state == "held")
-    return _all_of(by_hand, held)
+    held = select(delivery.c.document_id).where(delivery.c.state == "held")
+    return _all_of(by_hand, _by_delivery(held))
 
 
 def _all_of(*queries: Select[Any]) -> Select[Any]:
@@ -131,7 +129,7 @@ def _all_of(*queries: Select[Any]) -> Select[Any]:
 _QUERIES = {
     RECEIVING: lambda: _in_state("receiving"),
     ASSEMBLY: lambda: _by_uid("assemble").distinct(),
-    MODEL: lambda: _by_job(_OF_MODEL).distinct(),
+    MODEL: lambda: _by_job(_OF_MODEL),
     REPORT: _report,
     COMMITMENT: _commitment,
     ORDERS: _orders,

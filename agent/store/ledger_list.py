@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, and_, cast, func, or_, select, tuple_
+from sqlalchemy import Connection, Integer, Select, and_, case, cast, func, or_, select
 
 from agent.store import failing, identity
 from agent.store.schema import (
@@ -123,9 +123,12 @@ def _filled(view: Connection, query: Select[Any]) -> list[LedgerLine]:
 
 def _numbers(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -> None:
     c = study_revision.c
-    newest = [(uid, lines[uid].revision) for uid in uids if lines[uid].revision]
-    rows = view.execute(select(c.study_instance_uid, c.study).where(tuple_(c.study_instance_uid, c.number).in_(newest)))
-    for uid, about in rows if newest else ():
+    rows = view.execute(
+        select(c.study_instance_uid, c.study)
+        .join(study, and_(study.c.study_instance_uid == c.study_instance_uid, study.c.revision == c.number))
+        .where(c.study_instance_uid.in_(uids))
+    )
+    for uid, about in rows:
         lines[uid].accession_number = str((about or {}).get("order", {}).get("accession_number", "") or "")
 
 
@@ -165,14 +168,12 @@ def _jobs(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -
     by_uid = select(job.c.key, job.c.kind, job.c.error).where(
         job.c.kind.in_(("assemble", "worklist")), job.c.error != "", job.c.key.in_(uids)
     )
+    kinds = ("prior", "flag", "read", "report", "announce")
+    key = case((job.c.kind.in_(kinds), cast(job.c.key, Integer)))  # the keys of other kinds are no numbers
     by_revision = (
         select(study_revision.c.study_instance_uid, job.c.kind, job.c.error)
-        .join(job, job.c.key == cast(study_revision.c.id, String))
-        .where(
-            study_revision.c.study_instance_uid.in_(uids),
-            job.c.kind.in_(("prior", "flag", "read", "report", "announce")),
-            job.c.error != "",
-        )
+        .join(job, key == study_revision.c.id)
+        .where(study_revision.c.study_instance_uid.in_(uids), job.c.kind.in_(kinds), job.c.error != "")
     )
     for query in (by_uid, by_revision):
         for uid, kind, error in view.execute(query):
