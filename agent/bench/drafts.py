@@ -18,7 +18,7 @@ from agent.reading.triage import Ranked, Rule, load_rules, rank_findings, rank_p
 from agent.settings import Triage
 from structured_report.content import Laterality, Probability, Region
 
-ROWS, COLUMNS = 1024, 840
+ROWS, COLUMNS = 2500, 2048
 _DRAWN = (128, 105)  # boxes are fractions, whatever the size
 
 

@@ -15,19 +15,21 @@ from sqlalchemy import Table, text
 from sqlalchemy.engine import make_url
 
 from agent.bench.many_studies import MadeStudy, Rows, blocks, made_study
+from agent.bench.real_films import put_films
 from agent.errors import Permanent
 from agent.settings import Settings
 from agent.store import schema
 from agent.store.engine import Ledger
 
 SEED = 1
+WITH_FILMS = 3
 _MARK = "made.json"
 _SAY_EVERY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A site with so many studies, the newest of which came at that moment."""
+    """A site with so many studies, the newest of which came at that moment. The `WITH_FILMS` newest that were read have films."""
 
     settings: Settings
     count: int
@@ -36,6 +38,10 @@ class Filled:
     def study(self, number: int) -> MadeStudy:
         """One of them; 0 is the oldest, -1 the newest."""
         return made_study(number % self.count, self.count, self.newest)
+
+    def with_film(self, number: int) -> MadeStudy:
+        """One of those with films, whatever the number."""
+        return self.study(-3 - number % WITH_FILMS)
 
 
 def filled(settings: Settings, folder: Path, count: int, *, now: datetime, say: Callable[[str], None]) -> Filled:
@@ -63,6 +69,8 @@ def filled(settings: Settings, folder: Path, count: int, *, now: datetime, say: 
                     code="bench-other",
                 )
         _fill(ledger, settings.database_url, count, now, say)
+        last = range(count - 2 - WITH_FILMS, count - 2)  # the last two have not been read
+        put_films(settings, ledger, [made_study(number, count, now) for number in last])
     finally:
         ledger.close()
     mark.write_text(json.dumps({**wanted, "newest": now.isoformat()}), "utf-8")
