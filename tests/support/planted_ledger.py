@@ -161,7 +161,7 @@ def _value(
         return f"{'documents' if table == 'document' else 'images'}/{uid}-{what}{suffix}"
     if name.endswith("_id") and isinstance(kind, Integer):
         return ids[_TARGETS.get(name) or name.removesuffix("_id").replace("revision", "study_revision")]
-    if name in said:
+    if name in said and not isinstance(kind, Integer | Float):
         return said[name]
     if isinstance(kind, JSON):
         return about
