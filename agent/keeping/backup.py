@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from agent.errors import Permanent, Transient
 from agent.store import restored
 from agent.store.copies import copies_of
 from agent.store.engine import Ledger
 from agent.store.files import FileStore, copy_file, digest_from, sync_file, sync_folder
 from agent.store.named import NamedFile, named_files
+from agent.store.place import CopierMissing
 from agent.store.schema import SCHEMA_VERSION
 from agent.version import VERSION
 from agent.work.role import RoleLock
@@ -53,16 +56,22 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
 
     Raises:
         Transient: the folder cannot be written, or its disk is full.
-        Permanent: the ledger cannot be copied with what is installed here; nothing was copied.
+        CopierMissing: the ledger cannot be copied with what is installed here; the files are.
     """
     copies = copies_of(ledger)
-    copies.check()
     try:
         (target / FILES).mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
         fresh = target / f"{copies.file_name}.new"
-        with copies.take(fresh) as view:
-            wanted = {one.path: one for one in named_files(view)}
+        try:
+            with copies.take(fresh) as view:
+                wanted = _named(view)
+        except CopierMissing as error:
+            with ledger.read() as view:
+                wanted = _named(view)
+            _copy_files(wanted.values(), files, target / FILES)
+            words = f"{error}. The {len(wanted)} files that the ledger names are in {target / FILES} all the same"
+            raise CopierMissing(words, code=error.code) from error
         copied, missing = _copy_files(wanted.values(), files, target / FILES)
         fresh.replace(target / copies.file_name)
         forgotten = _forget(target / FILES, wanted)
@@ -73,6 +82,10 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
             code="backup-failed",
         ) from error
     return BackedUp(now, len(wanted), copied, forgotten, tuple(missing))
+
+
+def _named(view: Connection) -> dict[str, NamedFile]:
+    return {one.path: one for one in named_files(view)}
 
 
 def _copy_files(wanted: Iterable[NamedFile], files: FileStore, folder: Path) -> tuple[int, list[str]]:
@@ -110,7 +123,7 @@ def restore(source: Path, ledger: Ledger, files: FileStore, *, now: datetime) ->
         try:
             with copies.bring_back(source / copies.file_name) as back:
                 with back.read() as view:
-                    wanted = {one.path: one for one in named_files(view)}
+                    wanted = _named(view)
                 damaged = [
                     one.path for one in wanted.values() if not _brought_back(source / FILES / one.path, files, one)
                 ]

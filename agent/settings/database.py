@@ -21,8 +21,8 @@ def check_database_url(value: str) -> str:
         return _check_server(value)
     if value and (not value.startswith(SQLITE) or value == SQLITE):
         raise ValueError(
-            f'must be empty (a file in storage.root), "{SQLITE}PATH" or "{POSTGRESQL}USER@HOST:PORT/NAME": the ledger is kept by '
-            "SQLite or by a PostgreSQL server"
+            f'must be empty (a file in storage.root), "{SQLITE}PATH" for another file, or "{POSTGRESQL}USER@HOST:PORT/NAME" for a '
+            "database on a PostgreSQL server"
         )
     check_home(value.removeprefix(SQLITE))
     return value

@@ -20,15 +20,13 @@ class Copy(Protocol):
 
     file_name: str
 
-    def check(self) -> None:
-        """Raises `Permanent` where what makes a copy is not installed, with what a person does instead."""
-
     def take(self, target: Path) -> AbstractContextManager[Connection]:
         """Write a copy to that file, durably, while others write; in the block there is a view of the very state it holds.
 
         Raises:
             Transient: the database cannot be used at the moment, or the copy cannot be written.
-            Permanent: the copy cannot be made with what is installed here.
+            CopierMissing: what makes the copy is not installed here.
+            Permanent: it is, and is too old for the server.
         """
 
     def bring_back(self, copy: Path) -> AbstractContextManager[Ledger]:

@@ -7,7 +7,13 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
+from agent.errors import Permanent
+
 BUSY_TIMEOUT_S = 30.0  # how long a writer waits for its turn, and anybody for a connection
+
+
+class CopierMissing(Permanent):
+    """The program that copies a ledger is not on this machine; those who look after the server have theirs."""
 
 
 class Place(Protocol):

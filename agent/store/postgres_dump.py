@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from agent.errors import Permanent, Transient
 from agent.store.engine import Ledger
 from agent.store.files import sync_file
+from agent.store.place import CopierMissing
 from agent.store.postgres_server import PostgresServer
 from agent.store.schema import schema_version
 
@@ -29,9 +30,6 @@ class Dump:
 
     def __init__(self, ledger: Ledger, place: PostgresServer) -> None:
         self._ledger, self._place = ledger, place
-
-    def check(self) -> None:
-        _program("pg_dump", self._place.name)
 
     @contextmanager
     def take(self, target: Path) -> Iterator[Connection]:
@@ -75,10 +73,10 @@ class Dump:
 def _program(name: str, database: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise Permanent(
-            f"{name} is not installed here, so the database {database} cannot be copied by this command: install "
-            "postgresql-client, of the server's version or a newer one. Or have those who look after the server do it: "
-            "docs/keeping.md says how",
-            code="pg-dump-missing",
+        raise CopierMissing(
+            f"{name} is not installed here, so the database {database} is not copied: install postgresql-client, of the server's "
+            "version or a newer one. Or have the server backed up by those who look after it, each time before this command: "
+            "docs/keeping.md",
+            code="copier-missing",
         )
     return found

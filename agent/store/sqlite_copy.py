@@ -24,9 +24,6 @@ class FileCopy:
     def __init__(self, place: SqliteFile) -> None:
         self._place = place
 
-    def check(self) -> None:
-        """SQLite copies by itself."""
-
     @contextmanager
     def take(self, target: Path) -> Iterator[Connection]:
         target.unlink(missing_ok=True)
