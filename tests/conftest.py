@@ -73,6 +73,13 @@ def postgres() -> Iterator[Cluster]:
         yield made
 
 
+@pytest.fixture
+def postgres_own() -> Iterator[Cluster]:
+    """A PostgreSQL server that a test may stop."""
+    with running_cluster() as made:
+        yield made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a ledger is kept, on each database in turn."""

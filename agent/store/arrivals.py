@@ -145,6 +145,7 @@ def no_association_is_open(tx: Connection) -> list[CutOff]:
         )
         .where(c.study_instance_uid.in_(select(open_study.c.study_instance_uid)))
         .distinct()
+        .order_by(c.study_instance_uid)
     )
     cut = [CutOff(*row) for row in rows]
     tx.execute(delete(open_study))

@@ -76,7 +76,7 @@ _REFUSED_BY_POSTGRESQL = (
     "FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_only_added_to()"
 )
 
-_TYPE_OF_TEXT = re.compile(r"\bADD COLUMN (\w+) (?:VARCHAR\(\d+\)|TEXT)\b")
+_TYPE_OF_TEXT = re.compile(r"\bADD COLUMN (\w+) (?:VARCHAR\(\d+\)|TEXT\b)")
 
 
 def step_for(dialect: str, statement: str) -> str:

@@ -31,6 +31,7 @@ def mark_doubt(tx: Connection, made_at: datetime, *, now: datetime) -> int:
             .join(delivery, delivery.c.document_id == document.c.id)
             .where(waiting)
             .distinct()
+            .order_by(study_revision.c.study_instance_uid)
         ).scalars()
     )
     changed = tx.execute(
