@@ -52,6 +52,11 @@ class Provider:
         self._known: _Published | None = None
         self._looking = threading.Lock()
 
+    def probe(self) -> str:
+        """What it says of itself, in words. Raises `Transient`: it cannot be used now."""
+        found = self._published()
+        return f"{self._oidc.issuer} can be asked; it signs with {len(found.keys)} keys"
+
     def address_for(self, pending: Pending) -> str:
         """Where a browser is sent to sign in (Core 3.1.2.1). Raises `Transient`: the provider cannot be used now."""
         found = self._published()
