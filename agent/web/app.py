@@ -25,7 +25,7 @@ from agent.web.pages.texts import Texts
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
-from agent.web.signing import account_page, people_page
+from agent.web.signing import account_page, oidc_pages, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
@@ -49,6 +49,7 @@ def make_app(context: WebContext) -> FastAPI:
         health.router(context),
         assets.router(),
         signing.router(context, pages),
+        oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
         home.router(context, pages),

@@ -37,6 +37,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/texts/{build}/{language}.json"): Right.OPEN,
     ("GET", "/sign-in"): Right.OPEN,
     ("POST", "/sign-in"): Right.OPEN,
+    ("GET", "/sign-in/oidc"): Right.OPEN,
+    ("GET", "/sign-in/oidc/callback"): Right.OPEN,
     ("POST", "/sign-out"): Right.ACCOUNT,
     ("GET", "/account"): Right.ACCOUNT,
     ("POST", "/account/appearance"): Right.ACCOUNT,
