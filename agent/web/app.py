@@ -15,7 +15,7 @@ from agent.errors import PrereadError
 from agent.web import health
 from agent.web.context import WebContext
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, study
+from agent.web.pages import home, judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -48,6 +48,7 @@ def make_app(context: WebContext) -> FastAPI:
         home.router(context, pages),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
+        judging.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)
