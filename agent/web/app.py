@@ -18,7 +18,7 @@ from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, study
+from agent.web.pages import home, judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -57,6 +57,7 @@ def make_app(context: WebContext) -> FastAPI:
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
+        judging.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)

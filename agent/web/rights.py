@@ -54,6 +54,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/people/sign-out"): Right.MEND,
     ("GET", "/"): Right.SEE,
     ("GET", "/studies/{uid}"): Right.SEE,
+    ("POST", "/studies/{uid}/reviews"): Right.JUDGE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/preview"): Right.SEE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/about"): Right.SEE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/values"): Right.SEE,
