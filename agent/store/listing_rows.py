@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, case, delete, func, insert, select, upd
 from agent.imaging.facts import InstanceFacts
 from agent.store.identity import REPORTED
 from agent.store.results import HAS_IT
+from agent.store.reviews import TAKEN_BACK, WHOLE
 from agent.store.schema import (
     delivery,
     document,
@@ -27,6 +28,7 @@ from agent.store.schema import (
     listing,
     listing_finding,
     reading,
+    review,
     study,
     study_revision,
     study_stop,
@@ -275,11 +277,18 @@ def _add_history(view: Connection, found: dict[str, _Known]) -> None:
 
 
 def _add_verdicts(view: Connection, found: dict[str, _Known]) -> None:
-    c = listing.c
-    kept = select(c.study_instance_uid, c.verdict, c.verdict_by).where(c.study_instance_uid.in_(found))
-    for row in view.execute(kept):
+    """What was last said of the draft as a whole, as it is now."""
+    c = review.c
+    rows = view.execute(
+        select(c.study_instance_uid, c.verdict, c.account)
+        .join(study, (study.c.study_instance_uid == c.study_instance_uid) & (study.c.revision == c.revision))
+        .where(c.study_instance_uid.in_(found), c.finding == WHOLE)
+        .order_by(c.id)
+    )
+    for row in rows:
+        taken_back = row.verdict == TAKEN_BACK
         known = found[str(row.study_instance_uid)]
-        known.verdict, known.verdict_by = row.verdict, row.verdict_by
+        known.verdict, known.verdict_by = (None, None) if taken_back else (row.verdict, row.account)
 
 
 def _row(known: _Known, now: datetime) -> dict[str, Any]:

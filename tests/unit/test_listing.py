@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import delete, event, insert, select, update
 
 from agent.keeping.projector import Projector
-from agent.store import listing, listing_progress, listing_rows, purging, schema, studies, trouble
+from agent.store import listing, listing_progress, listing_rows, purging, reviews, schema, studies, trouble
 from agent.store.engine import Ledger
 from agent.store.listing import Cursor, Row, Wanted
 from agent.store.listing_rows import STAGES, STANDINGS, WAITS, folded
@@ -134,6 +134,15 @@ class Anything(RuleBasedStateMachine):
     def a_person_has_reported_it(self, data: st.DataObject) -> None:
         if uid := self._some(data, "", "assembled"):
             self.here.line.finish(uid)
+
+    @rule(data=st.data(), verdict=st.sampled_from(reviews.VERDICTS), finding=st.sampled_from(["", "pneumothorax"]))
+    def a_radiologist_judges_it(self, data: st.DataObject, verdict: str, finding: str) -> None:
+        if uid := self._some(data, "", "assembled"):
+            with self.here.ledger.begin() as tx:
+                newest = studies.newest_revision(tx, uid)
+                assert newest is not None
+                said = reviews.Review(uid, newest.number, finding, "present", verdict, "dr.roe", self.here.clock.now())
+                reviews.add(tx, said)
 
     @rule(data=st.data())
     def it_is_purged(self, data: st.DataObject) -> None:
@@ -272,6 +281,21 @@ def test_what_nobody_said_anything_about_for_days_stops_waiting(here: Site_) -> 
     assert not here.row().is_waiting
 
 
+def test_a_study_that_was_reviewed_waits_no_more_until_that_is_taken_back(here: Site_) -> None:
+    here.line.arrive("1.1")
+    here.line.assemble("1.1")
+    here.line.read("1.1")
+    for verdict, waits in ((reviews.ACCEPTED, False), (reviews.TAKEN_BACK, True), (reviews.REJECTED, False)):
+        with here.ledger.begin() as tx:
+            reviews.add(tx, reviews.Review("1.1", 1, reviews.WHOLE, "", verdict, "dr.roe", here.clock.now()))
+        here.projector.follow()
+        assert (here.row().is_waiting, here.row().reviewed) == (waits, not waits)
+    assert (here.row().verdict, here.row().verdict_by) == (reviews.REJECTED, "dr.roe")
+    here.line.assemble("1.1")
+    here.projector.follow()
+    assert here.row().verdict is None, "nobody has judged the new revision"
+
+
 def test_chips_say_how_sure_they_are(here: Site_) -> None:
     here.line.arrive("1.1")
     here.line.assemble("1.1")
@@ -408,8 +432,8 @@ def _matches(row: Row, wanted: Wanted) -> bool:
     )
 
 
-@given(wanted=EVERY_WANTED, size=st.integers(1, 60), looked_at=st.integers(3, 200))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=EVERY_WANTED, size=st.integers(7, 60), looked_at=st.integers(20, 200))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_page_after_page_shows_what_is_wanted_each_once(many: Site_, wanted: Wanted, size: int, looked_at: int) -> None:
     with pytest.MonkeyPatch.context() as patched, many.ledger.read() as view:
         everything = listing.page(view, Wanted(), size=1000).rows
@@ -452,7 +476,7 @@ ASKED = [
 def test_no_question_looks_at_every_study(many: Site_, wanted: Wanted) -> None:
     """With a million of them, one that did would take seconds."""
     asked = list[tuple[str, Any]]()
-    engine: Any = many.ledger._engine  # the plan is SQLite's own, and nothing else tells it
+    engine: Any = many.ledger.place.engine  # the plan is SQLite's own, and nothing else tells it
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         asked.append((statement, parameters))

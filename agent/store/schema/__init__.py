@@ -21,7 +21,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, web_session
+from agent.store.schema.people import account, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -34,6 +34,7 @@ from agent.store.schema.readings import (
     urgency,
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
+from agent.store.schema.reviews import review
 from agent.store.schema.running import alarm, job, process, turnaround
 from agent.store.schema.studies import (
     event,
@@ -87,7 +88,9 @@ __all__ = [
     "refusal",
     "reply",
     "report_shortfall",
+    "review",
     "schema_version",
+    "sign_in_brake",
     "study",
     "study_decision",
     "study_key",

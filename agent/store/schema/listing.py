@@ -20,9 +20,6 @@ from sqlalchemy import (
 
 from agent.store.schema.base import Moment, metadata
 
-# Compared byte by byte in every database: a prefix is a range of these.
-_Key = String(64).with_variant(String(64, collation="C"), "postgresql")
-
 listing = Table(
     "listing",
     metadata,
@@ -64,18 +61,18 @@ listing = Table(
     Column("failing", String(16), nullable=False),  # the first stage that does not get on; empty when all do
     Column("trouble", Boolean, nullable=False),  # a person should look: as `preread studies --trouble` has it
     Column("reported_at", Moment),  # since when a person's finished report is known
-    Column("verdict", String(16)),  # what the person who reviewed it says; NULL until somebody has
+    Column("verdict", String(16)),  # agent.store.reviews, of the draft as a whole; NULL until there is one
     Column("verdict_by", String(64)),
     Column("reviewed", Boolean, nullable=False),
     Column("arrived_at", Moment, nullable=False),
     Column("last_received_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     # What is searched and sorted by, folded (agent.store.listing_rows.folded).
-    Column("study_moment", _Key, nullable=False),  # digits of study date and time
-    Column("name_key", _Key, nullable=False),
-    Column("other_name_key", _Key, nullable=False),  # of the ideographic group
-    Column("id_key", _Key, nullable=False),
-    Column("accession_key", _Key, nullable=False),
+    Column("study_moment", String(64), nullable=False),  # digits of study date and time
+    Column("name_key", String(64), nullable=False),
+    Column("other_name_key", String(64), nullable=False),  # of the ideographic group
+    Column("id_key", String(64), nullable=False),
+    Column("accession_key", String(64), nullable=False),
     Index("listing_order", "position", "study_instance_uid"),
     Index("listing_by_standing", "standing", "position", "study_instance_uid"),
     Index("listing_by_priority", "priority", "position", "study_instance_uid"),
