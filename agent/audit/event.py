@@ -36,6 +36,7 @@ class Kind(Enum):
     STARTED = ("110120", "Application Start")
     STOPPED = ("110121", "Application Stop")
     NODE_AUTHENTICATION = ("110126", "Node Authentication")
+    NETWORK_CONFIGURATION = ("110128", "Network Configuration")
     USE_OF_RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
 
 

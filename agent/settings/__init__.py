@@ -10,7 +10,7 @@ from agent.settings.beside import Beside
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.keeping import Keeping
 from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
-from agent.settings.load import find, load
+from agent.settings.load import InvalidSettings, Mistake, SettingsFile, find, load, read
 from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
@@ -43,9 +43,11 @@ __all__ = [
     "Gate",
     "Hl7DestinationSettings",
     "Intake",
+    "InvalidSettings",
     "Keeping",
     "Log",
     "Matching",
+    "Mistake",
     "ModelSettings",
     "Node",
     "Orders",
@@ -55,6 +57,7 @@ __all__ = [
     "QcFilm",
     "Report",
     "Settings",
+    "SettingsFile",
     "Storage",
     "StowDestinationSettings",
     "Syslog",
@@ -65,4 +68,5 @@ __all__ = [
     "Worklist",
     "find",
     "load",
+    "read",
 ]

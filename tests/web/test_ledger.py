@@ -31,7 +31,9 @@ def rows_of(page: str) -> set[str]:
     return set(re.findall(r'href="/ledger/([0-9.]+)"', page))
 
 
-def test_what_stands_at_a_stage_is_found_by_that_stage_and_by_no_other(browser: Browser, planted: PlantedLedger) -> None:
+def test_what_stands_at_a_stage_is_found_by_that_stage_and_by_no_other(
+    browser: Browser, planted: PlantedLedger
+) -> None:
     planted.delivery(planted.study("1.1"), state="parked", words="ack-ae: refused", destination="to-ris")
     planted.delivery(planted.study("1.2"), state="delivered")
     planted.job("read", str(planted.study("1.3")), state="parked", error="model-broken: no")
@@ -75,7 +77,9 @@ def test_the_way_of_a_study_is_shown_with_the_peers_own_words_and_nothing_in_the
     context: WebContext, browser: Browser, planted: PlantedLedger
 ) -> None:
     revision = planted.everything("1.2.3", patient_id="PID1", name=MARKUP, accession=MARKUP)
-    planted.delivery(revision, state="parked", words=f'refused: {MARKUP}; it said: "no such patient"', destination="ris")
+    planted.delivery(
+        revision, state="parked", words=f'refused: {MARKUP}; it said: "no such patient"', destination="ris"
+    )
     page = browser(Role.VIEWER).get("/ledger/1.2.3").text
     assert "no such patient" in page
     assert "calling_ae_title-1.2.3 at address-1.2.3" in page
@@ -189,7 +193,12 @@ def test_a_message_that_waits_for_a_person_is_settled_with_a_reason(
 def test_refusals_say_who_was_refused_and_why(context: WebContext, browser: Browser) -> None:
     with context.ledger.begin() as tx:
         for number in range(60):
-            row = {"calling_ae_title": f"CT{number}", "called_ae_title": "PREREAD", "address": "10.0.0.9", "status": "0122"}
+            row = {
+                "calling_ae_title": f"CT{number}",
+                "called_ae_title": "PREREAD",
+                "address": "10.0.0.9",
+                "status": "0122",
+            }
             tx.execute(
                 insert(schema.refusal).values(
                     at=context.clock.now(), what="instance", reason="sop-class", comment=f"not taken {MARKUP}", **row

@@ -33,7 +33,7 @@ from agent.store.schema.readings import (
     urgency,
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
-from agent.store.schema.running import alarm, job, process, turnaround
+from agent.store.schema.running import alarm, job, process, settings_in_force, settings_request, turnaround
 from agent.store.schema.studies import (
     event,
     image_use,
@@ -84,6 +84,8 @@ __all__ = [
     "reply",
     "report_shortfall",
     "schema_version",
+    "settings_in_force",
+    "settings_request",
     "study",
     "study_decision",
     "study_key",
