@@ -46,6 +46,7 @@ COMMANDS = {
     "users": ("users", "Who may use the pages: add and list people."),
     "certs": ("certs", "Make certificates for a pilot: an authority of its own, and one for each node."),
     "settings": ("settings", "Check the settings."),
+    "reload": ("reload", "Take up changed peers and destinations while the line runs."),
     "bench": ("bench", "Measure this machine against its peers."),
     "demo": ("demo", "Run the whole line on an embedded PACS and RIS."),
 }

@@ -79,6 +79,11 @@ class Schedule:
     ) -> None:
         self._scheduler.shutdown(wait=True)
 
+    def take_up(self, destinations: Sequence[str]) -> None:
+        """These are the destinations from now on: what waits for another is parked."""
+        self._destinations = tuple(destinations)
+        self.reconcile()
+
     def _every(self, seconds: float, do: Callable[[], object]) -> None:
         self._ticks.append((self._scheduler.add_job(do, "interval", seconds=seconds), seconds))
 

@@ -35,7 +35,7 @@ from agent.store.schema.readings import (
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
 from agent.store.schema.reviews import review
-from agent.store.schema.running import alarm, job, process, turnaround
+from agent.store.schema.running import alarm, job, process, settings_in_force, settings_request, turnaround
 from agent.store.schema.studies import (
     event,
     image_use,
@@ -90,6 +90,8 @@ __all__ = [
     "report_shortfall",
     "review",
     "schema_version",
+    "settings_in_force",
+    "settings_request",
     "sign_in_brake",
     "study",
     "study_decision",
