@@ -148,6 +148,7 @@ def _office(parts: Parts) -> None:
     from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
     from agent.keeping.forget import Forgetter
+    from agent.numbers.count import Counting
     from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
     from agent.work.clock_set import ClockWatch
@@ -194,6 +195,7 @@ def _office(parts: Parts) -> None:
         watch=watch.look,
         watch_every_s=s.alarms.look_every_s,
         forget=forget,
+        count=Counting(ledger, clock, s.web.zone).tick,
     ) as schedule:
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()

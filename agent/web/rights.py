@@ -39,4 +39,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/sign-in"): Right.OPEN,
     ("POST", "/sign-out"): Right.ACCOUNT,
     ("GET", "/"): Right.SEE,
+    ("GET", "/api/v1/openapi.json"): Right.SEE,
+    ("GET", "/api/v1/studies/{study_instance_uid}"): Right.SEE,
+    ("GET", "/api/v1/peers"): Right.SEE,
+    ("GET", "/api/v1/destinations"): Right.SEE,
+    ("GET", "/api/v1/system"): Right.SEE,
+    ("GET", "/api/v1/numbers"): Right.SEE,
+    ("GET", "/api/v1/events"): Right.SEE,
 }

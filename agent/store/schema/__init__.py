@@ -6,7 +6,8 @@ Moments are aware UTC `datetime` outside and fixed-width text inside, so that th
 from __future__ import annotations
 
 from agent.store.schema.base import Moment, metadata
-from agent.store.schema.keeping import audit, audit_forwarded, doomed_file, forgotten_file
+from agent.store.schema.counts import counted_up_to, daily_count
+from agent.store.schema.keeping import audit, audit_check, audit_forwarded, doomed_file, forgotten_file
 from agent.store.schema.orders import (
     final_report,
     hl7_message,
@@ -20,7 +21,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, web_session
+from agent.store.schema.people import account, api_token, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -52,10 +53,14 @@ __all__ = [
     "Moment",
     "account",
     "alarm",
+    "api_token",
     "audit",
+    "audit_check",
     "audit_forwarded",
     "commitment",
     "commitment_request",
+    "counted_up_to",
+    "daily_count",
     "delivery",
     "document",
     "doomed_file",
