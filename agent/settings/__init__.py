@@ -24,6 +24,7 @@ from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
+from agent.settings.signing import Oidc
 from agent.settings.tls import Tls
 from agent.settings.web import DicomwebSettings, StowDestinationSettings, WebhookDestinationSettings
 
@@ -48,6 +49,7 @@ __all__ = [
     "Matching",
     "ModelSettings",
     "Node",
+    "Oidc",
     "Orders",
     "PeerSettings",
     "Priors",

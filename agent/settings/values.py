@@ -133,3 +133,15 @@ def check_http_url(value: str, *, example: str, instead: str) -> str:
     if "@" in parts.netloc:
         raise ValueError(f"must not hold a user or a password; {instead}")
     return value
+
+
+def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The list, if each of it is an address or a network."""
+    for text in value:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(
+                f'"{text}" must be an address such as "10.0.0.6", or a network such as "10.0.0.0/24"'
+            ) from error
+    return value

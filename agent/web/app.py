@@ -15,6 +15,7 @@ from agent.errors import PrereadError
 from agent.web import health
 from agent.web.api import router as api
 from agent.web.context import WebContext
+from agent.web.door import Door
 from agent.web.pages import home
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
@@ -22,6 +23,7 @@ from agent.web.pages.texts import Texts
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
+from agent.web.signing import account_page, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 
@@ -42,11 +44,14 @@ def make_app(context: WebContext) -> FastAPI:
         health.router(context),
         assets.router(),
         signing.router(context, pages),
+        account_page.router(context, pages),
+        people_page.router(context, pages),
         home.router(context, pages),
         api.router(context),
     )
     for router in app.state.routers:
         app.include_router(router)
+    app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection)
     _answer_errors(app, pages, texts)
     _nothing_without_a_right(app)
@@ -77,6 +82,8 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         if code == "not-signed-in":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
+        if code == "must-change" and request.method == "GET":
+            return RedirectResponse("/account/password", 303)
         return pages.html(request, "refused.html", status=status, code=code)
 
     @app.exception_handler(Refused)

@@ -21,7 +21,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, api_token, web_session
+from agent.store.schema.people import account, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -45,6 +45,7 @@ from agent.store.schema.studies import (
     study,
     study_revision,
 )
+from agent.store.schema.tokens import api_token
 from agent.store.schema.versions import SCHEMA_VERSION, UPGRADES, schema_version
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "reply",
     "report_shortfall",
     "schema_version",
+    "sign_in_brake",
     "study",
     "study_decision",
     "study_key",

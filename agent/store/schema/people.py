@@ -10,11 +10,11 @@ account = Table(
     "account",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),  # what a person types; never a patient's
+    Column("name", String(64), nullable=False, unique=True),  # what a person types, in small letters; never a patient's
     Column("full_name", String(128), nullable=False, default=""),
     Column("role", String(16), nullable=False),  # viewer | radiologist | administrator
     Column("password_hash", Text, nullable=False, default=""),  # argon2id; empty: no local password
-    Column("subject", String(255), unique=True),  # of the OpenID provider: issuer and sub
+    Column("subject", String(600), unique=True),  # at an OpenID provider: its issuer, a blank, and `sub` there
     Column("must_change", Boolean, nullable=False, default=False),  # the password, before anything else
     Column("disabled", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # wrong passwords in a row
@@ -37,17 +37,12 @@ web_session = Table(
     Index("web_session_by_account", "account_id"),
 )
 
-# Tokens of programs that call the interface: only the digest is kept. A row stays when its token is revoked.
-api_token = Table(
-    "api_token",
+# Who has tried to sign in from where, and could not: one row an address, forgotten when the time is over.
+sign_in_brake = Table(
+    "sign_in_brake",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("digest", String(64), nullable=False, unique=True),  # sha256 of the token
-    Column("name", String(64), nullable=False, unique=True),  # of the program, or of what it is for
-    Column("role", String(16), nullable=False),  # viewer | radiologist | administrator
-    Column("made_by", String(64), nullable=False),  # name of an account; empty: at the command line
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
-    Column("seen_at", Moment),
-    Column("revoked_at", Moment),
+    Column("address", String(64), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Index("sign_in_brake_by_age", "began_at"),
 )

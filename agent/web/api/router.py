@@ -12,6 +12,7 @@ from agent.version import VERSION
 from agent.web.api import events, network, numbers, study, system
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
+from agent.web.signing.session import cookie_name
 
 PREFIX = "/api/v1"
 _ABOUT = """What the pages of cxr-preread show, for programs.
@@ -20,15 +21,6 @@ Every result is a draft by a machine: unverified, not a medical device. Show `ba
 
 A program carries `Authorization: Bearer TOKEN`; tokens are made with `preread tokens add`. Whoever looks at a patient's data is
 written into the audit trail by the name of the token."""
-_SECURITY = {
-    "token": {"type": "http", "scheme": "bearer", "description": "Made with `preread tokens add NAME --role ROLE`."},
-    "session": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "preread_session",
-        "description": "Of a person who signed in.",
-    },
-}
 
 
 def router(context: WebContext) -> APIRouter:
@@ -39,16 +31,24 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.get("/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:
-        return JSONResponse(described(routes))
+        return JSONResponse(described(routes, cookie_name(context.settings.web)))
 
     return routes
 
 
-def described(routes: APIRouter) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+def described(routes: APIRouter, cookie: str) -> dict[str, Any]:
+    """The OpenAPI document of these routes; a session is known by that cookie."""
     made = get_openapi(title="cxr-preread", version=VERSION, description=_ABOUT, routes=routes.routes)
-    made["components"]["securitySchemes"] = _SECURITY
-    made["security"] = [{name: []} for name in _SECURITY]
+    schemes = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Made with `preread tokens add NAME --role ROLE`.",
+        },
+        "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Of a person who signed in."},
+    }
+    made["components"]["securitySchemes"] = schemes
+    made["security"] = [{name: []} for name in schemes]
     for gone in ("HTTPValidationError", "ValidationError"):  # our own error is answered in their place
         made["components"]["schemas"].pop(gone, None)
     return made

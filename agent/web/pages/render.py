@@ -37,6 +37,11 @@ class Pages:
         self._environment.filters["moment"] = self.moment
         self._environment.filters["day"] = self.day
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that there are texts in."""
+        return self._texts.languages
+
     def html(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """A whole page."""
         return HTMLResponse(self.text(request, template, **values), status)
