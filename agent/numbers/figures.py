@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -145,6 +145,7 @@ def figures_of(view: Connection, period: Period) -> Figures:
     found = daily.summed(view, "found", first, last)
     scanners = _largest({place: n for (_, place), n in daily.summed(view, "image", first, last).items()})
     read = _by_place(outcomes, Outcome.READ, scanners)
+    findings = _findings(found, sum(read.values()))
     return Figures(
         period=period,
         counted_since=daily.first_day(view),
@@ -153,8 +154,8 @@ def figures_of(view: Connection, period: Period) -> Figures:
         images=sum(daily.summed(view, "image", first, last).values()),
         took=tuple(took for what in TIMES for took in _took(view, what, period)),
         flagged_by_scanner=_flagged(flags, scanners),
-        findings=_findings(found, sum(read.values()), None, scanners),
-        findings_by_scanner={scanner: _findings(found, n, scanner, scanners) for scanner, n in read.most_common() if n},
+        findings=findings,
+        findings_by_scanner=_by_scanner(found, [r.name for r in findings], read, scanners),
         reasons=_reasons(view, period),
     )
 
@@ -220,14 +221,19 @@ def _flagged(flags: Mapping[tuple[str, str], int], scanners: Mapping[str, str]) 
     return tuple(Rate(s, flagged[s], n) for s, n in _in_order(looked_at))
 
 
-def _findings(
-    found: Mapping[tuple[str, str], int], of: int, only: str | None, scanners: Mapping[str, str]
-) -> tuple[Rate, ...]:
+def _findings(found: Mapping[tuple[str, str], int], of: int) -> tuple[Rate, ...]:
     counts = Counter[str]()
-    for (concept, place), n in found.items():
-        if only is None or scanners.get(place, place) == only:
-            counts[concept] += n
+    for (concept, _), n in found.items():
+        counts[concept] += n
     return tuple(Rate(concept, n, of) for concept, n in _in_order(counts))
+
+
+def _by_scanner(
+    found: Mapping[tuple[str, str], int], concepts: Sequence[str], read: Counter[str], scanners: Mapping[str, str]
+) -> dict[str, tuple[Rate, ...]]:
+    """The same concepts of every scanner, in the same order."""
+    counts = {concept: _by_place(found, concept, scanners) for concept in concepts}
+    return {scanner: tuple(Rate(c, counts[c][scanner], n) for c in concepts) for scanner, n in _in_order(read)}
 
 
 def _in_order(counts: Counter[str]) -> Iterable[tuple[str, int]]:

@@ -16,6 +16,7 @@ from agent.web import health
 from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
+from agent.web.numbers import pages as numbers
 from agent.web.pages import home
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
@@ -47,6 +48,7 @@ def make_app(context: WebContext) -> FastAPI:
         account_page.router(context, pages),
         people_page.router(context, pages),
         home.router(context, pages),
+        numbers.router(context, pages),
         api.router(context),
     )
     for router in app.state.routers:

@@ -51,6 +51,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/people/role"): Right.MEND,
     ("POST", "/people/sign-out"): Right.MEND,
     ("GET", "/"): Right.SEE,
+    ("GET", "/numbers"): Right.SEE,
+    ("GET", "/numbers/{name}"): Right.SEE,
     ("GET", "/api/v1/openapi.json"): Right.SEE,
     ("GET", "/api/v1/studies/{study_instance_uid}"): Right.SEE,
     ("GET", "/api/v1/peers"): Right.SEE,

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from agent.version import VERSION
 from agent.web.context import WebContext
 from agent.web.pages.assets import Assets
-from agent.web.pages.texts import Texts
+from agent.web.pages.texts import Texts, Words
 from agent.web.person import caller
 from agent.web.rights import Right
 
@@ -62,6 +62,10 @@ class Pages:
             version=VERSION,
             **values,
         )
+
+    def words(self, request: Request) -> Words:
+        """The texts in the reader's language."""
+        return self._texts.of(self.language(request))
 
     def language(self, request: Request) -> str:
         """The reader's own choice, else what the browser asks for, else the site's."""
