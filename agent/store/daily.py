@@ -25,8 +25,8 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import (
     counted_up_to,
     daily_count,

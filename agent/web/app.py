@@ -16,8 +16,11 @@ from agent.web import health
 from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
+from agent.web.ledger import acts
+from agent.web.ledger import pages as ledger
 from agent.web.numbers import pages as numbers
-from agent.web.pages import home
+from agent.web.pages import films as film_pages
+from agent.web.pages import home, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -27,6 +30,8 @@ from agent.web.rights import RIGHTS
 from agent.web.signing import account_page, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
+from agent.web.study.films import Films
+from agent.web.study.seen import Seen
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -38,6 +43,7 @@ def make_app(context: WebContext) -> FastAPI:
     texts = Texts()
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
+    films, seen = Films(context.files), Seen(context)
     app = FastAPI(
         title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
     )
@@ -48,6 +54,10 @@ def make_app(context: WebContext) -> FastAPI:
         account_page.router(context, pages),
         people_page.router(context, pages),
         home.router(context, pages),
+        study.router(context, pages, films, seen),
+        film_pages.router(context, films, seen),
+        acts.router(context, pages),
+        ledger.router(context, pages),
         numbers.router(context, pages),
         api.router(context),
     )

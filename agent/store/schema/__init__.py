@@ -34,6 +34,7 @@ from agent.store.schema.readings import (
     urgency,
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
+from agent.store.schema.reviews import review
 from agent.store.schema.running import alarm, job, process, turnaround
 from agent.store.schema.studies import (
     event,
@@ -89,6 +90,7 @@ __all__ = [
     "refusal",
     "reply",
     "report_shortfall",
+    "review",
     "schema_version",
     "sign_in_brake",
     "study",
