@@ -27,6 +27,8 @@ COMMANDS = {
     "refusals": ("look", "List what was refused, with the reason and where the bytes lie."),
     "retry": ("mend", "Try a study again: parked deliveries, parked stages, assembly."),
     "withdraw": ("mend", "Take a result back: from the RIS, from the archive, and from what waits."),
+    "hold": ("mend", "Hold the results of a study back until a person releases them."),
+    "release": ("mend", "Let the results of a study go that was held by hand."),
     "reread": ("mend", "Read a study, or all since a date, anew with the model of today."),
     "match": ("identity", "Say which order a study belongs to, where that is in doubt."),
     "messages": ("identity", "List the messages about orders and patients, and what became of them."),

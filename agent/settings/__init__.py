@@ -7,9 +7,10 @@ silently ignored is found on the day it matters.
 
 from agent.settings.audit import Audit, Syslog
 from agent.settings.beside import Beside
+from agent.settings.database import Database
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.keeping import Keeping
-from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.line import Delivery, Intake, Log, Report, Storage
 from agent.settings.load import find, load
 from agent.settings.matching import Matching
 from agent.settings.network import (

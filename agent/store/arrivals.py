@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, case, delete, insert, select
 
+from agent.store.dialect import json_text, upsert
 from agent.store.schema import instance, open_study, refusal, study
 from agent.work.queue import enqueue_all
 
@@ -139,12 +139,13 @@ def no_association_is_open(tx: Connection) -> list[CutOff]:
     rows = tx.execute(
         select(
             c.study_instance_uid,
-            func.json_extract(c.facts, "$.patient_id").label("patient_id"),
+            json_text(c.facts, "patient_id").label("patient_id"),
             c.calling_ae_title,
             c.address,
         )
         .where(c.study_instance_uid.in_(select(open_study.c.study_instance_uid)))
         .distinct()
+        .order_by(c.study_instance_uid)
     )
     cut = [CutOff(*row) for row in rows]
     tx.execute(delete(open_study))

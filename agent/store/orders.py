@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import final_report, patient_order, study_decision, study_match
 
 

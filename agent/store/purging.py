@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.store import schema
+from agent.store.dialect import upsert
 from agent.store.overview import any_job_of, jobs_of
 from agent.store.retention import FINISHED
 from agent.store.schema import (

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision, unanswered
 
 

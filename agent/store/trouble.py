@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, or_, select, union
 
 from agent.imaging.facts import PHANTOM, QC_MARK
+from agent.store.dialect import json_text
 from agent.store.schema import delivery, document, event, instance, job, refusal, study, study_revision
 
 _STATES = ("needs-attention", "not-analysed", "abstained")
@@ -74,7 +75,7 @@ def is_of_constancy_test() -> ColumnElement[bool]:
     """`InstanceFacts.is_of_constancy_test` of a row of `instance`."""
 
     def fact(name: str) -> Any:
-        return func.coalesce(func.json_extract(instance.c.facts, f"$.{name}"), "")
+        return func.coalesce(json_text(instance.c.facts, name), "")
 
     made_by = zip(("manufacturer", "manufacturer_model_name"), PHANTOM, strict=True)
     marked = [func.substr(fact(name), 1, len(QC_MARK)) == QC_MARK for name in ("patient_id", "accession_number")]

@@ -15,6 +15,8 @@ from agent.errors import PrereadError
 from agent.web import health
 from agent.web.context import WebContext
 from agent.web.door import Door
+from agent.web.ledger import acts
+from agent.web.ledger import pages as ledger
 from agent.web.pages import films as film_pages
 from agent.web.pages import home, study
 from agent.web.pages.assets import Assets
@@ -52,6 +54,8 @@ def make_app(context: WebContext) -> FastAPI:
         home.router(context, pages),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
+        acts.router(context, pages),
+        ledger.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)

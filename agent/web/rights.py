@@ -55,4 +55,13 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/preview"): Right.SEE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/about"): Right.SEE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/values"): Right.SEE,
+    ("GET", "/ledger"): Right.SEE,
+    ("POST", "/ledger/find"): Right.SEE,
+    ("GET", "/ledger/refusals"): Right.SEE,
+    ("GET", "/ledger/messages"): Right.SEE,
+    ("GET", "/ledger/messages/{number}"): Right.MEND,
+    ("POST", "/ledger/messages/{number}"): Right.MEND,
+    ("GET", "/ledger/{uid}"): Right.SEE,
+    ("GET", "/ledger/{uid}/{action}"): Right.MEND,
+    ("POST", "/ledger/{uid}/{action}"): Right.MEND,
 }

@@ -59,6 +59,7 @@ class Pages:
             language=language,
             theme=(me.theme if me else "") or request.cookies.get("theme", ""),
             path=request.url.path,
+            moment=self.moment,
             version=VERSION,
             **values,
         )
@@ -66,6 +67,10 @@ class Pages:
     def words(self, request: Request) -> Words:
         """The texts in the reader's language."""
         return self._texts.of(self.language(request))
+
+    def has(self, request: Request, key: str) -> bool:
+        """Whether there is such a text."""
+        return self._texts.of(self.language(request)).has(key)
 
     def language(self, request: Request) -> str:
         """The reader's own choice, else what the browser asks for, else the site's."""
