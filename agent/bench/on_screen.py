@@ -11,10 +11,11 @@ AIM_MS = 300.0
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _PAINTED = """
 async () => {
-  while (!document.querySelector(".film img")) await new Promise((go) => requestAnimationFrame(go));
-  const picture = document.querySelector(".film img");
-  await picture.decode();
-  await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
+  const frame = () => new Promise((go) => requestAnimationFrame(go));
+  const shown = () => document.querySelector(".film canvas[data-drawn]") || document.querySelector(".film img")?.naturalWidth;
+  while (!shown()) await frame();
+  await frame();
+  await new Promise((go) => setTimeout(go));
   return performance.now();
 }
 """
