@@ -148,6 +148,7 @@ def _office(parts: Parts) -> None:
     from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
     from agent.keeping.forget import Forgetter
+    from agent.keeping.projector import Projector
     from agent.orders.stage import OrdersStage
     from agent.reporting.stage import Reporting
     from agent.work.clock_set import ClockWatch
@@ -184,6 +185,8 @@ def _office(parts: Parts) -> None:
     watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s))
     forget.delete_doomed()
+    rows = Projector(ledger, clock, parts.stop)
+    rows.start()
     with Schedule(
         ledger,
         files,
@@ -198,6 +201,7 @@ def _office(parts: Parts) -> None:
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
         _work_until_stopped(parts, workers, f"{words}; {web.words}" if web is not None else words)
+        rows.join(GRACE_S)
         if web is not None:
             web.join(GRACE_S)
 

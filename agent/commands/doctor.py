@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from agent.commands.common import print_json, settings_of
-from agent.doctor import alarms, calibration, certificates, constancy, ledger, line, machine, model, network
+from agent.doctor import alarms, calibration, certificates, constancy, ledger, line, machine, model, network, signing
 from agent.doctor.check import Check, examined
 from agent.settings import Settings
 
@@ -25,6 +25,7 @@ HERE: dict[str, Look] = {
     "constancy test": constancy.constancy,
     "certificates": certificates.certificates,
     "alarms": alarms.alarms,
+    "pages": signing.pages,
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
@@ -33,6 +34,7 @@ NETWORK: dict[str, Look] = {
     "services": network.services,
     "destinations": network.destinations,
     "model servers": model.model_servers,
+    "OpenID provider": signing.provider,
 }
 
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 from playwright.sync_api import Locator, Page, expect
 
 LIT = (255, 210, 74)  # the colour of a box that is lit
-_COUNT = """
-([canvas, [red, green, blue]]) => {
-  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+_PIXELS = """
+const pixels = (canvas) => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+  copy.drawImage(canvas, 0, 0);
+  return copy.getImageData(0, 0, canvas.width, canvas.height).data;
+};
+"""
+_COUNT = f"""
+(canvas, [red, green, blue]) => {{
+  {_PIXELS}
+  const data = pixels(canvas);
   let found = 0;
   for (let n = 0; n < data.length; n += 4) if (data[n] === red && data[n + 1] === green && data[n + 2] === blue) found += 1;
   return found;
-}
+}}
 """
-_MEAN = """
-(canvas) => {
-  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+_MEAN = f"""
+(canvas) => {{
+  {_PIXELS}
+  const data = pixels(canvas);
   let sum = 0;
   for (let n = 0; n < data.length; n += 4) sum += data[n];
   return sum / (data.length / 4);
-}
+}}
 """
 
 
@@ -39,7 +48,7 @@ class StudyPage:
     def lit(self) -> int:
         """Pixels of the frontal film that have the colour of a box that is lit."""
         self._drawn()
-        return int(self.page.evaluate(_COUNT, [self.canvas.element_handle(), list(LIT)]))
+        return int(self.canvas.evaluate(_COUNT, list(LIT)))
 
     def drag(self, right: int, down: int) -> None:
         """With the left button, from the middle of the frontal film."""

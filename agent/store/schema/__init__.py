@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from agent.store.schema.base import Moment, metadata
 from agent.store.schema.keeping import audit, audit_forwarded, doomed_file, forgotten_file
+from agent.store.schema.listing import listing, listing_finding, listing_progress
 from agent.store.schema.orders import (
     final_report,
     hl7_message,
@@ -69,6 +70,9 @@ __all__ = [
     "image_use_change",
     "instance",
     "job",
+    "listing",
+    "listing_finding",
+    "listing_progress",
     "message_study",
     "metadata",
     "open_study",
