@@ -15,7 +15,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import BaseSchema
 
 from agent.clock import SystemClock
-from agent.settings import Settings
+from agent.settings import Settings, Web
 from agent.settings.line import Storage
 from agent.store import tokens
 from agent.web.app import make_app
@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> WebContext:
 
 def planted(root: Path) -> WebContext:
     """A site with a study of which there is everything."""
-    made = Settings(storage=Storage(root=root))
+    made = Settings(storage=Storage(root=root), web=Web(url="http://testserver"))  # as ASGI clients call it
     ledger = PlantedLedger(made)
     ledger.study(UID)
     return WebContext(made, ledger.ledger, ledger.files, SystemClock())
