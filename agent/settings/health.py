@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from agent.settings.signing import Oidc
 from agent.settings.types import Frozen, Host, Line, Name, Number, OptionalPath, Port, Whole
-from agent.settings.values import LOOPBACK, check_networks
+from agent.settings.values import LOOPBACK, check_link, check_networks
 from agent.settings.web import WEB_FILES, WebService, check_url
 
 Address = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
@@ -34,6 +34,10 @@ def _own_url(value: str) -> str:
     return check_url(value).rstrip("/") if value else value
 
 
+def _link(value: str) -> str:
+    return check_link(value) if value else value
+
+
 class Web(Frozen):
     """The web server that the office runs."""
 
@@ -50,6 +54,7 @@ class Web(Frozen):
     certificate_file: OptionalPath = None
     key_file: OptionalPath = None
     oidc: Oidc | None = None
+    pacs_link: Annotated[str, AfterValidator(_link), Field(max_length=2000)] = ""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Web:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import job, qc_picture, qc_run, study
 
 
@@ -88,6 +88,12 @@ def run_of(view: Connection, run_id: str) -> QcRun | None:
 def newest(view: Connection) -> QcRun | None:
     """The run that began last, if there is one."""
     return _run(view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)).first())
+
+
+def last(view: Connection, limit: int) -> tuple[QcRun, ...]:
+    """The runs that began last, newest first."""
+    rows = view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(limit))
+    return tuple(QcRun(**row._mapping) for row in rows)
 
 
 def finished(view: Connection) -> Iterator[QcRun]:

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from agent.version import VERSION
 from agent.web.context import WebContext
 from agent.web.pages.assets import Assets
-from agent.web.pages.texts import Texts
+from agent.web.pages.texts import Texts, Words
 from agent.web.person import caller
 from agent.web.rights import Right
 
@@ -59,9 +59,18 @@ class Pages:
             language=language,
             theme=(me.theme if me else "") or request.cookies.get("theme", ""),
             path=request.url.path,
+            moment=self.moment,
             version=VERSION,
             **values,
         )
+
+    def words(self, request: Request) -> Words:
+        """The texts in the reader's language."""
+        return self._texts.of(self.language(request))
+
+    def has(self, request: Request, key: str) -> bool:
+        """Whether there is such a text."""
+        return self._texts.of(self.language(request)).has(key)
 
     def language(self, request: Request) -> str:
         """The reader's own choice, else what the browser asks for, else the site's."""
