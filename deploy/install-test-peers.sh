@@ -12,6 +12,10 @@ command -v java >/dev/null && java --list-modules | grep -q '^jdk.compiler@' || 
 # The tests make clusters of their own as the user postgres, which the package brings.
 [ -n "$(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null | head -1)" ] || need="$need postgresql"
 command -v systemd-analyze >/dev/null || need="$need systemd"
+# A browser that looks at the pages, letters for it, and what fetches axe-core.
+command -v chromium >/dev/null || need="$need chromium"
+[ -n "$(find /usr/share/fonts -name 'DejaVuSans.ttf' 2>/dev/null | head -1)" ] || need="$need fonts-dejavu-core"
+command -v npm >/dev/null || need="$need npm"
 [ -z "$need" ] && exit 0
 if [ "$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo"; else
   echo "The tests need programs that are not installed here. Run: apt-get install$need" >&2

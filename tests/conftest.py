@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings as property_tests
 
 from agent.model.weights import shipped_weights
 from agent.store.engine import Ledger
@@ -24,6 +25,10 @@ from tests.support.requirements import losses_of, named_by
 from tests.support.site import Site
 
 pytest_plugins = ["pytester"]
+
+# A machine that is busy with something else must not make a test fail that says nothing about time.
+property_tests.register_profile("untimed", deadline=None)
+property_tests.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

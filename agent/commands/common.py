@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection
 
 from agent.errors import Permanent
 from agent.settings import Settings, load
-from agent.store import overview, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-
-_OF_READ = ("flag", "read")  # the jobs of the process that has the model; all others are the office's
 
 
 def settings_of(ctx: click.Context) -> Settings:
@@ -53,22 +49,10 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def idle_roles(view: Connection, uid: str, now: datetime) -> list[str]:
-    """The roles that have something to do about that study, and no process at the moment that would do it."""
-    wanted = {"read" if kind in _OF_READ else "office" for kind in overview.open_jobs(view, uid)}
-    running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, now)}
-    return [role for role in ("read", "office") if role in wanted - running]
-
-
 def count(number: int, name: str) -> str:
     """For example "1 delivery" or "2 deliveries"."""
     plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
     return f"{number} {name if number == 1 else plural}"
-
-
-def one_line(text: str) -> str:
-    """What a person gave as a reason, for a line of a list."""
-    return " ".join(text.split())
 
 
 def ago(moment: datetime, now: datetime) -> str:

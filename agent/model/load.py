@@ -61,4 +61,6 @@ def _local(settings: ModelSettings) -> Model:
             f"the model engine is not installed ({error.name}); install it with: pip install 'cxr-preread[local]'",
             code="engine-missing",
         ) from error
-    return load_local(settings.weights, quantization=settings.quantization, device=settings.device)
+    return load_local(
+        settings.weights, quantization=settings.quantization, device=settings.device, revision=settings.revision
+    )

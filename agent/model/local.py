@@ -44,11 +44,12 @@ def available_devices() -> tuple[str, ...]:
     return (*cards, "cpu")
 
 
-def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
+def load_local(weights: str, *, quantization: str, device: str, revision: str = "") -> LocalModel:
     """Load a checkpoint and assert that it is quantized as asked.
 
     Args:
         weights: folder, or name on the hub.
+        revision: commit, tag or branch on the hub; empty: its main branch.
         quantization: ``nf4``, ``int8`` or ``none``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
@@ -56,7 +57,7 @@ def load_local(weights: str, *, quantization: str, device: str) -> LocalModel:
         Permanent: not a Qwen2.5-VL checkpoint, no such device, or the quantization did not take.
         ModelUnavailable: the hub cannot be reached, or memory does not suffice at the moment.
     """
-    folder = find_weights(weights)
+    folder = find_weights(weights, revision)
     _check_architecture(folder, weights)
     place, own = _device(device), _own_dtype(folder)
     transformers_logging.set_verbosity_error()

@@ -23,7 +23,7 @@ from agent.store.schema import (
 from agent.work.queue import enqueue
 
 PATIENT, ACCESSION = "patient", "accession"
-WITHDRAWN, REPORTED, CANCELLED = "withdrawn", "reported", "cancelled"
+WITHDRAWN, REPORTED, CANCELLED, HELD = "withdrawn", "reported", "cancelled", "held"
 _MOST_STEPS = 64  # of merges, one after another
 
 

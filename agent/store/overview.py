@@ -177,9 +177,10 @@ def documents(view: Connection, uid: str) -> list[dict[str, Any]]:
     return [dict(r._mapping) for r in rows]
 
 
-def refusals(view: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
-    """What was refused, newest first."""
-    rows = view.execute(select(refusal).order_by(refusal.c.id.desc()).limit(limit))
+def refusals(view: Connection, *, limit: int = 50, before: int = 0) -> list[dict[str, Any]]:
+    """What was refused, newest first; `before`: only what was refused earlier than the refusal of that id."""
+    query = select(refusal).order_by(refusal.c.id.desc()).limit(limit)
+    rows = view.execute(query.where(refusal.c.id < before) if before else query)
     return [dict(r._mapping) for r in rows]
 
 
@@ -197,6 +198,12 @@ def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     """(kind, key, lane) of the parked jobs of a study."""
     rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(jobs_of(uid), job.c.state == "parked"))
     return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
+
+
+def failing_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
+    """(kind, state, error) of the jobs about a study that failed when they were last tried."""
+    rows = view.execute(select(job.c.kind, job.c.state, job.c.error).where(jobs_of(uid), job.c.error != ""))
+    return [(str(r.kind), str(r.state), str(r.error)) for r in rows]
 
 
 def open_jobs(view: Connection, uid: str) -> set[str]:

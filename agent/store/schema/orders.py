@@ -147,7 +147,7 @@ study_decision = Table(
     Column("decided_at", Moment, nullable=False),
 )
 
-# Why results of a study are not sent as ever: withdrawn | reported | cancelled.
+# Why results of a study are not sent as ever: withdrawn | reported | cancelled | held (by a person).
 study_stop = Table(
     "study_stop",
     metadata,

@@ -20,6 +20,7 @@ study = Table(
     Column("last_received_at", Moment, nullable=False),
     Column("revision", Integer, nullable=False, default=0),  # number of the newest study revision, 0 before the first
     Index("study_by_arrival", "last_received_at"),
+    Index("study_by_state", "state", "last_received_at"),
 )
 
 instance = Table(
@@ -42,6 +43,7 @@ instance = Table(
     Column("facts", JsonText, nullable=False),  # JSON of InstanceFacts
     UniqueConstraint("sop_instance_uid", "version"),
     Index("instance_by_study", "study_instance_uid"),
+    Index("instance_by_sender", "calling_ae_title", "received_at"),
 )
 
 # Which open association has brought images of which study: a study is not complete while one is open.
