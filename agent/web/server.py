@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RETRY_S = 15.0
 _QUEUED = 64
+_AT_ONCE = 400  # connections; more than there may be streams (agent.web.live), so that pages have room
 _GRACE_S = 3
 
 
@@ -102,22 +103,24 @@ class WebServer:
         from agent.web.app import make_app
 
         # The port is taken already, and what is logged is said here: a URL may one day name a study.
+        app = make_app(self._context)
         config = uvicorn.Config(
-            make_app(self._context), loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
-            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_QUEUED,
+            app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
+            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_AT_ONCE,
             timeout_graceful_shutdown=_GRACE_S,
         )  # fmt: skip
         server = uvicorn.Server(config)
-        with self._ending_with_the_line(server):
+        with self._ending_with_the_line(server, app.state.live.close):
             server.run(sockets=[taken])
 
     @contextlib.contextmanager
-    def _ending_with_the_line(self, server: uvicorn.Server) -> Iterator[None]:
+    def _ending_with_the_line(self, server: uvicorn.Server, end_streams: Callable[[], None]) -> Iterator[None]:
         over = threading.Event()
 
         def watch() -> None:
             while not over.is_set() and not self._stop.wait(1.0):
                 pass
+            end_streams()
             server.should_exit = True
 
         threading.Thread(target=watch, name="web-stop", daemon=True).start()

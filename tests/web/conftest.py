@@ -41,6 +41,7 @@ def context(tmp_path: Path) -> WebContext:
 def visitor(context: WebContext) -> Callable[[], TestClient]:
     """Makes browsers of nobody."""
     app = make_app(context)
+    app.state.live.close()  # the client collects whole answers: a stream says what there is, and ends
 
     def made() -> TestClient:
         headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
