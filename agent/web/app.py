@@ -18,9 +18,10 @@ from agent.web.context import WebContext
 from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
+from agent.web.live import Live
 from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, judging, study
+from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -32,6 +33,8 @@ from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
+from agent.web.worklist import page as worklist
+from agent.web.worklist import stream
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -44,9 +47,9 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    app = FastAPI(
-        title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
-    )
+    guard, live = Guard(context), Live(context.ledger)
+    app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
+    app.state.live = live
     app.state.routers = (
         health.router(context),
         assets.router(),
@@ -54,7 +57,8 @@ def make_app(context: WebContext) -> FastAPI:
         oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
-        home.router(context, pages),
+        worklist.router(context, pages),
+        stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
