@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
-import warnings
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.pixels import apply_modality_lut
 
 from agent.commissioning.films import ORIENTATIONS, FilmStyle, oriented, phantom_study, scene_of
-from agent.errors import Permanent
-from agent.imaging.decode import DecodeLimits, ReadyDecoder
+from agent.errors import Permanent, Transient
+from agent.imaging.decode import DecodeLimits
+from agent.imaging.decode_ready import ReadyDecoder
 from agent.imaging.geometry import upright
 from agent.imaging.render import render
 from agent.imaging.screen import Screened, letters, screened
@@ -180,29 +184,72 @@ def test_the_viewer_makes_the_same_gray_of_every_value_as_the_program() -> None:
         assert np.abs(picture - rendered.astype(int)).max() <= 1, about["initial"]
 
 
-def test_a_decoder_that_waits_gives_the_same_values_and_is_bounded(tmp_path: Path) -> None:
+@pytest.fixture
+def decoder() -> Iterator[ReadyDecoder]:
+    made = ReadyDecoder(DecodeLimits(memory_bytes=2 << 30, seconds=60))
+    yield made
+    made.close()
+
+
+def test_a_decoder_that_is_ready_gives_the_same_values_one_film_after_the_other(
+    decoder: ReadyDecoder, tmp_path: Path
+) -> None:
     plain = save(small_image(), tmp_path / "plain.dcm")
     packed = rg1(tmp_path, "1.2.840.10008.1.2.4.70")
     broken = save(small_image(Rows=60000, Columns=60000), tmp_path / "broken.dcm")
-    decoder = ReadyDecoder(DecodeLimits(memory_bytes=2 << 30, seconds=60))
-    try:
-        decoder.warm()
-        decoder.warm()  # one is enough
-        assert np.array_equal(decoder.stored(plain), small_image().pixel_array)
-        assert decoder.stored(packed).dtype == np.uint16
-        with pytest.raises(Permanent) as refused:
-            decoder.stored(broken)
-        assert refused.value.code in ("undecodable", "decode-out-of-memory")
-    finally:
-        decoder.close()
+    decoder.warm()
+    assert np.array_equal(decoder.stored(plain), small_image().pixel_array)
+    assert np.array_equal(decoder.stored(packed), dcmread(packed).pixel_array)
+    with pytest.raises(Permanent) as refused:
+        decoder.stored(broken)
+    assert refused.value.code in ("undecodable", "decode-out-of-memory")
+    assert np.array_equal(decoder.stored(plain), small_image().pixel_array), "what was broken has harmed nobody"
+
+
+def test_who_decodes_is_confined_each_time_anew(decoder: ReadyDecoder, tmp_path: Path) -> None:
+    """The film is a pipe, so that its decoder can be looked at while it waits: the kernel says whether calls are refused."""
+    film = tmp_path / "film.dcm"
+    os.mkfifo(film)
+    content = save(small_image(), tmp_path / "plain.dcm").read_bytes()
+    seen: list[str] = []
+
+    def look() -> None:
+        with film.open("wb") as pipe:  # opens once the decoder does
+            (child,) = _children(_children(os.getpid())[-1])
+            seen.append(Path(f"/proc/{child}/status").read_text())
+            pipe.write(content)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    with pytest.raises(Permanent):
+        decoder.stored(film)  # a pipe cannot be read twice, as a file can
+    watcher.join()
+    assert "Seccomp:\t2" in seen[0]
+    assert "NoNewPrivs:\t1" in seen[0]
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return sorted({int(child) for task in tasks for child in (task / "children").read_text().split()})
 
 
 def test_a_decoder_that_does_not_come_back_is_ended(tmp_path: Path) -> None:
     hanging = tmp_path / "film.dcm"
     os.mkfifo(hanging)  # whoever opens it waits for ever
-    decoder = ReadyDecoder(DecodeLimits(memory_bytes=2 << 30, seconds=1.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    decoder = ReadyDecoder(DecodeLimits(memory_bytes=2 << 30, seconds=6.0))
+    try:
         with pytest.raises(Permanent) as refused:
             decoder.stored(hanging)
-    assert refused.value.code == "decode-timeout"
+        assert refused.value.code == "decode-timeout"
+    finally:
+        decoder.close()
+
+
+def test_a_decoder_that_was_killed_is_had_anew(decoder: ReadyDecoder, tmp_path: Path) -> None:
+    plain = save(small_image(), tmp_path / "plain.dcm")
+    decoder.stored(plain)
+    os.kill(_children(os.getpid())[-1], signal.SIGKILL)
+    for _ in range(2):  # the first may find out that it is gone
+        with contextlib.suppress(Transient):
+            found = decoder.stored(plain)
+    assert np.array_equal(found, small_image().pixel_array)
