@@ -20,6 +20,7 @@ from agent.web.pages import home
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
+from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -46,6 +47,7 @@ def make_app(context: WebContext) -> FastAPI:
         home.router(context, pages),
         acts.router(context, pages),
         ledger.router(context, pages),
+        peers.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)

@@ -48,4 +48,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/ledger/{uid}"): Right.SEE,
     ("GET", "/ledger/{uid}/{action}"): Right.MEND,
     ("POST", "/ledger/{uid}/{action}"): Right.MEND,
+    ("GET", "/peers"): Right.MEND,
+    ("GET", "/peers/form/{what}"): Right.MEND,
+    ("POST", "/peers/form/{what}"): Right.MEND,
+    ("POST", "/peers/reload"): Right.MEND,
+    ("GET", "/peers/reload/{number}"): Right.MEND,
+    ("POST", "/peers/test"): Right.MEND,
+    ("GET", "/peers/test/{task_id}"): Right.MEND,
 }
