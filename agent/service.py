@@ -157,6 +157,7 @@ def _office(parts: Parts) -> None:
     from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
     from agent.keeping.forget import Forgetter
+    from agent.keeping.projector import Projector
     from agent.office import LiveWorkers
     from agent.orders.stage import OrdersStage
     from agent.work.clock_set import ClockWatch
@@ -179,6 +180,8 @@ def _office(parts: Parts) -> None:
     watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s))
     forget.delete_doomed()
+    rows = Projector(ledger, clock, parts.stop)
+    rows.start()
     with Schedule(
         ledger,
         files,
@@ -207,6 +210,7 @@ def _office(parts: Parts) -> None:
         _work_until_stopped(parts, workers, said(), reload)
         live.stop()
         live.join(time.monotonic() + GRACE_S)
+        rows.join(GRACE_S)
         if web is not None:
             web.join(GRACE_S)
 

@@ -72,6 +72,40 @@ class Trail:
         actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
 
+    def signed_in(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """A person has signed in (PS3.15 A.5.3.12)."""
+        self._authenticated(tx, Kind.LOGIN, account, address, Outcome.SUCCESS, now)
+
+    def not_signed_in(
+        self, tx: Connection, account: str, address: str, *, serious: bool = False, now: datetime
+    ) -> None:
+        """Somebody was not let in. `account`: empty when there is none of that name, for what was typed may be a password.
+        `serious`: the account is locked, or is on its way there."""
+        outcome = Outcome.SERIOUS_FAILURE if serious else Outcome.MINOR_FAILURE
+        self._authenticated(tx, Kind.LOGIN, account or "unknown", address, outcome, now)
+
+    def signed_out(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """A person has signed out."""
+        self._authenticated(tx, Kind.LOGOUT, account, address, Outcome.SUCCESS, now)
+
+    def rights_changed(self, tx: Connection, account: str, action: str, *, roles: bool, now: datetime) -> None:
+        """What an account may do, or how it signs in, is another than before (PS3.15 A.5.3.11).
+
+        Args:
+            action: our own stable code of what was done.
+            roles: whether it is about the role; else about password, lock, or whether the account counts at all.
+        """
+        kind = Kind.SECURITY_ROLES_CHANGED if roles else Kind.USER_SECURITY_ATTRIBUTES_CHANGED
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, kind, reason=action, account=account), now)
+
+    def locked(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """Too many wrong passwords in a row: for a while the account lets nobody in."""
+        actors = (Actor("unknown", Role.SOURCE, address, asked=True), self._as(Role.APPLICATION))
+        kind = Kind.USER_SECURITY_ATTRIBUTES_CHANGED
+        event = AuditEvent(What.SECURITY_ALERT, actors, kind, Outcome.MINOR_FAILURE, reason="locked", account=account)
+        self._write(tx, event, now)
+
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
         """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""
         actors = (self._who(), self._as(Role.APPLICATION))
@@ -81,6 +115,12 @@ class Trail:
         """A study was taken out of this node."""
         actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.STUDY_DELETED, actors, about=about), now)
+
+    def _authenticated(
+        self, tx: Connection, kind: Kind, account: str, address: str, outcome: Outcome, now: datetime
+    ) -> None:
+        actors = (Actor(account, Role.LAUNCHER, address or "unknown", asked=True), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.USER_AUTHENTICATION, actors, kind, outcome), now)
 
     def _activity(self, tx: Connection, role: str, kind: Kind, now: datetime) -> None:
         actors = (Actor(f"{self.ae_title} {role}", Role.APPLICATION), Actor(_user(), Role.LAUNCHER, asked=True))

@@ -27,11 +27,13 @@ def existing_store(settings: Settings) -> tuple[Ledger, FileStore]:
     Raises:
         Permanent: nothing has run here yet.
     """
-    url = settings.database_url
-    database = Path(url.removeprefix("sqlite:///"))
-    if not database.is_file():
-        raise Permanent(f"there is no ledger at {database} yet; start the line with: preread serve", code="no-ledger")
-    return Ledger(url), FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
+    ledger = Ledger(settings.database_url)
+    if not ledger.is_there():
+        ledger.close()
+        raise Permanent(
+            f"there is no ledger at {ledger.name} yet; start the line with: preread serve", code="no-ledger"
+        )
+    return ledger, FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,19 @@ from pathlib import Path
 import click
 
 from agent.commands.common import print_json
-from agent.doctor import alarms, calibration, certificates, constancy, in_force, ledger, line, machine, model, network
+from agent.doctor import (
+    alarms,
+    calibration,
+    certificates,
+    constancy,
+    in_force,
+    ledger,
+    line,
+    machine,
+    model,
+    network,
+    signing,
+)
 from agent.doctor.check import Check, examined
 from agent.settings import Settings, read
 
@@ -26,6 +38,7 @@ HERE: dict[str, Look] = {
     "constancy test": constancy.constancy,
     "certificates": certificates.certificates,
     "alarms": alarms.alarms,
+    "pages": signing.pages,
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
@@ -34,6 +47,7 @@ NETWORK: dict[str, Look] = {
     "services": network.services,
     "destinations": network.destinations,
     "model servers": model.model_servers,
+    "OpenID provider": signing.provider,
 }
 
 

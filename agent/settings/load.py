@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agent.errors import SettingsError
 from agent.model.weights import COMMISSIONING, shipped_weights
-from agent.settings.line import SQLITE, Database, check_database_url
+from agent.settings.database import SQLITE, Database, check_database_url, has_password, with_password
 from agent.settings.network import (
     DESTINATION_KINDS,
     DestinationSettings,
@@ -148,7 +148,7 @@ def _misplaced(settings: Settings) -> list[str]:
     if (blocked := in_the_way(root)) is not None:
         problems.append(f"storage.root: {root} must be a folder, and {blocked} is a file")
     database = Path(settings.database_url.removeprefix(SQLITE))
-    if kind_of(database) == "folder":
+    if not settings.database.on_a_server and kind_of(database) == "folder":
         problems.append(f"database.url: {database} is a folder; name a file, for example {database / 'preread.db'}")
     for number, destination in enumerate(settings.destinations):
         if not isinstance(destination, FolderDestinationSettings):
@@ -177,10 +177,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if model.protocol.endswith(".toml"):
         placed["protocol"] = str(base / Path(model.protocol).expanduser())
     model = model.model_copy(update=placed)
-    database = _with_secret(settings.database, base)
-    if database.url:
-        path = base / Path(database.url.removeprefix(SQLITE)).expanduser()
-        database = database.model_copy(update={"url": f"{SQLITE}{path}"})
+    database = _with_secrets(settings.database, base)
     triage = settings.triage.model_copy(
         update={
             key: base / path.expanduser()
@@ -218,21 +215,46 @@ def _beside(named: _Named, base: Path) -> _Named:
     return named.model_copy(update={k: base / getattr(named, k).expanduser() for k in keys})
 
 
-def _with_secret(database: Database, base: Path) -> Database:
-    """With `url` from `url_file`. Raises `SettingsError` for a file that cannot be read or holds no usable URL."""
-    if database.url_file is None:
-        return database
-    if database.url:
-        raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
-    file = base / database.url_file.expanduser()
+def _with_secrets(database: Database, base: Path) -> Database:
+    """With `url` from `url_file` and its password from `password_file`. Raises `SettingsError` for a file that cannot be read
+    or holds nothing usable."""
+    if database.url_file is not None:
+        if database.url:
+            raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
+        file, url = _secret(base, database.url_file, "url_file")
+        try:
+            check_database_url(url)
+        except ValueError as error:
+            raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
+        database = database.model_copy(update={"url": url, "url_file": file})
+    if database.password_file is not None:
+        return _with_password(database, *_secret(base, database.password_file, "password_file"))
+    if database.url and not database.on_a_server:
+        path = base / Path(database.url.removeprefix(SQLITE)).expanduser()
+        database = database.model_copy(update={"url": f"{SQLITE}{path}"})
+    return database
+
+
+def _with_password(database: Database, file: Path, password: str) -> Database:
+    wrong = ""
+    if not database.on_a_server:
+        wrong = "is for a PostgreSQL server, and the settings name none; leave it out"
+    elif has_password(database.url):
+        wrong = "is given, and database.url holds a password, too; take it out of the URL"
+    elif not password or "\n" in password:
+        wrong = f"must name a file with one line; {file} holds {'none' if not password else 'more'}"
+    if wrong:
+        raise SettingsError(f"database.password_file: {wrong}", code="settings-invalid")
+    return database.model_copy(update={"url": with_password(database.url, password), "password_file": file})
+
+
+def _secret(base: Path, named: Path, key: str) -> tuple[Path, str]:
+    file = base / named.expanduser()
     try:
-        url = check_database_url(file.read_text(encoding="utf-8-sig").strip())
+        return file, file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"database.url_file: {file} cannot be read ({words})", code="secret-unreadable") from error
-    except ValueError as error:
-        raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
-    return database.model_copy(update={"url": url, "url_file": file})
+        raise SettingsError(f"database.{key}: {file} cannot be read ({words})", code="secret-unreadable") from error
 
 
 def _unknown_environment() -> list[str]:

@@ -7,9 +7,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent
 from agent.settings.audit import Audit
+from agent.settings.database import Database
 from agent.settings.health import Alarms, Web
 from agent.settings.keeping import Keeping
-from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.line import Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
@@ -168,7 +169,8 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret file, or a file in `storage.root`."""
+        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret files, or a file in `storage.root`. It may
+        hold a password: for the ledger alone, and for no message."""
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
 
 

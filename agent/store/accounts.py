@@ -31,15 +31,28 @@ class Account:
 
 
 def add(
-    tx: Connection, name: str, role: str, password_hash: str, *, full_name: str = "", must_change: bool, now: datetime
+    tx: Connection,
+    name: str,
+    role: str,
+    password_hash: str,
+    *,
+    full_name: str = "",
+    subject: str | None = None,
+    must_change: bool,
+    now: datetime,
 ) -> int:
-    """A new account; its number. Raises `sqlalchemy.exc.IntegrityError` when the name is taken."""
+    """A new account; its number. Raises `sqlalchemy.exc.IntegrityError` when the name is taken.
+
+    Args:
+        subject: who it is at the OpenID provider; such an account has no password here.
+    """
     done = tx.execute(
         insert(account).values(
             name=name,
             role=role,
             password_hash=password_hash,
             full_name=full_name,
+            subject=subject,
             must_change=must_change,
             created_at=now,
         )
@@ -60,6 +73,12 @@ def by_id(view: Connection, account_id: int) -> Account | None:
     return None if row is None else Account(**row._mapping)
 
 
+def by_subject(view: Connection, subject: str) -> Account | None:
+    """The account of that person at the OpenID provider, whatever name it has here."""
+    row = view.execute(select(account).where(account.c.subject == subject)).first()
+    return None if row is None else Account(**row._mapping)
+
+
 def every(view: Connection) -> tuple[Account, ...]:
     """All accounts, by name."""
     return tuple(Account(**row._mapping) for row in view.execute(select(account).order_by(account.c.name)))
@@ -68,6 +87,19 @@ def every(view: Connection) -> tuple[Account, ...]:
 def count(view: Connection) -> int:
     """How many there are."""
     return int(view.execute(select(func.count()).select_from(account)).scalar_one())
+
+
+def with_role(tx: Connection, role: str) -> tuple[Account, ...]:
+    """The accounts of that role that are not disabled, kept as they are until the transaction ends."""
+    wanted = select(account).where(account.c.role == role, account.c.disabled.is_(False)).with_for_update()
+    return tuple(Account(**row._mapping) for row in tx.execute(wanted))
+
+
+def count_failure(tx: Connection, account_id: int) -> int:
+    """One more attempt that may fail; how many in a row there have been now."""
+    more = {"failures": account.c.failures + 1}
+    tx.execute(update(account).where(account.c.id == account_id).values(more))
+    return int(tx.execute(select(account.c.failures).where(account.c.id == account_id)).scalar_one())
 
 
 def set_values(tx: Connection, account_id: int, **values: object) -> None:

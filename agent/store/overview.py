@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
 from agent.store import commitments, heard, identity, qc
+from agent.store.dialect import json_text
 from agent.store.schema import (
     delivery,
     document,
@@ -134,9 +135,7 @@ def find_study(view: Connection, text: str) -> tuple[str, ...]:
     exact = view.execute(select(study.c.study_instance_uid).where(study.c.study_instance_uid == text)).scalar()
     if exact:
         return (str(exact),)
-    by_accession = select(instance.c.study_instance_uid).where(
-        func.json_extract(instance.c.facts, "$.accession_number") == text
-    )
+    by_accession = select(instance.c.study_instance_uid).where(json_text(instance.c.facts, "accession_number") == text)
     by_end = select(study.c.study_instance_uid).where(study.c.study_instance_uid.endswith(text, autoescape=True))
     found = {str(u) for u in view.execute(by_accession).scalars()} | {str(u) for u in view.execute(by_end).scalars()}
     return tuple(sorted(found))

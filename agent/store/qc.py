@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import job, qc_picture, qc_run, study
 
 

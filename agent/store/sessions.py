@@ -39,6 +39,12 @@ def of_token(view: Connection, token: str) -> Session | None:
     return None if row is None else Session(**row._mapping)
 
 
+def of_account(view: Connection, account_id: int) -> tuple[Session, ...]:
+    """Every session of a person, the one used last first."""
+    found = select(web_session).where(web_session.c.account_id == account_id).order_by(web_session.c.seen_at.desc())
+    return tuple(Session(**row._mapping) for row in view.execute(found))
+
+
 def seen(tx: Connection, digest: str, *, now: datetime) -> None:
     """It was used."""
     tx.execute(update(web_session).where(web_session.c.digest == digest).values(seen_at=now))

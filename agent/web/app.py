@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 from agent.errors import PrereadError
 from agent.web import health
 from agent.web.context import WebContext
+from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
-from agent.web.pages import home
+from agent.web.pages import films as film_pages
+from agent.web.pages import home, judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -24,8 +26,11 @@ from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
+from agent.web.signing import account_page, oidc_pages, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
+from agent.web.study.films import Films
+from agent.web.study.seen import Seen
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -37,6 +42,7 @@ def make_app(context: WebContext) -> FastAPI:
     texts = Texts()
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
+    films, seen = Films(context.files), Seen(context)
     app = FastAPI(
         title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
     )
@@ -44,13 +50,20 @@ def make_app(context: WebContext) -> FastAPI:
         health.router(context),
         assets.router(),
         signing.router(context, pages),
+        oidc_pages.router(context, pages),
+        account_page.router(context, pages),
+        people_page.router(context, pages),
         home.router(context, pages),
+        study.router(context, pages, films, seen),
+        film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
         peers.router(context, pages),
+        judging.router(context, pages),
     )
     for router in app.state.routers:
         app.include_router(router)
+    app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection)
     _answer_errors(app, pages)
     _nothing_without_a_right(app)
@@ -81,6 +94,8 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
         if code == "not-signed-in":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
+        if code == "must-change" and request.method == "GET":
+            return RedirectResponse("/account/password", 303)
         return pages.html(request, "refused.html", status=status, code=code)
 
     @app.exception_handler(Refused)

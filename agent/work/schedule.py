@@ -132,6 +132,9 @@ class Schedule:
         try:
             with self._ledger.begin() as tx:
                 gone = results.park_unknown(tx, self._destinations, now=now)
+                for uid, name in gone:
+                    words = f"parked: the settings name no destination {name} any more"
+                    studies.note(tx, uid, "deliver", "destination-gone", words, now=now)
                 missing = overview.without_job(tx)
                 for kind, key, lane in missing:
                     enqueue(tx, kind, key, lane=lane, now=now)
@@ -139,7 +142,7 @@ class Schedule:
             self._log.warning("reconciliation put off", reason=error.code)
             return 0
         if gone:
-            self._log.error("deliveries parked: their destination is not in the settings any more", count=gone)
+            self._log.error("deliveries parked: their destination is not in the settings any more", count=len(gone))
         if missing:
             self._log.error("work without a job was enqueued", count=len(missing))
         if not self._files.has_room():

@@ -8,56 +8,26 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from agent.clock import SystemClock
-from agent.settings import Settings
-from agent.settings.line import Storage
-from agent.store import accounts
-from agent.store.engine import Ledger
-from agent.store.files import FileStore
-from agent.web.app import make_app
 from agent.web.context import WebContext
 from agent.web.rights import Role
-from agent.web.signing.passwords import hashed
+from tests.support.pages import ORIGIN, PASSWORD, Visitors, site_at
 
-ORIGIN = "http://preread.test"
-PASSWORD = "correct horse battery staple"
-_HASH = hashed(PASSWORD)
+__all__ = ["ORIGIN", "PASSWORD"]
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> WebContext:
     """An empty site."""
-    settings = Settings(storage=Storage(root=tmp_path))
-    files = FileStore(tmp_path, 0)
-    files.prepare()
-    ledger = Ledger(settings.database_url)
-    ledger.create()
-    return WebContext(settings, ledger, files, SystemClock())
+    return site_at(tmp_path)
 
 
 @pytest.fixture
-def visitor(context: WebContext) -> Callable[[], TestClient]:
+def visitor(context: WebContext) -> Visitors:
     """Makes browsers of nobody."""
-    app = make_app(context)
-
-    def made() -> TestClient:
-        headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
-        return TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False)
-
-    return made
+    return Visitors(context)
 
 
 @pytest.fixture
-def browser(context: WebContext, visitor: Callable[[], TestClient]) -> Callable[[Role], TestClient]:
+def browser(visitor: Visitors) -> Callable[[Role], TestClient]:
     """Makes browsers of somebody who has signed in."""
-
-    def made(role: Role) -> TestClient:
-        with context.ledger.begin() as tx:
-            if accounts.by_name(tx, role.value) is None:
-                accounts.add(tx, role.value, role, _HASH, must_change=False, now=context.clock.now())
-        client = visitor()
-        done = client.post("/sign-in", data={"name": role.value, "password": PASSWORD})
-        assert done.status_code == 303, done.text
-        return client
-
-    return made
+    return lambda role: visitor.signed_in(role.value, role)

@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from starlette.testclient import TestClient
 
 from agent.settings import load
 from agent.settings.live import LiveSettings
 from agent.store import reloads, schema
-from agent.web.app import make_app
 from agent.web.context import WebContext
 from agent.web.rights import Role
+from tests.support.pages import PASSWORD, Visitors
 from tests.support.peers import Orthanc, Ris
 from tests.support.web import certificates
-from tests.web.conftest import ORIGIN, PASSWORD
 
 FILE = """# Our site.
 [node]
@@ -44,11 +42,10 @@ type = "hl7"
 host = "127.0.0.1"
 port = {port} # of the interface engine
 {destination}
-[log]
-level = "info"
+[web]
+url = "http://preread.test"
 """
 MARKUP = "<script>alert(1)</script>"
-Visitor = Callable[[], TestClient]
 
 
 class Site:
@@ -59,9 +56,7 @@ class Site:
         self.path.write_text(FILE.format(**{"port": 2575, "node": "", "destination": ""} | values), encoding="utf-8")
         settings = load(self.path)
         self.context = replace(context, settings=settings, path=self.path, live=LiveSettings(settings))
-        app = make_app(self.context)
-        headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
-        self.browser = TestClient(app, base_url=ORIGIN, headers=headers, follow_redirects=False)
+        self.browser = Visitors(self.context).signed_in("administrator", Role.ADMINISTRATOR)
 
     @property
     def text(self) -> str:
@@ -105,15 +100,8 @@ def fields_in(page: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def made(context: WebContext, tmp_path: Path, browser: Callable[[Role], TestClient]) -> Callable[..., Site]:
-    signed_in = browser(Role.ADMINISTRATOR)
-
-    def make(**values: object) -> Site:
-        site = Site(context, tmp_path, **values)
-        site.browser.cookies = signed_in.cookies
-        return site
-
-    return make
+def made(context: WebContext, tmp_path: Path) -> Callable[..., Site]:
+    return lambda **values: Site(context, tmp_path, **values)
 
 
 @pytest.fixture

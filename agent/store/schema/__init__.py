@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from agent.store.schema.base import Moment, metadata
 from agent.store.schema.keeping import audit, audit_forwarded, doomed_file, forgotten_file
+from agent.store.schema.listing import listing, listing_finding, listing_progress
 from agent.store.schema.orders import (
     final_report,
     hl7_message,
@@ -20,7 +21,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, web_session
+from agent.store.schema.people import account, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -33,6 +34,7 @@ from agent.store.schema.readings import (
     urgency,
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
+from agent.store.schema.reviews import review
 from agent.store.schema.running import alarm, job, process, settings_in_force, settings_request, turnaround
 from agent.store.schema.studies import (
     event,
@@ -68,6 +70,9 @@ __all__ = [
     "image_use_change",
     "instance",
     "job",
+    "listing",
+    "listing_finding",
+    "listing_progress",
     "message_study",
     "metadata",
     "open_study",
@@ -83,9 +88,11 @@ __all__ = [
     "refusal",
     "reply",
     "report_shortfall",
+    "review",
     "schema_version",
     "settings_in_force",
     "settings_request",
+    "sign_in_brake",
     "study",
     "study_decision",
     "study_key",

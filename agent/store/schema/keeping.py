@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, Column, Integer, String, Table, Text
-from sqlalchemy import event as event_of_sqlalchemy
+from sqlalchemy import Column, Integer, String, Table, Text
 
+from agent.store.dialect import append_only
 from agent.store.schema.base import Moment, metadata
 
 # Who did what: only ever added to, and chained (agent.store.audit).
@@ -17,15 +17,7 @@ audit = Table(
     Column("link", String(64), nullable=False),
 )
 
-for _what in ("UPDATE", "DELETE"):
-    event_of_sqlalchemy.listen(
-        audit,
-        "after_create",
-        DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER audit_no_{_what.lower()} BEFORE {_what} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END"
-        ),
-    )
+append_only(audit, "the audit trail is only ever added to")
 
 # How far the syslog server has been sent it.
 audit_forwarded = Table(

@@ -10,11 +10,11 @@ account = Table(
     "account",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),  # what a person types; never a patient's
+    Column("name", String(64), nullable=False, unique=True),  # what a person types, in small letters; never a patient's
     Column("full_name", String(128), nullable=False, default=""),
     Column("role", String(16), nullable=False),  # viewer | radiologist | administrator
     Column("password_hash", Text, nullable=False, default=""),  # argon2id; empty: no local password
-    Column("subject", String(255), unique=True),  # of the OpenID provider: issuer and sub
+    Column("subject", String(600), unique=True),  # at an OpenID provider: its issuer, a blank, and `sub` there
     Column("must_change", Boolean, nullable=False, default=False),  # the password, before anything else
     Column("disabled", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # wrong passwords in a row
@@ -35,4 +35,14 @@ web_session = Table(
     Column("seen_at", Moment, nullable=False),
     Column("address", String(64), nullable=False),
     Index("web_session_by_account", "account_id"),
+)
+
+# Who has tried to sign in from where, and could not: one row an address, forgotten when the time is over.
+sign_in_brake = Table(
+    "sign_in_brake",
+    metadata,
+    Column("address", String(64), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Index("sign_in_brake_by_age", "began_at"),
 )

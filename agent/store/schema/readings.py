@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from agent.store.dialect import JsonText
 from agent.store.schema.base import Moment, metadata
 
 reading = Table(
@@ -94,7 +95,7 @@ prior_image = Table(
     Column("digest", String(64), nullable=False),  # sha256 of the data set's bytes as they came
     Column("data_set_offset", Integer, nullable=False),
     Column("path", Text, nullable=False),  # relative to the storage root
-    Column("facts", Text, nullable=False),  # JSON of InstanceFacts
+    Column("facts", JsonText, nullable=False),  # JSON of InstanceFacts
     Column("source", String(64), nullable=False),  # name of the peer or service; "self": received here as a study
     Column("kept_at", Moment, nullable=False),
     UniqueConstraint("sop_instance_uid", "digest"),

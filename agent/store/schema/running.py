@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
+from agent.store.dialect import partial_index
 from agent.store.schema.base import Moment, metadata
 
 job = Table(
@@ -27,7 +28,7 @@ job = Table(
     Column("error", Text, nullable=False, default=""),
     Column("created_at", Moment, nullable=False),
     Index("job_order", "kind", "lane", "state", "rank_at"),
-    Index("job_one_waiting", "kind", "key", unique=True, sqlite_where=text("state = 'waiting'")),
+    partial_index("job_one_waiting", "kind", "key", where="state = 'waiting'"),
 )
 
 # How long after its last image a study got what it waits for; only ever added to.
@@ -55,7 +56,7 @@ alarm = Table(
     Column("told_at", Moment),  # when somebody was first told
     Column("recovered_at", Moment),
     Column("recovery_told_at", Moment),
-    Index("alarm_open", "code", "about", unique=True, sqlite_where=text("recovered_at IS NULL")),
+    partial_index("alarm_open", "code", "about", where="recovered_at IS NULL"),
 )
 
 process = Table(

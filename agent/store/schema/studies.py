@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
+from agent.store.dialect import JsonText
 from agent.store.schema.base import Moment, metadata
 
 study = Table(
@@ -39,7 +40,7 @@ instance = Table(
     Column("calling_ae_title", String(16), nullable=False),
     Column("address", String(64), nullable=False),
     Column("received_at", Moment, nullable=False),
-    Column("facts", Text, nullable=False),  # JSON of InstanceFacts
+    Column("facts", JsonText, nullable=False),  # JSON of InstanceFacts
     UniqueConstraint("sop_instance_uid", "version"),
     Index("instance_by_study", "study_instance_uid"),
     Index("instance_by_sender", "calling_ae_title", "received_at"),

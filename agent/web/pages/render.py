@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from agent.version import VERSION
 from agent.web.context import WebContext
 from agent.web.pages.assets import Assets
-from agent.web.pages.texts import Texts
+from agent.web.pages.texts import Texts, Words
 from agent.web.person import caller
 from agent.web.rights import Right
 
@@ -37,6 +37,11 @@ class Pages:
         self._environment.filters["moment"] = self.moment
         self._environment.filters["day"] = self.day
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that there are texts in."""
+        return self._texts.languages
+
     def html(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
         """A whole page."""
         return HTMLResponse(self.text(request, template, **values), status)
@@ -58,6 +63,10 @@ class Pages:
             version=VERSION,
             **values,
         )
+
+    def words(self, request: Request) -> Words:
+        """The texts in the reader's language."""
+        return self._texts.of(self.language(request))
 
     def has(self, request: Request, key: str) -> bool:
         """Whether there is such a text."""

@@ -154,7 +154,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     @routes.get("/peers/test/{task_id}")
     def tested(request: Request, task_id: str) -> Response:
         task = tasks.task(task_id)
-        return pages.html(request, "peers-test.html", task=task, found=dict(task.found), steps=list(task.steps))
+        return pages.html(request, "peers-test.html", task=task, found=task.found, steps=task.steps)
 
     return routes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ class Tasks:
         task = Task(secrets.token_urlsafe(9), kind, about, self._clock.now())
         with self._lock:
             if sum(t.ended_at is None for t in self._tasks.values()) >= _AT_ONCE:
-                raise Refused(429, "busy")
+                raise Refused(429, "tests-busy")
             self._tasks[task.id] = task
             for old in [t for t in self._tasks.values() if t.ended_at is not None][:-_KEPT]:
                 del self._tasks[old.id]
@@ -88,12 +88,14 @@ class Tasks:
         return task
 
     def task(self, task_id: str) -> Task:
-        """Raises `Refused` when there is none of that id, or none any more."""
+        """How it stands at this moment: one that is said to have ended has all its steps. Raises `Refused` when there is none of
+        that id, or none any more."""
         with self._lock:
             found = self._tasks.get(task_id)
         if found is None:
             raise Refused(404, "not-found")
-        return found
+        ended_at = found.ended_at
+        return replace(found, ended_at=ended_at, steps=list(found.steps), found=dict(found.found))
 
     def newest(self) -> list[Task]:
         """The newest first."""

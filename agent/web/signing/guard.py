@@ -11,8 +11,8 @@ from agent.web.context import WebContext
 from agent.web.person import Person
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS, Right, Role
+from agent.web.signing.session import token_in
 
-COOKIE = "preread_session"
 _SEEN_EVERY = timedelta(seconds=60)  # more often nobody needs to know, and each is a write
 
 
@@ -40,11 +40,11 @@ class Guard:
             raise Refused(403, "must-change" if found.must_change else "not-yours")
 
     def _who(self, request: Request) -> Person | None:
-        token = request.cookies.get(COOKIE, "")
-        if not token:
-            return None
         context, now = self._context, self._context.clock.now()
         web = context.settings.web
+        token = token_in(request, web)
+        if not token:
+            return None
         with context.ledger.read() as view:
             session = sessions.of_token(view, token)
             account = accounts.by_id(view, session.account_id) if session is not None else None
