@@ -81,4 +81,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/system"): Right.SEE,
     ("GET", "/api/v1/numbers"): Right.SEE,
     ("GET", "/api/v1/events"): Right.SEE,
+    ("GET", "/peers"): Right.MEND,
+    ("GET", "/peers/form/{what}"): Right.MEND,
+    ("POST", "/peers/form/{what}"): Right.MEND,
+    ("POST", "/peers/reload"): Right.MEND,
+    ("GET", "/peers/reload/{number}"): Right.MEND,
+    ("POST", "/peers/test"): Right.MEND,
+    ("GET", "/peers/test/{task_id}"): Right.MEND,
 }
