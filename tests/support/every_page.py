@@ -20,7 +20,7 @@ def pages() -> list[str]:
 
 
 # Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
-NOT_SHOWN: set[str] = set()
+NOT_SHOWN: set[str] = {"/numbers/{name}"}
 
 
 def who_sees(path: str) -> str:
