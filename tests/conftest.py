@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fault-seed", type=int, default=None, help="the seed of the short campaign; else a new one each time"
     )
+    parser.addoption("--write-screenshots", action="store_true", help="take the pictures of docs/pages anew")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

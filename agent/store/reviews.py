@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select
 
+from agent.store import studies
 from agent.store.schema import review
 
 ACCEPTED, CORRECTED, REJECTED, MISSED, TAKEN_BACK = "accepted", "corrected", "rejected", "missed", "taken-back"
@@ -47,8 +48,10 @@ _COLUMNS = tuple(Review.__dataclass_fields__)
 
 
 def add(tx: Connection, row: Review) -> None:
-    """Write a judgement down."""
+    """Write a judgement down, and in the history that there is one: the worklist shows it."""
     tx.execute(insert(review).values(**{c: getattr(row, c) for c in _COLUMNS}))
+    about = row.finding or "the draft"
+    studies.note(tx, row.study_instance_uid, "review", row.verdict, f"{about}, by {row.account}", now=row.at)
 
 
 def standing(view: Connection, study_instance_uid: str, revision: int) -> dict[str, Review]:

@@ -14,7 +14,7 @@ from agent.imaging.facts import PHANTOM, QC_MARK
 from agent.store.dialect import json_text
 from agent.store.schema import delivery, document, event, instance, job, refusal, study, study_revision
 
-_STATES = ("needs-attention", "not-analysed", "abstained")
+STANDING_STILL = ("needs-attention", "not-analysed", "abstained")
 # Codes of the notes that say that a document is missing.
 NOT_MADE = ("sr-not-made", "oru-not-made", "json-not-made")
 _MANY = 500  # names in one query; SQLite allows some thousands
@@ -65,7 +65,7 @@ def _in_trouble() -> Select[Any]:
     own = select(instance.c.id).where(instance.c.study_instance_uid == study.c.study_instance_uid)
     drawn = own.exists() & ~own.where(~is_of_constancy_test()).exists()
     standing = select(study.c.study_instance_uid).where(
-        or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), ~drawn
+        or_(study.c.state.in_(STANDING_STILL), study.c.reason.in_(NOT_MADE)), ~drawn
     )
     found = union(undelivered, unasked, stages, assembly, standing, _unreported()).subquery()
     return select(found.c[0])

@@ -20,14 +20,14 @@ from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
 from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, study
+from agent.web.pages import home, judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
-from agent.web.signing import account_page, people_page
+from agent.web.signing import account_page, oidc_pages, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
@@ -52,6 +52,7 @@ def make_app(context: WebContext) -> FastAPI:
         health.router(context),
         assets.router(),
         signing.router(context, pages),
+        oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
         home.router(context, pages),
@@ -59,6 +60,7 @@ def make_app(context: WebContext) -> FastAPI:
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
+        judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
         api.router(context),

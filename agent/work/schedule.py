@@ -84,6 +84,11 @@ class Schedule:
     ) -> None:
         self._scheduler.shutdown(wait=True)
 
+    def take_up(self, destinations: Sequence[str]) -> None:
+        """These are the destinations from now on: what waits for another is parked."""
+        self._destinations = tuple(destinations)
+        self.reconcile()
+
     def _every(self, seconds: float, do: Callable[[], object]) -> None:
         self._ticks.append((self._scheduler.add_job(do, "interval", seconds=seconds), seconds))
 
@@ -132,6 +137,9 @@ class Schedule:
         try:
             with self._ledger.begin() as tx:
                 gone = results.park_unknown(tx, self._destinations, now=now)
+                for uid, name in gone:
+                    words = f"parked: the settings name no destination {name} any more"
+                    studies.note(tx, uid, "deliver", "destination-gone", words, now=now)
                 missing = overview.without_job(tx)
                 for kind, key, lane in missing:
                     enqueue(tx, kind, key, lane=lane, now=now)
@@ -139,7 +147,7 @@ class Schedule:
             self._log.warning("reconciliation put off", reason=error.code)
             return 0
         if gone:
-            self._log.error("deliveries parked: their destination is not in the settings any more", count=gone)
+            self._log.error("deliveries parked: their destination is not in the settings any more", count=len(gone))
         if missing:
             self._log.error("work without a job was enqueued", count=len(missing))
         if not self._files.has_room():

@@ -12,17 +12,6 @@ _NO_PAGES = ("/static/", "/texts/", "/api/", "/healthz", "/readyz", "/metrics") 
 _PEOPLE = {DOCTOR: Role.RADIOLOGIST, IT: Role.ADMINISTRATOR}
 
 
-def pages() -> list[str]:
-    """The paths of routes that show something to a person."""
-    return sorted(
-        path for method, path in RIGHTS if method == "GET" and not path.startswith(_NO_PAGES) and path not in NOT_SHOWN
-    )
-
-
-# Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
-NOT_SHOWN: set[str] = {"/numbers/{name}"}
-
-
 def who_sees(path: str) -> str:
     """Somebody of the hospital who may see it; "" for a page that is for who is not signed in."""
     right = RIGHTS[("GET", path)]

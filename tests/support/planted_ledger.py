@@ -127,6 +127,8 @@ class PlantedLedger:
 
 # Tables whose rows are about the line, or outlive every study.
 ABOUT_NO_STUDY = {
+    "listing_progress",
+    "settings_request", "settings_in_force",
     "schema_version", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround", "audit_check",
     "daily_count", "counted_up_to", "api_token",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent.store.schema.base import Moment, metadata
 from agent.store.schema.counts import counted_up_to, daily_count
 from agent.store.schema.keeping import audit, audit_check, audit_forwarded, doomed_file, forgotten_file
+from agent.store.schema.listing import listing, listing_finding, listing_progress
 from agent.store.schema.orders import (
     final_report,
     hl7_message,
@@ -35,7 +36,7 @@ from agent.store.schema.readings import (
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
 from agent.store.schema.reviews import review
-from agent.store.schema.running import alarm, job, process, turnaround
+from agent.store.schema.running import alarm, job, process, settings_in_force, settings_request, turnaround
 from agent.store.schema.studies import (
     event,
     image_use,
@@ -75,6 +76,9 @@ __all__ = [
     "image_use_change",
     "instance",
     "job",
+    "listing",
+    "listing_finding",
+    "listing_progress",
     "message_study",
     "metadata",
     "open_study",
@@ -92,6 +96,8 @@ __all__ = [
     "report_shortfall",
     "review",
     "schema_version",
+    "settings_in_force",
+    "settings_request",
     "sign_in_brake",
     "study",
     "study_decision",
