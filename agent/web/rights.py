@@ -72,6 +72,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/numbers"): Right.SEE,
     ("GET", "/numbers/{name}"): Right.SEE,
     ("GET", "/api/v1/openapi.json"): Right.SEE,
+    ("GET", "/api/v1/studies"): Right.SEE,
+    ("POST", "/api/v1/studies/search"): Right.SEE,
     ("GET", "/api/v1/studies/{study_instance_uid}"): Right.SEE,
     ("POST", "/api/v1/studies/{study_instance_uid}/retry"): Right.MEND,
     ("POST", "/api/v1/studies/{study_instance_uid}/hold"): Right.MEND,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import BaseSchema
 
 from agent.clock import SystemClock
+from agent.keeping.projector import Projector
 from agent.service import open_store
 from agent.settings import Settings
 from agent.settings.line import Storage
@@ -45,6 +47,7 @@ def planted(root: Path) -> WebContext:
     with ledger.begin() as tx:
         took = (("flag", "", 4.0), ("sr", "to-pacs", 9.0), ("oru", "to-ris", 9.0))
         plant(tx, [Planted(UID, clock.now(), present=("consolidation",), took=took)])
+    Projector(ledger, clock, threading.Event()).catch_up()
     return WebContext(made, ledger, files, clock)
 
 
