@@ -20,9 +20,8 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from agent.errors import Permanent, Transient
+from agent.imaging.decode_exits import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDECODABLE
 from dicom_nodes.contexts import TRANSFER_SYNTAXES
-
-EXIT_UNDECODABLE, EXIT_TOO_LARGE, EXIT_DIFFERENT = 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True)
