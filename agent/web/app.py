@@ -24,6 +24,7 @@ from agent.web.pages import home, judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
+from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -60,6 +61,7 @@ def make_app(context: WebContext) -> FastAPI:
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
+        peers.router(context, pages),
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
