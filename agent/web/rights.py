@@ -67,4 +67,13 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/ledger/{uid}"): Right.SEE,
     ("GET", "/ledger/{uid}/{action}"): Right.MEND,
     ("POST", "/ledger/{uid}/{action}"): Right.MEND,
+    ("GET", "/numbers"): Right.SEE,
+    ("GET", "/numbers/{name}"): Right.SEE,
+    ("GET", "/api/v1/openapi.json"): Right.SEE,
+    ("GET", "/api/v1/studies/{study_instance_uid}"): Right.SEE,
+    ("GET", "/api/v1/peers"): Right.SEE,
+    ("GET", "/api/v1/destinations"): Right.SEE,
+    ("GET", "/api/v1/system"): Right.SEE,
+    ("GET", "/api/v1/numbers"): Right.SEE,
+    ("GET", "/api/v1/events"): Right.SEE,
 }

@@ -12,6 +12,7 @@ from agent.web.person import Person
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS, Right, Role
 from agent.web.signing.session import token_in
+from agent.web.signing.tokens import bearer, owner
 
 _SEEN_EVERY = timedelta(seconds=60)  # more often nobody needs to know, and each is a write
 
@@ -31,7 +32,8 @@ class Guard:
         route = request.scope["route"]
         method = "GET" if request.method == "HEAD" else request.method
         right = RIGHTS[(method, route.path)]
-        request.state.person = found = self._who(request)
+        token = bearer(request)
+        request.state.person = found = self._who(request) if token is None else owner(self._context, token)
         if right is Right.OPEN:
             return
         if found is None:
