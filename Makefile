@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One worker a core for the tests; the real peers are the slow part.
 JOBS ?= auto
 
-.PHONY: demo test lint types layers units peers bench faults fuzz papers clean
+.PHONY: demo test lint types layers units peers axe bench faults fuzz papers clean
 
 demo: $(VENV)/.demo
 	$(BIN)/preread demo $(ARGS)
@@ -73,7 +73,13 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --editable '.[test]'
 	$(INSTALL) --no-deps --ignore-requires-python radlabels
+	$(MAKE) --no-print-directory axe
 	touch $@
+
+# axe-core looks at the pages for what keeps people out of them; only the tests use it.
+axe:
+	sh deploy/install-test-peers.sh
+	npm install --silent --no-save --no-package-lock --prefix $(VENV)/npm axe-core@4.10.3
 
 clean:
 	rm -rf $(VENV) build out .mypy_cache .pytest_cache .ruff_cache .hypothesis

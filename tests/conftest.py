@@ -16,13 +16,20 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings as property_tests
 
 from agent.model.weights import shipped_weights
+from agent.store.engine import Ledger
+from tests.support.postgres import Cluster, running_cluster
 from tests.support.requirements import losses_of, named_by
 from tests.support.sharing import GroupScheduling, check_groups
 from tests.support.site import Site
 
 pytest_plugins = ["pytester"]
+
+# A machine that is busy with something else must not make a test fail that says nothing about time.
+property_tests.register_profile("untimed", deadline=None)
+property_tests.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fault-seed", type=int, default=None, help="the seed of the short campaign; else a new one each time"
     )
+    parser.addoption("--write-screenshots", action="store_true", help="take the pictures of docs/pages anew")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +77,38 @@ def logging_as_it_was() -> Iterator[None]:
 def checkpoint() -> Path:
     """The commissioning model."""
     return shipped_weights()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server of this run's own."""
+    with running_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def postgres_own() -> Iterator[Cluster]:
+    """A PostgreSQL server that a test may stop."""
+    with running_cluster() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a ledger is kept, on each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.ledger()
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """An empty ledger, on each database in turn."""
+    made = Ledger(ledger_url)
+    made.create()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ class What(Enum):
     EXPORTED = ("110106", "Export", "R")
     QUERIED = ("110112", "Query", "E")
     SECURITY_ALERT = ("110113", "Security Alert", "E")
+    USER_AUTHENTICATION = ("110114", "User Authentication", "E")
     ACCESSED = ("110103", "DICOM Instances Accessed", "U")
 
     @property
@@ -35,8 +36,13 @@ class Kind(Enum):
 
     STARTED = ("110120", "Application Start")
     STOPPED = ("110121", "Application Stop")
+    LOGIN = ("110122", "Login")
+    LOGOUT = ("110123", "Logout")
     NODE_AUTHENTICATION = ("110126", "Node Authentication")
+    NETWORK_CONFIGURATION = ("110128", "Network Configuration")
     USE_OF_RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
+    SECURITY_ROLES_CHANGED = ("110136", "Security Roles Changed")
+    USER_SECURITY_ATTRIBUTES_CHANGED = ("110137", "User Security Attributes Changed")
 
 
 class Outcome(Enum):
@@ -88,6 +94,7 @@ class AuditEvent:
     Attributes:
         reason: our own stable code of what was refused or done by hand; never words.
         asked_of: for a query, the SOP class UID of the information model.
+        account: for a security alert, the account that it is about.
     """
 
     what: What
@@ -97,3 +104,4 @@ class AuditEvent:
     about: About | None = None
     reason: str = ""
     asked_of: str = ""
+    account: str = ""

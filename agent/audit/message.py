@@ -33,7 +33,9 @@ def encode(event: AuditEvent, *, at: datetime, source: str, process: int) -> str
             _patient(message, event.about.patient_id)
     if event.asked_of:
         _query(message, event.asked_of)
-    if event.what is What.SECURITY_ALERT:
+    if event.account:
+        _account(message, event.account, event.reason)
+    elif event.what is What.SECURITY_ALERT:
         _subject(message, event.reason)
     return tostring(message, encoding="unicode", xml_declaration=False)
 
@@ -93,6 +95,15 @@ def _subject(message: Element, reason: str) -> None:
     subject = _object(message, reason or "unknown", "2", "13")
     _coded(subject, "ParticipantObjectIDTypeCode", "110182", "Node ID")
     SubElement(subject, "ParticipantObjectName").text = _plain(reason)
+
+
+def _account(message: Element, account: str, action: str) -> None:
+    """The alert subject (PS3.15 A.5.3.11) when that is a user: a security user entity of RFC 3881 5.5.3, known by user id."""
+    subject = _object(message, account, "2", "11")
+    _coded(subject, "ParticipantObjectIDTypeCode", "11", "User Identifier", _RFC)
+    SubElement(subject, "ParticipantObjectName").text = _plain(account)
+    detail = base64.b64encode(action.encode()).decode()
+    SubElement(subject, "ParticipantObjectDetail", type="Alert Description", value=detail)
 
 
 def _object(message: Element, identifier: str, kind: str, role: str) -> Element:

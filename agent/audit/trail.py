@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,6 +14,8 @@ from agent.audit.message import encode
 from agent.settings import Settings
 from agent.store import audit
 
+_STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model - FIND
+
 
 @dataclass(frozen=True, slots=True)
 class Trail:
@@ -22,10 +24,15 @@ class Trail:
 
     ae_title: str
     host: str = ""
+    person: Actor | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Trail:
         return cls(settings.node.ae_title, socket.gethostname())
+
+    def acting(self, name: str, address: str) -> Trail:
+        """The same trail while a person who has signed in acts, from that address: by name, in place of the process's user."""
+        return replace(self, person=Actor(name, Role.LAUNCHER, address, asked=True))
 
     def started(self, tx: Connection, role: str, *, now: datetime) -> None:
         """A process of the line has started."""
@@ -56,25 +63,79 @@ class Trail:
         actors = (self._as(Role.SOURCE, asked=True), Actor(peer, Role.DESTINATION))
         self._write(tx, AuditEvent(What.QUERIED, actors, about=about, asked_of=model), now)
 
+    def asked(self, tx: Connection, *, now: datetime) -> None:
+        """A person was shown a list of studies (PS3.15 A.5.3.10): as when the keys of a study are asked for by C-FIND. What was asked
+        for may name a patient, and is not written down."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.QUERIED, actors, asked_of=_STUDY_ROOT), now)
+
     def refused(self, tx: Connection, caller: str, address: str, reason: str, *, now: datetime) -> None:
         """Somebody was not let in."""
         actors = (Actor(caller or "unknown", Role.SOURCE, address, asked=True), self._as(Role.DESTINATION))
         event = AuditEvent(What.SECURITY_ALERT, actors, Kind.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE, reason=reason)
         self._write(tx, event, now)
 
+    def signed_in(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """A person has signed in (PS3.15 A.5.3.12)."""
+        self._authenticated(tx, Kind.LOGIN, account, address, Outcome.SUCCESS, now)
+
+    def not_signed_in(
+        self, tx: Connection, account: str, address: str, *, serious: bool = False, now: datetime
+    ) -> None:
+        """Somebody was not let in. `account`: empty when there is none of that name, for what was typed may be a password.
+        `serious`: the account is locked, or is on its way there."""
+        outcome = Outcome.SERIOUS_FAILURE if serious else Outcome.MINOR_FAILURE
+        self._authenticated(tx, Kind.LOGIN, account or "unknown", address, outcome, now)
+
+    def signed_out(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """A person has signed out."""
+        self._authenticated(tx, Kind.LOGOUT, account, address, Outcome.SUCCESS, now)
+
+    def rights_changed(self, tx: Connection, account: str, action: str, *, roles: bool, now: datetime) -> None:
+        """What an account may do, or how it signs in, is another than before (PS3.15 A.5.3.11).
+
+        Args:
+            action: our own stable code of what was done.
+            roles: whether it is about the role; else about password, lock, or whether the account counts at all.
+        """
+        kind = Kind.SECURITY_ROLES_CHANGED if roles else Kind.USER_SECURITY_ATTRIBUTES_CHANGED
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, kind, reason=action, account=account), now)
+
+    def locked(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
+        """Too many wrong passwords in a row: for a while the account lets nobody in."""
+        actors = (Actor("unknown", Role.SOURCE, address, asked=True), self._as(Role.APPLICATION))
+        kind = Kind.USER_SECURITY_ATTRIBUTES_CHANGED
+        event = AuditEvent(What.SECURITY_ALERT, actors, kind, Outcome.MINOR_FAILURE, reason="locked", account=account)
+        self._write(tx, event, now)
+
+    def configuration_changed(self, tx: Connection, what: str, *, now: datetime) -> None:
+        """A person has changed who this node talks to; `what` is our own code for it."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
+
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
-        """A person did something to a study with a command. The user's account is named, the reason given is not."""
-        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""
+        actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(what, actors, about=about, reason=action), now)
 
     def deleted(self, tx: Connection, about: About, *, now: datetime) -> None:
         """A study was taken out of this node."""
-        actors = (Actor(_user(), Role.LAUNCHER, asked=True), self._as(Role.APPLICATION))
+        actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.STUDY_DELETED, actors, about=about), now)
+
+    def _authenticated(
+        self, tx: Connection, kind: Kind, account: str, address: str, outcome: Outcome, now: datetime
+    ) -> None:
+        actors = (Actor(account, Role.LAUNCHER, address or "unknown", asked=True), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.USER_AUTHENTICATION, actors, kind, outcome), now)
 
     def _activity(self, tx: Connection, role: str, kind: Kind, now: datetime) -> None:
         actors = (Actor(f"{self.ae_title} {role}", Role.APPLICATION), Actor(_user(), Role.LAUNCHER, asked=True))
         self._write(tx, AuditEvent(What.STARTED_OR_STOPPED, actors, kind), now)
+
+    def _who(self) -> Actor:
+        return self.person or Actor(_user(), Role.LAUNCHER, asked=True)
 
     def _as(self, role: Role, *, asked: bool = False) -> Actor:
         return Actor(self.ae_title, role, asked=asked)

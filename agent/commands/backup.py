@@ -11,7 +11,7 @@ from agent.clock import SystemClock
 from agent.commands.common import existing_store, settings_of
 from agent.keeping.backup import back_up
 from agent.keeping.backup import restore as bring_back
-from agent.settings import Settings
+from agent.store.engine import Ledger
 from agent.store.files import FileStore
 
 _SHOWN = 10
@@ -45,16 +45,14 @@ def restore(ctx: click.Context, folder: Path) -> None:
     """
     settings = settings_of(ctx)
     files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
-    done = bring_back(folder, _database(settings), files, now=SystemClock().now())
+    ledger = Ledger(settings.database_url)
+    done = bring_back(folder, ledger, files, now=SystemClock().now())
+    ledger.close()
     click.echo(f"restored the backup of {done.made_at:%Y-%m-%d %H:%M} UTC: {done.files} files")
     if done.in_doubt:
         click.echo(f"{done.in_doubt} deliveries may have been made since, and are made again")
     click.echo("next: preread serve, then for each PACS: preread reconcile PEER --since DATE")
     _complain(done.damaged, "is missing from the backup, or damaged")
-
-
-def _database(settings: Settings) -> Path:
-    return Path(settings.database_url.removeprefix("sqlite:///"))
 
 
 def _complain(paths: tuple[str, ...], words: str) -> None:

@@ -126,3 +126,63 @@ def read(
     click.echo(f"aim: {bench_read.FLAG_AIM:.0f} x faster to a flag: {verdict}")
     verdict = "met" if measured.flag_share <= bench_read.SHARE_AIM else "missed"
     click.echo(f"aim: the flag in a tenth of the report's time: it takes {measured.flag_share:.2f} of it: {verdict}")
+
+
+@bench.command()
+@click.option(
+    "--studies",
+    type=click.IntRange(min=10),
+    multiple=True,
+    help="How many studies the site has; may be given again. [default: 1000 and 1000000]",
+)
+@click.option(
+    "--database",
+    default="",
+    help="URL of a PostgreSQL database for the ledgers; each size gets a schema in it. Default: SQLite.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/bench-web"),
+    show_default=True,
+    help="Where the sites are made, and kept for the next time: 15 kB a study.",
+)
+@click.option(
+    "--rounds", default=100, show_default=True, type=click.IntRange(min=1), help="How often each page is asked for."
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def web(studies: tuple[int, ...], database: str, work: Path, rounds: int, as_json: bool) -> None:
+    """Ask for pages of a site with few studies and of one with very many, and weigh them.
+
+    Milliseconds over HTTP on this machine, from the question to the last byte; "flat" says how many times as long the larger takes.
+    """
+    from agent.bench import web as bench_web
+
+    measured = bench_web.run(
+        work.resolve(),
+        studies or (1_000, 1_000_000),
+        database=database,
+        rounds=rounds,
+        say=lambda words: click.echo(words, err=True),
+    )
+    if as_json:
+        print_json(
+            {
+                **asdict(measured),
+                "timings": [{**asdict(t), "verdict": t.verdict} for t in measured.timings],
+                "weights": [{**asdict(w), "verdict": w.verdict} for w in measured.weights],
+                "pictures": [{**asdict(f), "verdict": f.verdict} for f in measured.pictures],
+            }
+        )
+        return
+    click.echo(f"{measured.database}\n{'page':28} {'studies':>9} {'p50':>9} {'p95':>9}  {'flat':>7}  aim")
+    most = max(t.studies for t in measured.timings)
+    for t in measured.timings:
+        flat = f"{measured.flatness[t.page]:.1f} x" if t.page in measured.flatness and t.studies == most else ""
+        click.echo(f"{t.page:28} {t.studies:9,} {t.p50_ms:6.1f} ms {t.p95_ms:6.1f} ms  {flat:>7}  {t.verdict}")
+    for w in measured.weights:
+        click.echo(f"{w.page:28} weighs {w.kb:6.1f} kB in {len(w.parts)} parts: {w.verdict}")
+    for f in measured.pictures:
+        click.echo(
+            f"{'first film on the screen':28} {f.studies:9,} {f.p50_ms:6.1f} ms {f.p95_ms:6.1f} ms  {'':>7}  {f.verdict}"
+        )

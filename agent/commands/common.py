@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection
 
 from agent.errors import Permanent
 from agent.settings import Settings, load
-from agent.store import overview, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-
-_OF_READ = ("flag", "read")  # the jobs of the process that has the model; all others are the office's
 
 
 def settings_of(ctx: click.Context) -> Settings:
@@ -31,11 +27,13 @@ def existing_store(settings: Settings) -> tuple[Ledger, FileStore]:
     Raises:
         Permanent: nothing has run here yet.
     """
-    url = settings.database_url
-    database = Path(url.removeprefix("sqlite:///"))
-    if not database.is_file():
-        raise Permanent(f"there is no ledger at {database} yet; start the line with: preread serve", code="no-ledger")
-    return Ledger(url), FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
+    ledger = Ledger(settings.database_url)
+    if not ledger.is_there():
+        ledger.close()
+        raise Permanent(
+            f"there is no ledger at {ledger.name} yet; start the line with: preread serve", code="no-ledger"
+        )
+    return ledger, FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
 
 
 def print_json(value: Any) -> None:
@@ -51,22 +49,10 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def idle_roles(view: Connection, uid: str, now: datetime) -> list[str]:
-    """The roles that have something to do about that study, and no process at the moment that would do it."""
-    wanted = {"read" if kind in _OF_READ else "office" for kind in overview.open_jobs(view, uid)}
-    running = {r.role for r in processes.all_processes(view) if not processes.does_not_run(r, now)}
-    return [role for role in ("read", "office") if role in wanted - running]
-
-
 def count(number: int, name: str) -> str:
     """For example "1 delivery" or "2 deliveries"."""
     plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
     return f"{number} {name if number == 1 else plural}"
-
-
-def one_line(text: str) -> str:
-    """What a person gave as a reason, for a line of a list."""
-    return " ".join(text.split())
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -23,13 +23,18 @@ import click
 @click.option(
     "--on-real-films", is_flag=True, help="Let the commissioning model read the film that is no phantom, too."
 )
-def demo(once: bool, out: Path, timeout_s: float, on_real_films: bool) -> None:
+@click.option("--no-browser", is_flag=True, help="Print where the worklist is, and do not open it.")
+def demo(once: bool, out: Path, timeout_s: float, on_real_films: bool, no_browser: bool) -> None:
     """Run the line on real and drawn chest films, with an embedded PACS (an SCP that keeps what it gets) and RIS (an MLLP
-    listener).
+    listener), and open its worklist in the browser.
 
     The model is the commissioning model, which has learnt drawn films and is not for patients: it declines the real
     film unless you say otherwise.
     """
     from agent.demo.run import run_demo
 
-    sys.exit(run_demo(out.resolve(), once=once, timeout_s=timeout_s, on_real_films=on_real_films))
+    sys.exit(
+        run_demo(
+            out.resolve(), once=once, timeout_s=timeout_s, on_real_films=on_real_films, open_browser=not no_browser
+        )
+    )

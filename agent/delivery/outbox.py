@@ -83,7 +83,9 @@ class Outbox:
         with self._ledger.begin() as tx:
             row = results.outgoing(tx, int(job.key))
             if row.state != "waiting" or outlet_of(tx, row.study_instance_uid).holds(row.kind):
-                results.hold_back(tx, row.delivery_id)
+                if results.hold_back(tx, row.delivery_id):
+                    words = f"{row.kind} to {row.destination}: not sent while the study is held back"
+                    studies.note(tx, row.study_instance_uid, "deliver", "held-back", words, now=now)
                 self._queue.complete(tx, job)
                 return None
             if messages.is_overtaken(tx, row):

@@ -16,6 +16,7 @@ from agent.commands.common import existing_store
 from agent.commands.look import everything_about
 from agent.demo.films import demo_films
 from agent.demo.pacs import DemoPacs
+from agent.demo.people import Known, add_people, address, show, wait_for_pages
 from agent.demo.ris import DemoRis
 from agent.demo.site import PACS_AE_TITLE, Line, free_port, fresh, write_settings
 from agent.errors import Permanent
@@ -29,10 +30,13 @@ from structured_report.content import BANNER
 _FINAL = {"delivered", "superseded"}
 
 
-def run_demo(out: Path, *, once: bool, timeout_s: float, on_real_films: bool = False) -> int:
+def run_demo(
+    out: Path, *, once: bool, timeout_s: float, on_real_films: bool = False, open_browser: bool = False
+) -> int:
     """Run the demonstration into the folder `out`.
 
     Args:
+        once: end when every study is delivered and acknowledged; nobody is given an account, and no browser is opened.
         on_real_films: let the commissioning model read the film that is no phantom.
 
     Returns:
@@ -44,15 +48,29 @@ def run_demo(out: Path, *, once: bool, timeout_s: float, on_real_films: bool = F
     with DemoPacs(out / "sr", ae_title=PACS_AE_TITLE) as pacs, DemoRis(out / "oru") as ris:
         ports = {"port": free_port(), "pacs_port": pacs.port, "ris_port": ris.port}
         settings_path = write_settings(out, **ports, on_real_films=on_real_films)
+        people = () if once else add_people(load(settings_path))
         line = Line(settings_path, out / "preread.log")
         try:
             line.wait_until_ready()
             settings = load(settings_path)
+            _invite(console, settings, line, people, open_browser=open_browser)
             _send(console, settings, films)
             done = _watch(console, settings, line, len(films), once=once, timeout_s=timeout_s)
         finally:
             line.stop()
     return _conclude(console, settings, out, done)
+
+
+def _invite(console: Console, settings: Settings, line: Line, people: Sequence[Known], *, open_browser: bool) -> None:
+    """Say where the worklist is, and who may see it."""
+    if not people or not wait_for_pages(settings, line.alive):
+        return
+    console.print(f"\nThe worklist: [bold]{address(settings)}[/]   Sign in as")
+    for one in people:
+        console.print(f"    {one.name:14} password {one.password}", highlight=False)
+    if open_browser and not show(address(settings)):
+        console.print("No browser was opened: there is none here, or no screen for it.")
+    console.print("Ctrl-C ends the demonstration.\n")
 
 
 def _send(console: Console, settings: Settings, films: Sequence[Sequence[Path]]) -> None:

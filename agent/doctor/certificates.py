@@ -25,6 +25,7 @@ def certificate_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     places += [(f"dicomweb ({s.name})", s) for s in settings.dicomweb]
     places.append(("model", settings.model))
     places.append(("audit.syslog.tls", settings.audit.syslog and settings.audit.syslog.tls))
+    places += [("web", settings.web), ("web.oidc", settings.web.oidc)]
     places += [("alarms.webhook", settings.alarms.webhook), ("alarms.mail", settings.alarms.mail)]
     for where, place in places:
         for key in ("ca_file", "certificate_file"):

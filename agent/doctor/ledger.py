@@ -32,8 +32,10 @@ def ledger(settings: Settings) -> Sequence[Check]:
         stages, missing = trouble.parked_stages(view), trouble.unreported(view)
         known = trouble.kept_paths(view)
         unsettled = heard.count_attention(view)
+        kept_by, worries = opened.place.described(view), opened.place.worries(view)
     opened.close()
-    found = [Check("database", "ok", f"{settings.database_url}: {waiting} deliveries wait")]
+    found = [Check("database", "ok", f"{kept_by}: {waiting} deliveries wait")]
+    found += [Check("database", "bad", words) for words in worries]
     found += [
         Check("database", "bad", f"deliveries wait for {n}, which the settings do not name") for n in sorted(unknown)
     ]

@@ -57,11 +57,24 @@ def _child(bounds: DecodeLimits, *paths: Path) -> subprocess.CompletedProcess[by
     try:
         done = subprocess.run(command, capture_output=True, timeout=bounds.seconds, check=False)  # noqa: S603  our own interpreter; a path is never taken for an option by it
     except subprocess.TimeoutExpired as error:
-        raise Permanent(
-            f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout"
-        ) from error
+        raise too_long(bounds) from error
     except OSError as error:
-        raise Transient(f"the decoder cannot be started ({error.strerror})", code="decoder-not-started") from error
+        raise not_started(error) from error
+    return judged(done)
+
+
+def too_long(bounds: DecodeLimits) -> Permanent:
+    """The error of a decode that has not ended in time."""
+    return Permanent(f"the pixel data were not decoded within {bounds.seconds:.0f} s", code="decode-timeout")
+
+
+def not_started(error: OSError) -> Transient:
+    """The error of a decoder that cannot be had at the moment."""
+    return Transient(f"the decoder cannot be started ({error.strerror})", code="decoder-not-started")
+
+
+def judged(done: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[bytes]:
+    """What a child has done, if that is of use. Raises `Permanent`."""
     if done.returncode == EXIT_TOO_LARGE:
         raise Permanent("the pixel data need more memory to decode than is allowed", code="decode-out-of-memory")
     if done.returncode not in (0, EXIT_DIFFERENT):

@@ -32,6 +32,17 @@ _FLATTEST = 0.05  # of the gray scale: a window that leaves less between the dar
 
 
 @dataclass(frozen=True, slots=True)
+class Contrast:
+    """How values become gray (PS3.3 C.11.2): by the first VOI LUT of the header (``table``), by its first window (``window``), or
+    by what the image itself holds (``image``). The last two have a window, in modality units."""
+
+    kind: str
+    center: float = 0.0
+    width: float = 0.0
+    function: str = "LINEAR"
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """The picture (uint8, rows x columns, 0 black), the way back to the stored image, and remarks for the reader.
 
@@ -71,21 +82,16 @@ def render(header: Dataset, stored: NDArray[Any]) -> Rendered:
         Permanent: the image is constant.
     """
     notes: list[str] = []
-    padding = _padding(header, stored)
+    padding = padding_of(header, stored)
     _check_range(header, stored, notes)
-    values = _modality(header, stored, notes)
-    shown = values if padding is None else values[~padding]
-    if float(shown.max()) == float(shown.min()):
-        raise Permanent("all pixels have the same value", code="constant-image")
-    looked_at = _value_of_interest(header, values, padding, notes)
-    window = None
-    if looked_at is None:
-        looked_at, window = _from_the_image(values, shown, notes)
-    gray = np.clip(looked_at, 0.0, 1.0)
-    if _first_text(header, "PhotometricInterpretation") == "MONOCHROME1":
+    values = modality_values(header, stored, notes)
+    contrast, seen = contrast_of(header, values, padding, notes)
+    window = (contrast.center, contrast.width) if contrast.kind == "image" else None
+    gray = np.clip(seen, 0.0, 1.0)
+    if is_inverted(header):
         gray = 1.0 - gray
     _check_polarity(header, notes)
-    hidden = _shutter(header, gray.shape)
+    hidden = shutter_of(header, gray.shape)
     for mask in (padding, hidden):
         if mask is not None:
             gray[mask] = 0.0
@@ -96,7 +102,7 @@ def render(header: Dataset, stored: NDArray[Any]) -> Rendered:
 
 def _geometry(header: Dataset, picture: Picture, notes: list[str]) -> Rendered:
     rows, columns = picture.shape
-    squared = _square(header, picture)
+    squared = square(header, picture)
     if squared.shape != picture.shape:
         notes.append("the pixels are not square; the image was resampled")
     turn = upright([str(v) for v in header.get("PatientOrientation") or []])
@@ -106,7 +112,7 @@ def _geometry(header: Dataset, picture: Picture, notes: list[str]) -> Rendered:
     return Rendered(apply_turn(squared, turn), transform, tuple(notes))
 
 
-def _square(header: Dataset, picture: Picture) -> Picture:
+def square(header: Dataset, picture: Picture) -> Picture:
     """Resampled so that pixels are square (Pixel Aspect Ratio: vertical to horizontal size)."""
     ratio = header.get("PixelAspectRatio")
     try:
@@ -121,12 +127,12 @@ def _square(header: Dataset, picture: Picture) -> Picture:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 
 
-def _padding(header: Dataset, stored: NDArray[Any]) -> Mask | None:
+def padding_of(header: Dataset, stored: NDArray[Any]) -> Mask | None:
     """Pixels that are padding (PS3.3 C.7.5.1.1.2). A mask of everything is a wrong header, not an empty image."""
-    value = _first_number(header, "PixelPaddingValue")
+    value = first_number(header, "PixelPaddingValue")
     if value is None:
         return None
-    limit = _first_number(header, "PixelPaddingRangeLimit")
+    limit = first_number(header, "PixelPaddingRangeLimit")
     first, last = int(value), int(value if limit is None else limit)
     mask: Mask = (stored >= min(first, last)) & (stored <= max(first, last))
     return mask if mask.any() and not mask.all() else None
@@ -134,7 +140,7 @@ def _padding(header: Dataset, stored: NDArray[Any]) -> Mask | None:
 
 def _check_range(header: Dataset, stored: NDArray[Any], notes: list[str]) -> None:
     """Values that Bits Stored (PS3.3 C.7.6.3.1) does not allow: header and pixels are not of one mind."""
-    bits, signed = _first_number(header, "BitsStored"), _first_number(header, "PixelRepresentation") == 1
+    bits, signed = first_number(header, "BitsStored"), first_number(header, "PixelRepresentation") == 1
     if bits is None or not 1 <= bits <= 32:
         return
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
@@ -145,7 +151,7 @@ def _check_range(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Non
         )
 
 
-def _modality(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values:
+def modality_values(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values:
     """Modality LUT or rescale (PS3.3 C.11.1)."""
     try:
         values = np.asarray(apply_modality_lut(stored, header), dtype=np.float64)
@@ -157,61 +163,83 @@ def _modality(header: Dataset, stored: NDArray[Any], notes: list[str]) -> Values
     return stored.astype(np.float64)
 
 
-def _value_of_interest(header: Dataset, values: Values, padding: Mask | None, notes: list[str]) -> Values | None:
-    """VOI LUT before window (PS3.3 C.11.2), each only if it works; None when neither does."""
+def contrast_of(header: Dataset, values: Values, padding: Mask | None, notes: list[str]) -> tuple[Contrast, Values]:
+    """VOI LUT before window (PS3.3 C.11.2), each only if it works; what the image holds when neither does. With the values as
+    they are then, 0 black and 1 white and not yet clipped.
+
+    Raises:
+        Permanent: the image is constant.
+    """
+    shown = values if padding is None else values[~padding]
+    if float(shown.max()) == float(shown.min()):
+        raise Permanent("all pixels have the same value", code="constant-image")
     if header.get("VOILUTSequence"):
         try:
-            looked_up = apply_voi_lut(values.astype(np.int64), header, index=0, prefer_lut=True)
-            bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
-            return np.asarray(looked_up, dtype=np.float64) / float((1 << bits) - 1)
+            contrast = Contrast("table")
+            return contrast, looked_at(header, contrast, values)
         except Exception:  # noqa: BLE001  a truncated or misdeclared table; the window, or the image itself, is used instead
             notes.append("the VOI LUT is unusable and was left out")
-    windowed = _window(header, values, notes)
-    if windowed is not None:
+    window = _window(header, notes)
+    if window is not None:
+        windowed = looked_at(header, window, values)
         inside = windowed if padding is None else windowed[~padding]
         if np.mean((inside > 0) & (inside < 1)) < 1 - _MOST_CLIPPED:
             notes.append("the window of the image clips almost everything and was left out")
         elif np.ptp(np.percentile(inside, [0.5, 99.5])) < _FLATTEST:
             notes.append("the window of the image is so wide that hardly any contrast is left, and was left out")
         else:
-            return windowed
-    return None
-
-
-def _from_the_image(values: Values, shown: Values, notes: list[str]) -> tuple[Values, tuple[float, float]]:
-    """The percentiles of the image, and the window that does the same."""
+            return window, windowed
     low, high = (float(v) for v in np.percentile(shown, [0.5, 99.5]))
-    notes.append("no usable window: the contrast was set from the image itself (0.5 to 99.5 percentile)")
     wide = max(high - low, 1e-6)
-    return np.asarray((values - low) / wide), (low + wide / 2 + 0.5, wide + 1)
+    notes.append("no usable window: the contrast was set from the image itself (0.5 to 99.5 percentile)")
+    return Contrast("image", low + wide / 2 + 0.5, wide + 1), np.asarray((values - low) / wide)
 
 
-def _window(header: Dataset, values: Values, notes: list[str]) -> Values | None:
-    center, width = _first_number(header, "WindowCenter"), _first_number(header, "WindowWidth")
-    if center is None or width is None:
-        return None
-    function = _first_text(header, "VOILUTFunction") or "LINEAR"
-    if width < 1 if function == "LINEAR" else width <= 0:
-        notes.append("the window of the image is invalid and was left out")
-        return None
-    if function == "SIGMOID":
+def looked_at(header: Dataset, contrast: Contrast, values: Values) -> Values:
+    """Modality values in that contrast: 0 is black, 1 is white, and beyond is beyond.
+
+    Raises:
+        Exception: whatever a VOI LUT that cannot be used makes pydicom raise.
+    """
+    if contrast.kind == "table":
+        table = apply_voi_lut(values.astype(np.int64), header, index=0, prefer_lut=True)
+        bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        return np.asarray(table, dtype=np.float64) / float((1 << bits) - 1)
+    center, width = contrast.center, contrast.width
+    if contrast.function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -500, 500))))
-    if function == "LINEAR_EXACT":
+    if contrast.function == "LINEAR_EXACT":
         return np.asarray((values - center) / width + 0.5)
     if width == 1:
         return np.asarray(values > center - 0.5, dtype=np.float64)
     return (values - (center - 0.5)) / (width - 1) + 0.5
 
 
+def _window(header: Dataset, notes: list[str]) -> Contrast | None:
+    center, width = first_number(header, "WindowCenter"), first_number(header, "WindowWidth")
+    if center is None or width is None:
+        return None
+    function = first_text(header, "VOILUTFunction") or "LINEAR"
+    if width < 1 if function == "LINEAR" else width <= 0:
+        notes.append("the window of the image is invalid and was left out")
+        return None
+    return Contrast("window", center, width, function)
+
+
+def is_inverted(header: Dataset) -> bool:
+    """Whether the lowest value is meant to be white (PS3.3 C.7.6.3.1.2)."""
+    return first_text(header, "PhotometricInterpretation") == "MONOCHROME1"
+
+
 def _check_polarity(header: Dataset, notes: list[str]) -> None:
     """Presentation LUT Shape INVERSE goes with MONOCHROME1; it is not a second inversion."""
-    shape = _first_text(header, "PresentationLUTShape")
-    inverted = _first_text(header, "PhotometricInterpretation") == "MONOCHROME1"
+    shape = first_text(header, "PresentationLUTShape")
+    inverted = is_inverted(header)
     if shape in ("INVERSE", "IDENTITY") and (shape == "INVERSE") != inverted:
         notes.append("Presentation LUT Shape contradicts Photometric Interpretation; the latter was believed")
 
 
-def _shutter(header: Dataset, shape: tuple[int, ...]) -> Mask | None:
+def shutter_of(header: Dataset, shape: tuple[int, ...]) -> Mask | None:
     """Pixels outside the display shutter (PS3.3 C.7.6.11); rows and columns there count from 1."""
     kinds = header.get("ShutterShape")
     names = {str(k) for k in ([kinds] if isinstance(kinds, str) else kinds or [])}
@@ -242,19 +270,21 @@ def _draw_aperture(canvas: ImageDraw.ImageDraw, header: Dataset, kind: str) -> N
 
 
 def _remark(header: Dataset, notes: list[str]) -> None:
-    if _first_text(header, "LossyImageCompression") == "01":
+    if first_text(header, "LossyImageCompression") == "01":
         notes.append("the image was compressed with loss before it came here")
-    if _first_text(header, "BurnedInAnnotation") == "YES":
+    if first_text(header, "BurnedInAnnotation") == "YES":
         notes.append("the image has burned in annotation")
 
 
-def _first_text(header: Dataset, keyword: str) -> str:
+def first_text(header: Dataset, keyword: str) -> str:
+    """The first value of an attribute, in upper case; empty when there is none."""
     value = header.get(keyword)
     first = value[0] if isinstance(value, list | tuple) and value else value
     return "" if first is None else str(first).strip().upper()
 
 
-def _first_number(header: Dataset, keyword: str) -> float | None:
+def first_number(header: Dataset, keyword: str) -> float | None:
+    """The first value of an attribute as a finite number."""
     value = header.get(keyword)
     try:
         number = float(value[0] if hasattr(value, "__iter__") and not isinstance(value, str) else value)

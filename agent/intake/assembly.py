@@ -133,6 +133,7 @@ class Assembly:
             raise Permanent(f"study {uid} has no result yet that could be withdrawn", code="nothing-to-withdraw")
         if not identity.stop(tx, uid, identity.WITHDRAWN, reason, now=now):
             raise Permanent(f"study {uid} is withdrawn already; to read it again: preread reread", code="is-withdrawn")
+        identity.no_stop(tx, uid, identity.HELD)  # whoever has the result must hear of it
         reading = results.reading_of(tx, case.previous.id)
         number = case.previous.number + 1
         # Under the identity that stood in what was sent: it is that which is taken back.
@@ -194,6 +195,8 @@ class Assembly:
         studies.note(tx, uid, "assemble", "nothing-new", now=self._clock.now())
 
     def _release(self, tx: Connection, uid: str) -> None:
+        if identity.HELD in identity.stops_of(tx, uid):
+            return  # until the person who holds it releases it
         now = self._clock.now()
         for delivery_id, destination in results.change_hold(tx, uid, hold=False):
             enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)

@@ -105,6 +105,8 @@ def write_down(tx: Connection, case: Case, *, now: datetime) -> None:
     identity.was_about(tx, heard_in, [uid])
     if order is not None and order.priority is not None:
         raised = flags.raise_urgency(tx, uid, order.priority, [f"the order says {order.priority}"], now=now)
+        if raised:
+            studies.note(tx, uid, "orders", "urgency-raised", f"the order says {order.priority}", now=now)
         if raised and case.previous is not None:
             for kind in ("flag", "read"):
                 hurry(tx, kind, str(case.previous.id), order.priority.rank)

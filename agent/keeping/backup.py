@@ -1,30 +1,33 @@
 """A backup while the line runs, and the way back.
 
-The ledger first, by SQLite's online backup, then every file that this copy of it names: whatever it names was on disk before
-it was named. Files are copied once; their names stand for their bytes. The manifest comes last: a backup without one was
+The ledger first, as one moment had it (`agent.store.copies`), then every file that this copy of it names: whatever it names was
+on disk before it was named. Files are copied once; their names stand for their bytes. The manifest comes last: a backup without one was
 broken off.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from agent.errors import Permanent, Transient
 from agent.store import restored
+from agent.store.copies import copies_of
 from agent.store.engine import Ledger
-from agent.store.files import FileStore, digest_from, sync_file, sync_folder
+from agent.store.files import FileStore, copy_file, digest_from, sync_file, sync_folder
 from agent.store.named import NamedFile, named_files
+from agent.store.place import CopierMissing
+from agent.store.schema import SCHEMA_VERSION
 from agent.version import VERSION
 from agent.work.role import RoleLock
 
-MANIFEST, LEDGER, FILES = "manifest.json", "ledger.db", "files"
+MANIFEST, FILES = "manifest.json", "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +56,24 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
 
     Raises:
         Transient: the folder cannot be written, or its disk is full.
+        CopierMissing: the ledger cannot be copied with what is installed here; the files are.
     """
+    copies = copies_of(ledger)
     try:
         (target / FILES).mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
-        fresh = target / f"{LEDGER}.new"
-        fresh.unlink(missing_ok=True)
-        ledger.copy_to(fresh)
-        wanted = _named_in(fresh)
-        copied, missing = 0, []
-        for one in wanted.values():
-            source = files.path(one.path)
-            if not source.is_file():
-                missing.append(one.path)
-            elif not _is_there(target / FILES / one.path, source, one):
-                _copy(source, target / FILES / one.path)
-                copied += 1
-        fresh.replace(target / LEDGER)
+        fresh = target / f"{copies.file_name}.new"
+        try:
+            with copies.take(fresh) as view:
+                wanted = _named(view)
+        except CopierMissing as error:
+            with ledger.read() as view:
+                wanted = _named(view)
+            _copy_files(wanted.values(), files, target / FILES)
+            words = f"{error}. The {len(wanted)} files that the ledger names are in {target / FILES} all the same"
+            raise CopierMissing(words, code=error.code) from error
+        copied, missing = _copy_files(wanted.values(), files, target / FILES)
+        fresh.replace(target / copies.file_name)
         forgotten = _forget(target / FILES, wanted)
         _say(target, now, len(wanted))
     except OSError as error:
@@ -80,62 +84,55 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
     return BackedUp(now, len(wanted), copied, forgotten, tuple(missing))
 
 
-def restore(source: Path, database: Path, files: FileStore, *, now: datetime) -> Restored:
-    """Bring back what a backup holds, to a storage root that has no ledger.
+def _named(view: Connection) -> dict[str, NamedFile]:
+    return {one.path: one for one in named_files(view)}
+
+
+def _copy_files(wanted: Iterable[NamedFile], files: FileStore, folder: Path) -> tuple[int, list[str]]:
+    """How many were copied now, and what was not there."""
+    copied, missing = 0, []
+    for one in wanted:
+        source = files.path(one.path)
+        if not source.is_file():
+            missing.append(one.path)
+        elif not _is_there(folder / one.path, source, one):
+            copy_file(source, folder / one.path)
+            copied += 1
+    return copied, missing
+
+
+def restore(source: Path, ledger: Ledger, files: FileStore, *, now: datetime) -> Restored:
+    """Bring back what a backup holds, to a storage root and a database that have no ledger.
 
     Raises:
-        Permanent: there is no finished backup, there is a ledger already, or it belongs to a newer program.
+        Permanent: there is no finished backup of such a database, there is a ledger already, or it belongs to a newer program.
         Transient: the line runs, or the disk is full.
     """
-    made_at = _manifest(source)
+    copies = copies_of(ledger)
+    made_at, version = _manifest(source, copies.file_name)
     with ExitStack() as stack:
         for role in ("receive", "read", "office"):
             stack.enter_context(RoleLock(files.root, role))
-        if database.exists():
+        if ledger.is_there():
             raise Permanent(
-                f"there is a ledger at {database} already; a backup never takes the place of one. Move it away first, "
-                "together with its -wal and -shm files, or name another storage.root",
+                f"there is a ledger at {ledger.name} already; a backup never takes the place of one. Move it away first "
+                "(a file together with its -wal and -shm files), or name another database.url or storage.root",
                 code="ledger-exists",
             )
         files.prepare()
-        fresh = database.with_name(database.name + ".restoring")
         try:
-            _copy(source / LEDGER, fresh)  # nothing is written to the backup, which may be on something read-only
-            wanted = _named_in(fresh)
-            damaged = [one.path for one in wanted.values() if not _brought_back(source / FILES / one.path, files, one)]
-            in_doubt = _in_doubt(fresh, made_at, now)
-            fresh.replace(database)
-            sync_folder(database.parent)
+            with copies.bring_back(source / copies.file_name) as back:
+                with back.read() as view:
+                    wanted = _named(view)
+                damaged = [
+                    one.path for one in wanted.values() if not _brought_back(source / FILES / one.path, files, one)
+                ]
+                with back.begin() as tx:
+                    back.bring_up_to_date(tx, of_version=version)
+                    in_doubt = restored.mark_doubt(tx, made_at, now=now)
         except OSError as error:
-            raise Transient(f"{database} could not be written ({error.strerror})", code="restore-failed") from error
+            raise Transient(f"{ledger.name} could not be written ({error.strerror})", code="restore-failed") from error
     return Restored(made_at, len(wanted), in_doubt, tuple(damaged))
-
-
-def _named_in(database: Path) -> dict[str, NamedFile]:
-    ledger = Ledger(f"sqlite:///{database}")
-    try:
-        with ledger.read() as view:
-            return {one.path: one for one in named_files(view)}
-    finally:
-        ledger.close()
-        _without_companions(database)
-
-
-def _in_doubt(database: Path, made_at: datetime, now: datetime) -> int:
-    ledger = Ledger(f"sqlite:///{database}")
-    try:
-        ledger.create()
-        with ledger.begin() as tx:
-            return restored.mark_doubt(tx, made_at, now=now)
-    finally:
-        ledger.close()
-        _without_companions(database)
-
-
-def _without_companions(database: Path) -> None:
-    """The last connection to end has brought everything into the one file; what is left beside it holds nothing."""
-    for suffix in ("-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _is_there(copy: Path, source: Path, one: NamedFile) -> bool:
@@ -150,25 +147,12 @@ def _brought_back(source: Path, files: FileStore, one: NamedFile) -> bool:
         if digest_from(source, one.offset) != one.digest:
             return False
         if not target.is_file() or digest_from(target, one.offset) != one.digest:
-            _copy(source, target)
+            copy_file(source, target)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise Transient(f"{target} could not be written ({error.strerror})", code="restore-failed") from error
     return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".new-{target.name}")
-    try:
-        shutil.copyfile(source, new)
-        sync_file(new)
-        new.replace(target)
-        sync_folder(target.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
 
 
 def _forget(folder: Path, wanted: Iterable[str]) -> int:
@@ -182,19 +166,26 @@ def _forget(folder: Path, wanted: Iterable[str]) -> int:
 
 def _say(target: Path, now: datetime, count: int) -> None:
     new = target / f"{MANIFEST}.new"
-    new.write_text(json.dumps({"made_at": now.isoformat(), "program": VERSION, "files": count}, indent=2), "utf-8")
+    said = {"made_at": now.isoformat(), "program": VERSION, "schema": SCHEMA_VERSION, "files": count}
+    new.write_text(json.dumps(said, indent=2), "utf-8")
     sync_file(new)
     new.replace(target / MANIFEST)
     sync_folder(target)
 
 
-def _manifest(source: Path) -> datetime:
+def _manifest(source: Path, file_name: str) -> tuple[datetime, int | None]:
+    """When the backup was made, and of which version its tables are; None where the ledger itself says that."""
     try:
-        made_at = datetime.fromisoformat(str(json.loads((source / MANIFEST).read_text("utf-8"))["made_at"]))
-        if not (source / LEDGER).is_file():
-            raise ValueError("no ledger")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = json.loads((source / MANIFEST).read_text("utf-8"))
+        made_at, version = datetime.fromisoformat(str(said["made_at"])), said.get("schema")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Permanent(
-            f"{source} holds no finished backup ({MANIFEST} and {LEDGER}); was it broken off?", code="no-backup"
+            f"{source} holds no finished backup ({MANIFEST}); was it broken off?", code="no-backup"
         ) from error
-    return made_at if made_at.tzinfo else made_at.replace(tzinfo=UTC)
+    if not (source / file_name).is_file():
+        raise Permanent(
+            f"{source} holds no {file_name}: it was broken off, or it is a backup of another kind of database than "
+            "database.url names",
+            code="no-backup",
+        )
+    return made_at if made_at.tzinfo else made_at.replace(tzinfo=UTC), version if isinstance(version, int) else None

@@ -56,9 +56,8 @@ def _served(settings: ModelSettings) -> Model:
 
 def _local(settings: ModelSettings) -> Model:
     try:
-        folder = find_weights(
-            settings.weights
-        )  # before the engine, which takes seconds to import: weights may be missing
+        # Before the engine, which takes seconds to import: weights may be missing.
+        folder = find_weights(settings.weights, settings.revision)
         from agent.model.local import load_local
     except ImportError as error:
         raise Permanent(

@@ -30,11 +30,14 @@ def looks_like_path(weights: str) -> bool:
     return weights.startswith((".", "/", "~")) or weights.count("/") != 1 or Path(weights).is_dir()
 
 
-def find_weights(weights: str) -> Path:
+def find_weights(weights: str, revision: str = "") -> Path:
     """The folder that holds a checkpoint: the one that is named, or the hub's, from its cache or downloaded.
 
+    Args:
+        revision: commit, tag or branch on the hub; empty: its main branch, which its owners may change.
+
     Raises:
-        Permanent: there is no such folder, or no such name on the hub.
+        Permanent: there is no such folder, or no such name or revision on the hub.
         ModelUnavailable: the hub cannot be reached and the checkpoint is not in its cache.
     """
     if looks_like_path(weights):
@@ -49,10 +52,15 @@ def find_weights(weights: str) -> Path:
         HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
     try:
-        return Path(snapshot_download(weights, allow_patterns=list(_PATTERNS)))
+        return Path(snapshot_download(weights, revision=revision or None, allow_patterns=list(_PATTERNS)))
+    except RevisionNotFoundError as error:
+        raise Permanent(
+            f"model.revision {revision}: the hub has no such revision of {weights}", code="weights-missing"
+        ) from error
     except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
         if isinstance(error, LocalEntryNotFoundError):
             raise _unreachable(weights) from error

@@ -153,10 +153,11 @@ def read_study(
         probabilities={p.concept: p for p in flag.probabilities},
         boxes=reader.boxes(stated),
     )
-    return _concluded(guard(draft, evidence), prepared, rules, tuple(reader.replies))
+    return concluded(guard(draft, evidence), prepared, rules, tuple(reader.replies))
 
 
-def _concluded(guarded: Guarded, prepared: Prepared, rules: Sequence[Rule], replies: tuple[Reply, ...]) -> Read:
+def concluded(guarded: Guarded, prepared: Prepared, rules: Sequence[Rule], replies: tuple[Reply, ...]) -> Read:
+    """The reading that a checked draft comes to."""
     read = Read(
         Outcome.READ,
         reasoning=guarded.draft.reasoning,

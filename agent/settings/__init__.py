@@ -7,10 +7,11 @@ silently ignored is found on the day it matters.
 
 from agent.settings.audit import Audit, Syslog
 from agent.settings.beside import Beside
+from agent.settings.database import Database
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.keeping import Keeping
-from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
-from agent.settings.load import find, load
+from agent.settings.line import Delivery, Intake, Log, Report, Storage
+from agent.settings.load import InvalidSettings, Mistake, SettingsFile, find, load, read
 from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
@@ -24,6 +25,7 @@ from agent.settings.orders import Orders
 from agent.settings.priors import OWN_STORE, Priors, Worklist
 from agent.settings.reading import Gate, ModelSettings, Qc, QcFilm, Triage
 from agent.settings.settings import Settings
+from agent.settings.signing import Oidc
 from agent.settings.tls import Tls
 from agent.settings.web import DicomwebSettings, StowDestinationSettings, WebhookDestinationSettings
 
@@ -43,11 +45,14 @@ __all__ = [
     "Gate",
     "Hl7DestinationSettings",
     "Intake",
+    "InvalidSettings",
     "Keeping",
     "Log",
     "Matching",
+    "Mistake",
     "ModelSettings",
     "Node",
+    "Oidc",
     "Orders",
     "PeerSettings",
     "Priors",
@@ -55,6 +60,7 @@ __all__ = [
     "QcFilm",
     "Report",
     "Settings",
+    "SettingsFile",
     "Storage",
     "StowDestinationSettings",
     "Syslog",
@@ -65,4 +71,5 @@ __all__ = [
     "Worklist",
     "find",
     "load",
+    "read",
 ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field
 
 from agent.settings.types import Frozen, Line, Number, SomePath
-from agent.settings.values import check_home, check_one_line, check_path
 
 
 class Intake(Frozen):
@@ -28,31 +27,6 @@ class Storage(Frozen):
 
     root: SomePath = Path("preread-data")
     reserve_gb: Annotated[Number, Field(ge=0)] = 2.0
-
-
-SQLITE = "sqlite:///"
-
-
-def check_database_url(value: str) -> str:
-    """The URL, if the ledger can be kept there. Raises `ValueError` in words for the person who typed it."""
-    if value and (not value.startswith(SQLITE) or value == SQLITE):
-        raise ValueError(
-            'must be empty (a file in storage.root) or "sqlite:///PATH": this version keeps its ledger in SQLite only'
-        )
-    check_home(check_one_line(value).removeprefix(SQLITE))
-    return value
-
-
-class Database(Frozen):
-    """The ledger."""
-
-    url: str = ""
-    url_file: Annotated[Path | None, BeforeValidator(check_path)] = None
-
-    @field_validator("url")
-    @classmethod
-    def _sqlite_only(cls, value: str) -> str:
-        return check_database_url(value)
 
 
 class Delivery(Frozen):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +14,7 @@ from pydantic import ValidationError
 
 from agent.errors import SettingsError
 from agent.model.weights import COMMISSIONING, shipped_weights
-from agent.settings.line import SQLITE, Database, check_database_url
+from agent.settings.database import SQLITE, Database, check_database_url, has_password, with_password
 from agent.settings.network import (
     DESTINATION_KINDS,
     DestinationSettings,
@@ -22,7 +25,7 @@ from agent.settings.settings import Settings
 from agent.settings.types import Frozen
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.web import WEB_FILES
-from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
+from agent.settings.words import ENV_PREFIX, environment_words, explain, place_of, source_of
 
 _Named = TypeVar("_Named", bound=Frozen)
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -58,17 +61,63 @@ def _must_be_a_file(given: Path) -> None:
         raise SettingsError(f"{given}: is a folder{hint}", code="settings-missing")
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """Settings as they were read. `digest`: sha256 of the file's bytes."""
+
+    path: Path
+    digest: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong. `place`: the keys and numbers that lead to it, empty where it is between several."""
+
+    place: tuple[str | int, ...]
+    words: str
+
+
+class InvalidSettings(SettingsError):
+    """The file can be read, and says what is not allowed; the message has every mistake, one a line."""
+
+    def __init__(self, message: str, mistakes: Sequence[Mistake]) -> None:
+        super().__init__(message, code="settings-invalid")
+        self.mistakes = tuple(mistakes)
+
+
 def load(path: Path | None = None) -> Settings:
     """Read and check the settings. Relative paths in the file are relative to the file.
 
     Raises:
         SettingsError: every mistake, one a line: file, key, what is allowed.
     """
+    return read(path).settings
+
+
+def read(path: Path | None = None) -> SettingsFile:
+    """The same, with the file that was found and what it held at that moment."""
     file = find(path)
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
+        content = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})", code="settings-unreadable") from error
+    return SettingsFile(file, digest_of(content), checked(content, file))
+
+
+def digest_of(content: bytes) -> str:
+    """By what one state of the file is told from another."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def checked(content: bytes, file: Path) -> Settings:
+    """What these bytes would be as that file, the environment on top of them.
+
+    Raises:
+        SettingsError: as :func:`load`.
+    """
+    try:
+        values = tomllib.loads(content.decode("utf-8-sig"))  # editors on Windows write a mark first
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})", code="settings-unreadable") from error
     except tomllib.TOMLDecodeError as error:
@@ -77,17 +126,19 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        lines = [
-            f"{source_of(file, problem)}: {explain(problem, Settings, DESTINATION_KINDS)}" for problem in error.errors()
-        ] + stray
-        raise SettingsError("\n".join(lines), code="settings-invalid") from error
+        found = [
+            Mistake(place_of(p, DESTINATION_KINDS), explain(p, Settings, DESTINATION_KINDS)) for p in error.errors()
+        ]
+        lines = [f"{source_of(file, p)}: {m.words}" for p, m in zip(error.errors(), found, strict=True)] + stray
+        raise InvalidSettings("\n".join(lines), found) from error
     except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
         raise SettingsError(environment_words(error), code="settings-invalid") from error
     if stray:
         raise SettingsError("\n".join(stray), code="settings-invalid")
     settings = _absolute(settings, file.resolve().parent)
     if problems := _misplaced(settings):
-        raise SettingsError("\n".join(f"{file}: {words}" for words in problems), code="settings-invalid")
+        lines = [f"{file}: {words}" for words in problems]
+        raise InvalidSettings("\n".join(lines), [Mistake((), words) for words in problems])
     return settings
 
 
@@ -97,7 +148,7 @@ def _misplaced(settings: Settings) -> list[str]:
     if (blocked := in_the_way(root)) is not None:
         problems.append(f"storage.root: {root} must be a folder, and {blocked} is a file")
     database = Path(settings.database_url.removeprefix(SQLITE))
-    if kind_of(database) == "folder":
+    if not settings.database.on_a_server and kind_of(database) == "folder":
         problems.append(f"database.url: {database} is a folder; name a file, for example {database / 'preread.db'}")
     for number, destination in enumerate(settings.destinations):
         if not isinstance(destination, FolderDestinationSettings):
@@ -126,10 +177,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if model.protocol.endswith(".toml"):
         placed["protocol"] = str(base / Path(model.protocol).expanduser())
     model = model.model_copy(update=placed)
-    database = _with_secret(settings.database, base)
-    if database.url:
-        path = base / Path(database.url.removeprefix(SQLITE)).expanduser()
-        database = database.model_copy(update={"url": f"{SQLITE}{path}"})
+    database = _with_secrets(settings.database, base)
     triage = settings.triage.model_copy(
         update={
             key: base / path.expanduser()
@@ -167,21 +215,46 @@ def _beside(named: _Named, base: Path) -> _Named:
     return named.model_copy(update={k: base / getattr(named, k).expanduser() for k in keys})
 
 
-def _with_secret(database: Database, base: Path) -> Database:
-    """With `url` from `url_file`. Raises `SettingsError` for a file that cannot be read or holds no usable URL."""
-    if database.url_file is None:
-        return database
-    if database.url:
-        raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
-    file = base / database.url_file.expanduser()
+def _with_secrets(database: Database, base: Path) -> Database:
+    """With `url` from `url_file` and its password from `password_file`. Raises `SettingsError` for a file that cannot be read
+    or holds nothing usable."""
+    if database.url_file is not None:
+        if database.url:
+            raise SettingsError("database: url and url_file are both given; give one of them", code="settings-invalid")
+        file, url = _secret(base, database.url_file, "url_file")
+        try:
+            check_database_url(url)
+        except ValueError as error:
+            raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
+        database = database.model_copy(update={"url": url, "url_file": file})
+    if database.password_file is not None:
+        return _with_password(database, *_secret(base, database.password_file, "password_file"))
+    if database.url and not database.on_a_server:
+        path = base / Path(database.url.removeprefix(SQLITE)).expanduser()
+        database = database.model_copy(update={"url": f"{SQLITE}{path}"})
+    return database
+
+
+def _with_password(database: Database, file: Path, password: str) -> Database:
+    wrong = ""
+    if not database.on_a_server:
+        wrong = "is for a PostgreSQL server, and the settings name none; leave it out"
+    elif has_password(database.url):
+        wrong = "is given, and database.url holds a password, too; take it out of the URL"
+    elif not password or "\n" in password:
+        wrong = f"must name a file with one line; {file} holds {'none' if not password else 'more'}"
+    if wrong:
+        raise SettingsError(f"database.password_file: {wrong}", code="settings-invalid")
+    return database.model_copy(update={"url": with_password(database.url, password), "password_file": file})
+
+
+def _secret(base: Path, named: Path, key: str) -> tuple[Path, str]:
+    file = base / named.expanduser()
     try:
-        url = check_database_url(file.read_text(encoding="utf-8-sig").strip())
+        return file, file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"database.url_file: {file} cannot be read ({words})", code="secret-unreadable") from error
-    except ValueError as error:
-        raise SettingsError(f"database.url_file: what {file} holds {error}", code="settings-invalid") from error
-    return database.model_copy(update={"url": url, "url_file": file})
+        raise SettingsError(f"database.{key}: {file} cannot be read ({words})", code="secret-unreadable") from error
 
 
 def _unknown_environment() -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from agent.settings.tls import Tls
 from agent.settings.types import Frozen, Host, Line, Number, Whole
+from agent.settings.values import check_networks
 from structured_report.hl7_characters import CHARACTER_SETS
 
 AccessionField = Literal["ipc-1", "obr-18", "obr-19", "obr-20", "obr-3", "obr-2", "orc-3", "orc-2"]
@@ -19,7 +19,7 @@ class Orders(Frozen):
 
     host: Host = "0.0.0.0"  # noqa: S104  a RIS must be able to reach it; who may send is decided by `allow` and `tls`
     port: Annotated[Whole, Field(ge=0, le=65535)] = 0
-    allow: tuple[str, ...] = ()
+    allow: Annotated[tuple[str, ...], AfterValidator(check_networks)] = ()
     tls: Tls | None = None
     max_connections: Annotated[Whole, Field(ge=1, le=1024)] = 64
     message_timeout_s: Annotated[Number, Field(gt=0, le=600)] = 30.0
@@ -29,18 +29,6 @@ class Orders(Frozen):
     issuer: Annotated[Line, Field(max_length=64)] = ""
     identifier_type: Annotated[Line, Field(min_length=1, max_length=5)] = "MR"
     accession_in: Annotated[tuple[AccessionField, ...], Field(min_length=1)] = ("ipc-1", "obr-18", "obr-3")
-
-    @field_validator("allow")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                ipaddress.ip_network(text)
-            except ValueError as error:
-                raise ValueError(
-                    f'"{text}" must be an address such as "10.0.0.6", or a network such as "10.0.0.0/24"'
-                ) from error
-        return value
 
     @field_validator("character_set")
     @classmethod

@@ -24,6 +24,7 @@ class ModelSettings(Frozen):
 
     backend: Literal["local", "served", "recorded"] = "local"
     weights: Annotated[Line, AfterValidator(check_home), Field(min_length=1)] = "StanfordAIMI/CheXOne"
+    revision: Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]*)?$")] = ""
     quantization: Literal["nf4", "int8", "none"] = "nf4"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     base_urls: tuple[Annotated[str, AfterValidator(check_base_url)], ...] = ()

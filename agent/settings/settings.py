@@ -7,9 +7,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agent.errors import Permanent
 from agent.settings.audit import Audit
+from agent.settings.database import Database
 from agent.settings.health import Alarms, Web
 from agent.settings.keeping import Keeping
-from agent.settings.line import Database, Delivery, Intake, Log, Report, Storage
+from agent.settings.line import Delivery, Intake, Log, Report, Storage
 from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
@@ -72,6 +73,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        self.must_be_consistent()
+        return self
+
+    def must_be_consistent(self) -> None:
+        """What must be right between several settings. Raises `ValueError`."""
         _unique("peers", [p.name for p in self.peers])
         _unique("destinations", [d.name for d in self.destinations])
         peers = {p.name: p for p in self.peers}
@@ -95,7 +101,6 @@ class Settings(BaseSettings):
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         self._web_has_a_port()
-        return self
 
     def _web_has_a_port(self) -> None:
         own = {self.node.port: "node.port", self.orders.port: "orders.port"}
@@ -164,7 +169,8 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret file, or a file in `storage.root`."""
+        """URL for SQLAlchemy: `url`, which :func:`load` has filled from the secret files, or a file in `storage.root`. It may
+        hold a password: for the ledger alone, and for no message."""
         return self.database.url or f"sqlite:///{self.storage.root / 'preread.db'}"
 
 

@@ -133,3 +133,51 @@ def check_http_url(value: str, *, example: str, instead: str) -> str:
     if "@" in parts.netloc:
         raise ValueError(f"must not hold a user or a password; {instead}")
     return value
+
+
+def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The list, if each of it is an address or a network."""
+    for text in value:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(
+                f'"{text}" must be an address such as "10.0.0.6", or a network such as "10.0.0.0/24"'
+            ) from error
+    return value
+
+
+LINK_FIELDS = ("study_instance_uid", "accession_number")
+_LINK_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def check_link(value: str) -> str:
+    """The address of a study in another program, if it is one: http or https, a host, and after it at least one of `LINK_FIELDS` in
+    braces.
+
+    Raises:
+        ValueError: in words for the person who typed it.
+    """
+    example = "https://pacs.example.org/viewer?study={study_instance_uid}"
+    names = _LINK_FIELD.findall(value)
+    if unknown := sorted(set(names) - set(LINK_FIELDS)):
+        raise ValueError(f"{{{unknown[0]}}} is nothing that is known of a study; there are {_braced(LINK_FIELDS)}")
+    plain = _LINK_FIELD.sub("x", value)
+    if not names or "{" in plain or "}" in plain:
+        raise ValueError(f'must name the study by one of {_braced(LINK_FIELDS)}, for example "{example}"')
+    if "{" in urlsplit(value).netloc:
+        raise ValueError(f'the host cannot depend on the study; write it out, for example "{example}"')
+    parts = urlsplit(plain)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none
+        usable = False
+    if not usable or any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError(f'must be an address by http or https, for example "{example}"')
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password; who opens it signs in there")
+    return value
+
+
+def _braced(names: tuple[str, ...]) -> str:
+    return " and ".join(f"{{{name}}}" for name in names)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, case, delete, insert, select
 
-from agent.store.schema import instance, open_study, refusal, study
+from agent.store.dialect import json_text, upsert
+from agent.store.schema import event, instance, open_study, refusal, study
 from agent.work.queue import enqueue_all
 
 
@@ -74,6 +74,9 @@ _STUDY_GROWS = _GROWS.on_conflict_do_update(
         "state": case((study.c.state == "needs-attention", study.c.state), else_=_GROWS.excluded.state),
     },
 )
+_STATES = select(study.c.study_instance_uid, study.c.state).where(
+    study.c.study_instance_uid.in_(bindparam("uids", expanding=True))
+)
 _STUDY_IS_OPEN = upsert(open_study).on_conflict_do_nothing()
 _INSTANCE = insert(instance)
 
@@ -108,11 +111,25 @@ def _not_taken(tx: Connection, arrivals: Sequence[Arrival]) -> list[bool]:
 
 def _record_winners(tx: Connection, arrivals: Sequence[Arrival], now: datetime, quiet: timedelta) -> None:
     uids = sorted({a.study_instance_uid for a in arrivals})
+    _note_beginnings(tx, arrivals, uids, now)
     tx.execute(_STUDY_GROWS, [{"uid": uid, "now": now} for uid in uids])
     enqueue_all(tx, "assemble", uids, now=now, run_at=now + quiet)
     opened = sorted({(a.association_id, a.study_instance_uid) for a in arrivals})
     tx.execute(_STUDY_IS_OPEN, [{"association_id": a, "study_instance_uid": uid} for a, uid in opened])
     tx.execute(_INSTANCE, [{**{f: getattr(a, f) for f in _COLUMNS}, "received_at": now} for a in arrivals])
+
+
+def _note_beginnings(tx: Connection, arrivals: Sequence[Arrival], uids: Sequence[str], now: datetime) -> None:
+    """One line in the history when a study begins to arrive, or to grow again; not one for each image."""
+    states = {str(r.study_instance_uid): str(r.state) for r in tx.execute(_STATES, {"uids": uids})}
+    senders = {a.study_instance_uid: a.calling_ae_title for a in arrivals}
+    begun = [
+        {"at": now, "study_instance_uid": uid, "stage": "receive", "code": code, "words": f"from {senders[uid]}"}
+        for uid in uids
+        if (code := {None: "arriving", "receiving": ""}.get(states.get(uid), "growing"))
+    ]
+    if begun:
+        tx.execute(insert(event), begun)
 
 
 _COLUMNS = tuple(f.name for f in fields(Arrival) if f.name != "association_id")
@@ -139,12 +156,13 @@ def no_association_is_open(tx: Connection) -> list[CutOff]:
     rows = tx.execute(
         select(
             c.study_instance_uid,
-            func.json_extract(c.facts, "$.patient_id").label("patient_id"),
+            json_text(c.facts, "patient_id").label("patient_id"),
             c.calling_ae_title,
             c.address,
         )
         .where(c.study_instance_uid.in_(select(open_study.c.study_instance_uid)))
         .distinct()
+        .order_by(c.study_instance_uid)
     )
     cut = [CutOff(*row) for row in rows]
     tx.execute(delete(open_study))

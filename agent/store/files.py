@@ -229,6 +229,20 @@ def _storage_error(error: OSError, root: Path) -> Transient:
     return Transient(f"a file below {root} cannot be written ({error.strerror})", code="storage-unwritable")
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """A copy that is there whole and durable, or not at all. Raises `OSError`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".new-{target.name}")
+    try:
+        shutil.copyfile(source, new)
+        sync_file(new)
+        new.replace(target)
+        sync_folder(target.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
 def sync_file(path: Path) -> None:
     """Wait until the bytes of a file are on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)

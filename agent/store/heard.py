@@ -72,12 +72,16 @@ def waiting(view: Connection) -> list[int]:
 def listed(view: Connection, *, limit: int, attention: bool = False) -> list[dict[str, Any]]:
     """What became of the messages, newest first: of all, or of those that a person should look at. `error`: what the stage
     that acts on it failed of."""
-    c = hl7_message.c
-    error = _failed(job.c.error).order_by(job.c.id.desc()).limit(1).scalar_subquery().label("error")
-    query = select(c.id, c.received_at, c.sender, c.address, c.control_id, c.type, c.state, c.words, c.acted_at, error)
-    if attention:
-        query = query.where(_for_a_person())
-    return [dict(r._mapping) for r in view.execute(query.order_by(c.id.desc()).limit(limit))]
+    query = _lines().order_by(hl7_message.c.id.desc()).limit(limit)
+    return [dict(r._mapping) for r in view.execute(query.where(_for_a_person()) if attention else query)]
+
+
+def listed_one(view: Connection, message_id: int) -> dict[str, Any] | None:
+    """The same of one message, with `for_a_person`; None when there is none."""
+    row = view.execute(_lines().where(hl7_message.c.id == message_id)).first()
+    if row is None:
+        return None
+    return dict(row._mapping) | {"for_a_person": waits_for_a_person(view, message_id)}
 
 
 def count_attention(view: Connection) -> int:
@@ -89,6 +93,12 @@ def waits_for_a_person(view: Connection, message_id: int) -> bool:
     """Whether a person should look at that message: nobody could act on it, or it fails."""
     found = view.execute(select(hl7_message.c.id).where(hl7_message.c.id == message_id, _for_a_person()))
     return found.first() is not None
+
+
+def _lines() -> Any:
+    c = hl7_message.c
+    error = _failed(job.c.error).order_by(job.c.id.desc()).limit(1).scalar_subquery().label("error")
+    return select(c.id, c.received_at, c.sender, c.address, c.control_id, c.type, c.state, c.words, c.acted_at, error)
 
 
 def _failed(*columns: Any) -> Any:

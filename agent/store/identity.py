@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, literal, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import json_text, upsert
 from agent.store.schema import (
     hl7_message,
     instance,
@@ -23,7 +23,7 @@ from agent.store.schema import (
 from agent.work.queue import enqueue
 
 PATIENT, ACCESSION = "patient", "accession"
-WITHDRAWN, REPORTED, CANCELLED = "withdrawn", "reported", "cancelled"
+WITHDRAWN, REPORTED, CANCELLED, HELD = "withdrawn", "reported", "cancelled", "held"
 _MOST_STEPS = 64  # of merges, one after another
 
 
@@ -101,7 +101,7 @@ def fill_keys(tx: Connection) -> None:
     """Keys of the studies that were assembled by a version that had none."""
     with_keys = select(study_key.c.study_instance_uid)
     for kind, fact in ((PATIENT, "patient_id"), (ACCESSION, "accession_number")):
-        value = func.trim(func.json_extract(instance.c.facts, f"$.{fact}"))
+        value = func.trim(json_text(instance.c.facts, fact))
         rows = (
             select(instance.c.study_instance_uid, literal(kind), value)
             .where(

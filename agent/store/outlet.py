@@ -15,7 +15,7 @@ class Outlet:
     """How the way out stands.
 
     Attributes:
-        held: nothing leaves: a person has to look, or something was heard about the study that has not been weighed.
+        held: nothing leaves: a person holds it, or has to look, or something was heard about the study that has not been weighed.
         cancelled: the order was cancelled: no message about it is sent, and reports go to the archive as ever.
         reported: a person has finished the report, in words; empty while nobody has.
     """
@@ -34,7 +34,7 @@ def outlet_of(view: Connection, study_instance_uid: str) -> Outlet:
     stops = identity.stops_of(view, study_instance_uid)
     doubtful = studies.state_of(view, study_instance_uid) == studies.NEEDS_ATTENTION
     return Outlet(
-        doubtful or identity.is_unsettled(view, study_instance_uid),
+        doubtful or identity.HELD in stops or identity.is_unsettled(view, study_instance_uid),
         identity.CANCELLED in stops,
         stops.get(identity.REPORTED, ""),
     )

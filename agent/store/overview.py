@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
 from agent.store import commitments, heard, identity, qc
+from agent.store.dialect import json_text
 from agent.store.schema import (
     delivery,
     document,
@@ -134,9 +135,7 @@ def find_study(view: Connection, text: str) -> tuple[str, ...]:
     exact = view.execute(select(study.c.study_instance_uid).where(study.c.study_instance_uid == text)).scalar()
     if exact:
         return (str(exact),)
-    by_accession = select(instance.c.study_instance_uid).where(
-        func.json_extract(instance.c.facts, "$.accession_number") == text
-    )
+    by_accession = select(instance.c.study_instance_uid).where(json_text(instance.c.facts, "accession_number") == text)
     by_end = select(study.c.study_instance_uid).where(study.c.study_instance_uid.endswith(text, autoescape=True))
     found = {str(u) for u in view.execute(by_accession).scalars()} | {str(u) for u in view.execute(by_end).scalars()}
     return tuple(sorted(found))
@@ -178,9 +177,10 @@ def documents(view: Connection, uid: str) -> list[dict[str, Any]]:
     return [dict(r._mapping) for r in rows]
 
 
-def refusals(view: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
-    """What was refused, newest first."""
-    rows = view.execute(select(refusal).order_by(refusal.c.id.desc()).limit(limit))
+def refusals(view: Connection, *, limit: int = 50, before: int = 0) -> list[dict[str, Any]]:
+    """What was refused, newest first; `before`: only what was refused earlier than the refusal of that id."""
+    query = select(refusal).order_by(refusal.c.id.desc()).limit(limit)
+    rows = view.execute(query.where(refusal.c.id < before) if before else query)
     return [dict(r._mapping) for r in rows]
 
 
@@ -198,6 +198,12 @@ def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     """(kind, key, lane) of the parked jobs of a study."""
     rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(jobs_of(uid), job.c.state == "parked"))
     return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
+
+
+def failing_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
+    """(kind, state, error) of the jobs about a study that failed when they were last tried."""
+    rows = view.execute(select(job.c.kind, job.c.state, job.c.error).where(jobs_of(uid), job.c.error != ""))
+    return [(str(r.kind), str(r.state), str(r.error)) for r in rows]
 
 
 def open_jobs(view: Connection, uid: str) -> set[str]:

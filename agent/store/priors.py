@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import json_text, upsert
 from agent.store.schema import (
     image_use,
     image_use_change,
@@ -139,7 +139,7 @@ def is_anothers(view: Connection, study_instance_uid: str, patient_id: str, *, d
         select(
             study.c.state,
             _withdrawn().label("withdrawn"),
-            func.json_extract(c.study, "$.patient.patient_id").label("whose"),
+            json_text(c.study, "patient.patient_id").label("whose"),
         )
         .outerjoin(
             study_revision, (c.study_instance_uid == study.c.study_instance_uid) & (c.number == study.c.revision)
@@ -246,7 +246,7 @@ def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[Ow
             (image_use_change.c.revision_id == c.id) & (image_use_change.c.instance_id == image_use.c.instance_id),
         )
         .where(
-            func.json_extract(c.study, "$.patient.patient_id") == patient_id,
+            json_text(c.study, "patient.patient_id") == patient_id,
             c.study_instance_uid != besides,
             study.c.state != NEEDS_ATTENTION,
             ~_withdrawn(),

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, update
 
 from agent.store import schema
+from agent.store.dialect import upsert
 from agent.store.overview import any_job_of, jobs_of
 from agent.store.retention import FINISHED
 from agent.store.schema import (
     delivery,
     document,
     doomed_file,
+    event,
     forgotten_file,
     hl7_message,
     instance,
@@ -40,6 +41,8 @@ from agent.store.schema import (
     study_revision,
 )
 
+PURGED = "purged"
+"""Code of the note, about no study, that one was taken out."""
 # What outlives a study: who did what, how long it took, and what is about no study or is looked at by itself.
 _STAYS = {schema.audit, schema.turnaround, patient_order, hl7_message, patient_statement, job, refusal, forgotten_file}
 
@@ -57,6 +60,8 @@ class _Rows:
 
 def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
     """Take a study out, with all that is about it alone; returns how many files are doomed by that."""
+    # The newest number of the history must not be given again: whoever follows the history would take the next for this one.
+    tx.execute(insert(event).values(at=now, study_instance_uid="", stage="keep", code=PURGED))
     rows = _rows_of(tx, study_instance_uid)
     doomed = _files_of(tx, rows)
     others = _keys_of_others(tx, study_instance_uid)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, case, delete, select, update
 
 from agent.store import studies
+from agent.store.dialect import upsert
 from agent.store.messages import MESSAGES
 from agent.store.schema import delivery, document, process, study_revision, unanswered
 
@@ -31,10 +31,13 @@ def mark_doubt(tx: Connection, made_at: datetime, *, now: datetime) -> int:
             .join(delivery, delivery.c.document_id == document.c.id)
             .where(waiting)
             .distinct()
+            .order_by(study_revision.c.study_instance_uid)
         ).scalars()
     )
     changed = tx.execute(
-        update(delivery).where(waiting).values(attempts=func.max(delivery.c.attempts, 1), words=words, next_try_at=now)
+        update(delivery)
+        .where(waiting)
+        .values(attempts=case((delivery.c.attempts < 1, 1), else_=delivery.c.attempts), words=words, next_try_at=now)
     )
     for uid in touched:
         studies.note(tx, uid, "restore", "restored", words, now=now)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from agent.store.dialect import upsert
 from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision, unanswered
 
 
@@ -179,20 +179,27 @@ def _documents_of(study_instance_uid: str, kinds: Sequence[str] = ()) -> Any:
     return query.where(document.c.kind.in_(kinds)) if kinds else query
 
 
-def hold_back(tx: Connection, delivery_id: int) -> None:
-    """Keep one delivery that waits from being made until its study is released."""
-    tx.execute(update(delivery).where(delivery.c.id == delivery_id, delivery.c.state == "waiting").values(state="held"))
+def hold_back(tx: Connection, delivery_id: int) -> bool:
+    """Keep one delivery that waits from being made until its study is released; returns whether it waited."""
+    waiting = (delivery.c.id == delivery_id) & (delivery.c.state == "waiting")
+    return tx.execute(update(delivery).where(waiting).values(state="held")).rowcount > 0
 
 
-def park_unknown(tx: Connection, known: Collection[str], *, now: datetime) -> int:
-    """Park what waits for a destination that the settings do not name any more; returns how many that were."""
+def park_unknown(tx: Connection, known: Collection[str], *, now: datetime) -> list[tuple[str, str]]:
+    """Park what waits for a destination that the settings do not name any more; returns (study UID, destination) of each."""
     words = "destination-gone: the settings name no such destination; name it again, then: preread retry"
     changed = tx.execute(
         update(delivery)
         .where(delivery.c.state == "waiting", delivery.c.destination.not_in(known))
         .values(state="parked", words=words, next_try_at=None, finished_at=now)
+        .returning(delivery.c.document_id, delivery.c.destination)
     )
-    return int(changed.rowcount)
+    return [(_study_of(tx, row.document_id), str(row.destination)) for row in changed.all()]
+
+
+def _study_of(view: Connection, document_id: int) -> str:
+    uid = select(study_revision.c.study_instance_uid).join(document, document.c.revision_id == study_revision.c.id)
+    return str(view.execute(uid.where(document.c.id == document_id)).scalar_one())
 
 
 def _may_have_it() -> ColumnElement[bool]:

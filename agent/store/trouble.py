@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, or_, select, union
 
 from agent.imaging.facts import PHANTOM, QC_MARK
+from agent.store.dialect import json_text
 from agent.store.schema import delivery, document, event, instance, job, refusal, study, study_revision
 
-_STATES = ("needs-attention", "not-analysed", "abstained")
+STANDING_STILL = ("needs-attention", "not-analysed", "abstained")
 # Codes of the notes that say that a document is missing.
 NOT_MADE = ("sr-not-made", "oru-not-made", "json-not-made")
 _MANY = 500  # names in one query; SQLite allows some thousands
@@ -64,7 +65,7 @@ def _in_trouble() -> Select[Any]:
     own = select(instance.c.id).where(instance.c.study_instance_uid == study.c.study_instance_uid)
     drawn = own.exists() & ~own.where(~is_of_constancy_test()).exists()
     standing = select(study.c.study_instance_uid).where(
-        or_(study.c.state.in_(_STATES), study.c.reason.in_(NOT_MADE)), ~drawn
+        or_(study.c.state.in_(STANDING_STILL), study.c.reason.in_(NOT_MADE)), ~drawn
     )
     found = union(undelivered, unasked, stages, assembly, standing, _unreported()).subquery()
     return select(found.c[0])
@@ -74,7 +75,7 @@ def is_of_constancy_test() -> ColumnElement[bool]:
     """`InstanceFacts.is_of_constancy_test` of a row of `instance`."""
 
     def fact(name: str) -> Any:
-        return func.coalesce(func.json_extract(instance.c.facts, f"$.{name}"), "")
+        return func.coalesce(json_text(instance.c.facts, name), "")
 
     made_by = zip(("manufacturer", "manufacturer_model_name"), PHANTOM, strict=True)
     marked = [func.substr(fact(name), 1, len(QC_MARK)) == QC_MARK for name in ("patient_id", "accession_number")]
@@ -122,6 +123,14 @@ def parked_deliveries(view: Connection, uids: Sequence[str] | None = None) -> di
         for row in rows:
             found.setdefault(str(row.study_instance_uid), []).append(Parked(*row))
     return found
+
+
+def last_words(view: Connection) -> dict[str, str]:
+    """Destination -> why the last of its parked deliveries was parked."""
+    c = delivery.c
+    newest = select(func.max(c.id)).where(c.state == "parked").group_by(c.destination)
+    rows = view.execute(select(c.destination, c.words).where(c.id.in_(newest)))
+    return {str(name): str(words) for name, words in rows}
 
 
 def parked_stages(view: Connection) -> list[ParkedJob]:

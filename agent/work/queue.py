@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.clock import Clock
 from agent.errors import Transient
+from agent.store.dialect import upsert
 from agent.store.engine import Ledger
 from agent.store.schema import job as table
 

@@ -167,11 +167,12 @@ def main(given: Sequence[str]) -> int:
     told = parser.parse_args(given)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     mode = READING if told.chests else ALONE
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, World(Path(folder), mode, small_disk=False) as world:
-        samples, complaints = soak(world, told.studies, told.chests, every_s=told.every)
-    found = summary(samples, complaints, told.studies, told.chests)
-    told.out.parent.mkdir(parents=True, exist_ok=True)
-    told.out.write_text(json.dumps(found, indent=1), "utf-8")
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
+        with World(Path(folder), mode, small_disk=False) as world:
+            samples, complaints = soak(world, told.studies, told.chests, every_s=told.every)
+        found = summary(samples, complaints, told.studies, told.chests)
+        told.out.parent.mkdir(parents=True, exist_ok=True)
+        told.out.write_text(json.dumps(found, indent=1), "utf-8")
     for fit in fits(samples):
         verdict = "flat" if fit.is_flat else "GROWS"
         print(

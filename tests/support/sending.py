@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from agent.delivery.build import build_destinations
 from agent.delivery.outbox import Outbox
@@ -16,6 +15,7 @@ from agent.reporting.messages import control_id_for, message_for
 from agent.service import open_store
 from agent.settings import Settings
 from agent.store import messages, overview, results, schema
+from agent.store.dialect import upsert
 from agent.store.results import StoredDocument
 from agent.work.queue import Queue, enqueue
 from structured_report.content import Outcome, PreRead

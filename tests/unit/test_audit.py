@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import threading
@@ -30,7 +31,7 @@ from tests.support.node import Node
 from tests.support.site import Site, free_port, until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-DCM = {"110100", "110103", "110104", "110105", "110106", "110112", "110113"}
+DCM = {"110100", "110103", "110104", "110105", "110106", "110112", "110113", "110114"}
 
 
 @pytest.fixture
@@ -111,6 +112,7 @@ def test_the_command_proves_the_chain_and_fails_when_it_is_broken(site: Site) ->
         about=st.none() | st.builds(About, st.text(), st.text()),
         reason=st.text(),
         asked_of=st.text(),
+        account=st.text(),
     )
 )
 def test_whatever_a_peer_calls_itself_the_message_can_be_read(event: AuditEvent) -> None:
@@ -148,6 +150,42 @@ def test_who_sent_what_and_who_was_not_let_in_is_in_the_trail(tmp_path: Path) ->
     assert alert.find("ActiveParticipant").get("UserID") == "STRANGER"  # type: ignore[union-attr]
     assert alert.find("EventIdentification").get("EventOutcomeIndicator") == "4"  # type: ignore[union-attr]
     assert "Doe" not in "".join(r.message for r in _rows(node.ledger)), "no names, no findings, no free text"
+
+
+def test_who_signed_in_who_could_not_and_whose_rights_were_changed_is_in_the_trail(ledger: Ledger) -> None:
+    trail = Trail("PREREAD", "host")
+    with ledger.begin() as tx:
+        trail.signed_in(tx, "anna", "10.0.0.7", now=NOW)
+        trail.not_signed_in(tx, "", "10.0.0.8", now=NOW)
+        trail.not_signed_in(tx, "anna", "10.0.0.8", serious=True, now=NOW)
+        trail.locked(tx, "anna", "10.0.0.8", now=NOW)
+        trail.signed_out(tx, "anna", "10.0.0.7", now=NOW)
+        trail.acting("bert", "10.0.0.9").rights_changed(tx, "anna", "role-administrator", roles=True, now=NOW)
+    said = [
+        (
+            m.find(".//EventID").get("csd-code"),  # type: ignore[union-attr]
+            m.find(".//EventTypeCode").get("csd-code"),  # type: ignore[union-attr]
+            m.find("EventIdentification").get("EventOutcomeIndicator"),  # type: ignore[union-attr]
+            m.find("ActiveParticipant").get("UserID"),  # type: ignore[union-attr]
+            m.find("ActiveParticipant").get("NetworkAccessPointID"),  # type: ignore[union-attr]
+        )
+        for m in messages(ledger)
+    ]
+    assert said == [
+        ("110114", "110122", "0", "anna", "10.0.0.7"),
+        ("110114", "110122", "4", "unknown", "10.0.0.8"),
+        ("110114", "110122", "8", "anna", "10.0.0.8"),
+        ("110113", "110137", "4", "unknown", "10.0.0.8"),
+        ("110114", "110123", "0", "anna", "10.0.0.7"),
+        ("110113", "110136", "0", "bert", "10.0.0.9"),
+    ]
+    subjects = [
+        o.get("ParticipantObjectID") for m in messages(ledger) for o in m.findall("ParticipantObjectIdentification")
+    ]
+    assert subjects == ["anna", "anna"], "PS3.15 A.5.3.12: User Authentication has no participant object"
+    detail = messages(ledger)[-1].find(".//ParticipantObjectDetail")
+    assert detail is not None
+    assert base64.b64decode(detail.get("value", "")) == b"role-administrator"
 
 
 def _rows(ledger: Ledger) -> list[AuditRow]:

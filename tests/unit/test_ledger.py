@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,14 +43,6 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    made.create()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def queue(ledger: Ledger, clock: Hands) -> Queue:
     return Queue(ledger, clock, "me")
 
@@ -62,7 +53,7 @@ def put(ledger: Ledger, clock: Hands, key: str, **how: object) -> None:
 
 
 def test_concurrent_writers_lose_no_update(ledger: Ledger) -> None:
-    """SQLAlchemy's default on SQLite loses most of these without any error."""
+    """SQLAlchemy's defaults lose most of these without any error, on either database."""
 
     def bump() -> None:
         for _ in range(50):
@@ -88,6 +79,7 @@ def test_a_database_of_a_newer_program_is_left_alone(ledger: Ledger) -> None:
         ledger.create()
 
 
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("replaced", [False, True])
 def test_nothing_is_written_into_a_ledger_that_was_taken_away(ledger: Ledger, tmp_path: Path, replaced: bool) -> None:
     """SQLite writes on into the unlinked file without a word, and all of it is gone after the next start."""

@@ -197,6 +197,22 @@ def test_the_hub_out_of_reach_is_worth_another_try(monkeypatch: pytest.MonkeyPat
         find_weights("StanfordAIMI/CheXOne")
 
 
+def test_the_commit_that_was_commissioned_is_loaded_and_not_the_newest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commissioned, newest = "1" * 40, "2" * 40
+    kept = tmp_path / "models--StanfordAIMI--CheXOne"
+    for commit in (commissioned, newest):
+        (kept / "snapshots" / commit).mkdir(parents=True)
+        (kept / "snapshots" / commit / "config.json").write_text(commit, "utf-8")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(newest, "utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert find_weights("StanfordAIMI/CheXOne", commissioned) == kept / "snapshots" / commissioned
+    assert find_weights("StanfordAIMI/CheXOne") == kept / "snapshots" / newest
+
+
 def test_other_weights_have_another_digest(tmp_path: Path, checkpoint: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(checkpoint, copy)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
 
+from agent.cli import preread
 from agent.errors import SettingsError
 from agent.settings import Settings, load
+from agent.store.engine import Ledger
 from dicom_nodes.roles import check_ae_title
 from tests.support.site import Site
 
@@ -69,7 +74,7 @@ def explain(tmp_path: Path, text: str) -> str:
             "[[destinations]]\nname='d'\ntype='folder'\npath='a'\n[[destinations]]\nname='d'\ntype='folder'\npath='b'",
             ["more than once"],
         ),
-        ("[database]\nurl = 'postgresql://x/y'", ["database.url", "SQLite"]),
+        ("[database]\nurl = 'postgresql://x/y'", ["database.url", "postgresql+psycopg://"]),
         ("[qc]\ndaily_at = '24:00'", ["qc.daily_at", "24:00"]),
         ("[qc]\nfilms = []", ["qc.films"]),
         ("[qc]\nfilms = ['x']", ["qc.films[0]", "right-pneumothorax"]),
@@ -170,17 +175,58 @@ def test_files_of_the_model_are_relative_to_the_file_too(tmp_path: Path) -> None
     ("text", "word"),
     [
         ("url_file = 'nothing'", "No such file"),
-        ("url_file = 'elsewhere'", "SQLite only"),
+        ("url_file = 'elsewhere'", "postgresql+psycopg://"),
         ("url_file = 'elsewhere'\nurl = 'sqlite:///x.db'", "both given"),
-        ("url = 'postgresql://h/x'", "SQLite only"),
+        ("url = 'postgresql://u:hunter2@h/x'", "postgresql+psycopg://"),
+        ("url = 'mysql://u:hunter2@h/x'", "PostgreSQL"),
         ("url = 'sqlite:///'", "sqlite:///PATH"),
+        ("url = 'postgresql+psycopg://u:hunter2@h'", "names no database"),
+        ("url = 'postgresql+psycopg:///x'", "names no server"),
+        ("url = 'postgresql+psycopg://u:hunter2@h:port/x'", "is no URL"),
+        ("url = 'postgresql+psycopg://u@h/x?password=hunter2'", "use password_file"),
+        ("password_file = 'password'", "the settings name none"),
+        ("url = 'sqlite:///x.db'\npassword_file = 'password'", "the settings name none"),
+        ("url = 'postgresql+psycopg://u:hunter2@h/x'\npassword_file = 'password'", "take it out of the URL"),
+        ("url = 'postgresql+psycopg://u@h/x'\npassword_file = 'nothing'", "No such file"),
+        ("url = 'postgresql+psycopg://u@h/x'\npassword_file = 'lines'", "one line"),
+        ("url = 'postgresql+psycopg://u@h/x'\npassword_file = 'empty'", "one line"),
     ],
 )
 def test_a_ledger_that_cannot_be_is_found_before_the_start(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "elsewhere").write_text("postgresql://user:hunter2@h/x", encoding="utf-8")
+    (tmp_path / "password").write_text("hunter2\n", encoding="utf-8")
+    (tmp_path / "lines").write_text("hunter2\nhunter3\n", encoding="utf-8")
+    (tmp_path / "empty").write_text("\n", encoding="utf-8")
     message = explain(tmp_path, f"[database]\n{text}")
     assert word in message
     assert "hunter2" not in message, "a secret is never printed"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "url = 'postgresql+psycopg://u:hun%2Fter2@h:6543/x?sslmode=verify-full'",
+        "url_file = 'url'",
+        "url = 'postgresql+psycopg://u@h:6543/x?sslmode=verify-full'\npassword_file = 'password'",
+    ],
+)
+def test_the_password_of_the_database_reaches_the_ledger_and_nobody_else(tmp_path: Path, text: str) -> None:
+    (tmp_path / "url").write_text("postgresql+psycopg://u:hun%2Fter2@h:6543/x?sslmode=verify-full\n", encoding="utf-8")
+    (tmp_path / "password").write_text("hun/ter2\n", encoding="utf-8")
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[database]\n{text}\n", encoding="utf-8")
+    settings = load(file)
+    url = make_url(settings.database_url)
+    assert (url.username, url.password, url.host, url.port, url.database) == ("u", "hun/ter2", "h", 6543, "x")
+    assert url.query == {"sslmode": "verify-full"}
+    ledger = Ledger(settings.database_url)
+    done = CliRunner().invoke(preread, ["settings", "check", "--json", str(file)])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)["database"]["url"]
+    assert shown == "postgresql+psycopg://u:***@h:6543/x?sslmode=verify-full"
+    assert ledger.name == "x on h:6543"
+    for said in (done.output, repr(settings), str(settings), repr(ledger.place.engine)):
+        assert "ter2" not in said
 
 
 def test_a_mistake_in_the_environment_is_not_blamed_on_the_file(

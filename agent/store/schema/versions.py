@@ -1,0 +1,28 @@
+"""The version of the schema, and what brings a database of an earlier one up to it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, Table
+
+from agent.store.schema.base import metadata
+
+SCHEMA_VERSION = 4
+
+# What brings a database of a version to the next one; tables that are new are made in any case.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE reading ADD COLUMN impression TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN comparison TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN regions JSON NOT NULL DEFAULT '[]'",
+        "ALTER TABLE reading ADD COLUMN verdicts JSON NOT NULL DEFAULT '[]'",
+        "ALTER TABLE reading ADD COLUMN priority VARCHAR(16) NOT NULL DEFAULT ''",
+        "ALTER TABLE reading ADD COLUMN reasons JSON NOT NULL DEFAULT '[]'",
+    ),
+    2: ("CREATE INDEX IF NOT EXISTS document_by_revision ON document (revision_id)",),
+    3: (
+        "CREATE INDEX IF NOT EXISTS study_by_state ON study (state, last_received_at)",
+        "CREATE INDEX IF NOT EXISTS instance_by_sender ON instance (calling_ae_title, received_at)",
+    ),
+}
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))

@@ -1,0 +1,1 @@
+"""The ledger: every study from association to acknowledgement, and what a person can do about it."""

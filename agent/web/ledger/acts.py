@@ -1,0 +1,192 @@
+"""`/ledger/{uid}/{action}`: what a person can do about a study. First a page that says what will happen, then it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
+
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
+from agent.errors import Permanent
+from agent.imaging.facts import InstanceFacts
+from agent.mending import heard as mending
+from agent.mending import holding, matching, rereading, retrying, withdrawing
+from agent.mending.hand import Hand, one_line
+from agent.mending.matching import PATIENTS, Choice
+from agent.store import heard, ledger_list, orders, overview, results, studies
+from agent.web.context import WebContext
+from agent.web.pages.render import Pages
+from agent.web.person import address_of, person
+from agent.web.refused import Refused
+
+_NO_ORDER = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What was sent with the confirmation."""
+
+    reason: str
+    order: str = ""
+    patient: str = ""
+
+
+def router(context: WebContext, pages: Pages) -> APIRouter:
+    """Confirmation pages, and what is done when they are sent."""
+    routes = APIRouter()
+
+    def hand_of(request: Request) -> Hand:
+        me = person(request)
+        trail = Trail.of(context.settings).acting(me.name, address_of(request))
+        return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
+
+    @routes.get("/ledger/messages/{number}")
+    def message(request: Request, number: int) -> Response:
+        return pages.html(request, "ledger-message.html", row=_message(context, number), error="", reason="")
+
+    @routes.post("/ledger/messages/{number}")
+    def settle(
+        request: Request,
+        number: int,
+        do: Annotated[str, Form(max_length=8)],
+        reason: Annotated[str, Form(max_length=500)] = "",
+    ) -> Response:
+        row, hand, why = _message(context, number), hand_of(request), one_line(reason)
+        try:
+            if do == "retry":
+                mending.act_again(hand, number)
+            elif do == "settle" and why:
+                mending.settle(hand, number, why)
+            else:
+                raise Refused(422, "reason-missing")
+        except Permanent as error:
+            return pages.html(request, "ledger-message.html", status=409, row=row, error=str(error), reason=why)
+        return RedirectResponse(f"/ledger/messages?done={do}", 303)
+
+    @routes.get("/ledger/{uid}/{action}")
+    def ask(request: Request, uid: str, action: str) -> Response:
+        return page(request, uid, action, _Form(""), "")
+
+    @routes.post("/ledger/{uid}/{action}")
+    def act(
+        request: Request,
+        uid: str,
+        action: str,
+        reason: Annotated[str, Form(max_length=500)] = "",
+        order: Annotated[str, Form(max_length=16)] = "",
+        patient: Annotated[str, Form(max_length=16)] = "",
+    ) -> Response:
+        sent = _Form(one_line(reason), order, patient)
+        if action not in _ACTS:
+            raise Refused(404, "not-found")
+        _must_exist(context, uid)
+        if not sent.reason:
+            return page(request, uid, action, sent, "reason-missing")
+        try:
+            numbers = _ACTS[action](hand_of(request), uid, sent)
+        except Permanent as error:
+            return page(request, uid, action, sent, str(error))
+        return RedirectResponse(f"/ledger/{uid}?{urlencode({'done': action, **numbers})}", 303)
+
+    def page(request: Request, uid: str, action: str, sent: _Form, error: str) -> Response:
+        if action not in _ACTS:
+            raise Refused(404, "not-found")
+        with context.ledger.read() as view:
+            lines = ledger_list.lines_of(view, [uid])
+            if not lines:
+                raise Refused(404, "no-such-study")
+            values = _outlook(view, uid) | (_candidates(view, uid) if action == "match" else {})
+        if action == "match":
+            trail = hand_of(request).trail
+            with context.ledger.begin() as tx:
+                trail.by_hand(tx, What.ACCESSED, "view", About(uid), now=context.clock.now())
+        name = "ledger-match.html" if action == "match" else "ledger-act.html"
+        status = 200 if not error else 422 if error == "reason-missing" else 409
+        return pages.html(
+            request, name, status=status, line=lines[0], action=action, sent=sent, error=error, patients=PATIENTS,
+            none=_NO_ORDER, **values,
+        )  # fmt: skip
+
+    return routes
+
+
+def _must_exist(context: WebContext, uid: str) -> None:
+    with context.ledger.read() as view:
+        if not ledger_list.lines_of(view, [uid]):
+            raise Refused(404, "no-such-study")
+
+
+def _message(context: WebContext, number: int) -> dict[str, Any]:
+    with context.ledger.read() as view:
+        row = heard.listed_one(view, number)
+    if row is None:
+        raise Refused(404, "not-found")
+    return row
+
+
+def _outlook(view: Connection, uid: str) -> dict[str, Any]:
+    """What there is that an action would change."""
+    rows = overview.deliveries(view, uid)
+    newest = studies.newest_revision(view, uid)
+    reading = None if newest is None else results.reading_of(view, newest.id)
+    return {
+        "again": sorted({d["destination"] for d in rows if d["state"] in ("parked", "waiting")}),
+        "waiting": sum(d["state"] == "waiting" for d in rows),
+        "held": sum(d["state"] == "held" for d in rows),
+        "stages": sorted({kind for kind, _, _ in overview.parked_jobs(view, uid)}),
+        "out": sorted(results.with_a_result(view, uid)),
+        "outcome": "" if reading is None else reading.outcome,
+    }
+
+
+def _candidates(view: Connection, uid: str) -> dict[str, Any]:
+    """The orders in question, and whose the images say they are."""
+    match = orders.match_of(view, uid)
+    wanted = [] if match is None else [*match.candidates, *filter(None, [match.order_id])]
+    facts = [InstanceFacts.from_json(i.facts) for i in studies.images_of(view, uid)]
+    return {"match": match, "orders": orders.orders_by(view, ids=wanted), "images": facts}
+
+
+def _retry(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    done = retrying.retry(hand, uid, sent.reason)
+    return {"n": done.deliveries, "m": done.stages}
+
+
+def _hold(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    return {"n": holding.hold(hand, uid, sent.reason)}
+
+
+def _release(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    return {"n": holding.release(hand, uid, sent.reason)}
+
+
+def _reread(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    if rereading.reread(hand, [uid], sent.reason).not_read:
+        words = "it cannot be read: it was never assembled, its images disagree, or none of them is readable"
+        raise Permanent(words, code="not-read")
+    return {}
+
+
+def _withdraw(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    withdrawing.withdraw(hand, uid, sent.reason)
+    return {}
+
+
+def _match(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
+    patient = sent.patient if sent.patient in PATIENTS else ""
+    if not sent.order and not patient:
+        raise Permanent("say which order it is, or whose the study is", code="nothing-said")
+    order_id = int(sent.order) if sent.order.isdecimal() else None
+    matching.match(hand, uid, Choice(order_id, sent.order == _NO_ORDER, patient), sent.reason)
+    return {}
+
+
+_ACTS: Mapping[str, Callable[[Hand, str, _Form], dict[str, int]]] = {
+    "retry": _retry, "hold": _hold, "release": _release, "reread": _reread, "withdraw": _withdraw, "match": _match,
+}  # fmt: skip

@@ -1,0 +1,61 @@
+"""`/studies/{uid}`: one study, its films, what was drafted about it and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from agent.store import processes, reviews
+from agent.web.context import WebContext
+from agent.web.pages.render import Pages
+from agent.web.refused import Refused
+from agent.web.study.case import Case, case_of
+from agent.web.study.films import Films
+from agent.web.study.final import final_report
+from agent.web.study.judging import may_be_judged
+from agent.web.study.pacs import pacs_link
+from agent.web.study.plain import plain_date, plain_name, plain_time
+from agent.web.study.seen import Seen
+from agent.web.study.sheet import sheet_of
+
+Revision = Annotated[int | None, Query(ge=1)]
+
+
+def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:
+    """The page."""
+    routes = APIRouter()
+
+    @routes.get("/studies/{uid}")
+    def study(request: Request, uid: str, revision: Revision = None) -> Response:
+        with context.ledger.read() as view:
+            case = case_of(view, uid, revision)
+            if case is None:
+                raise Refused(404, "not-found")
+            number = case.revision.number if case.revision is not None else 0
+            judged = reviews.standing(view, uid, number)
+            drafted = () if case.said is None else case.said.findings
+            final = final_report(view, uid, context.settings, drafted)
+            model_words = next((p.words for p in processes.all_processes(view) if p.role == "read"), "")
+        seen.note(request, uid, case.patient_id)
+        for film in case.films:
+            if film.role == "prior":
+                seen.note(request, film.study_instance_uid, film.facts.patient_id)
+        films.warm()
+        t = pages.words(request)
+        return pages.html(
+            request, "study.html", case=case, sheet=sheet_of(case, t, judged), plain_name=plain_name,
+            plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case), final=final,
+            line=case.line, judged=may_be_judged(case),
+        )  # fmt: skip
+
+    return routes
+
+
+def _link(context: WebContext, case: Case) -> str:
+    order = case.revision.study["order"] if case.revision is not None else {}
+    return pacs_link(
+        context.settings.web.pacs_link,
+        study_instance_uid=case.line.study_instance_uid,
+        accession_number=str(order.get("accession_number", "")),
+    )

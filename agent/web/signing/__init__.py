@@ -1,0 +1,1 @@
+"""Signing in: who a caller is, and whether the caller may."""

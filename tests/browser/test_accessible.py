@@ -1,0 +1,110 @@
+"""Whoever cannot use a mouse, needs large letters or has the page read out, uses every page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from agent.web.pages.render import THEMES
+from tests.support.browsing import HALF, TABLET, Window
+from tests.support.every_page import address, pages, who_sees
+
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+
+AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+_LOOK = """
+async (only) => {
+  const wanted = only ? {runOnly: {type: "rule", values: [only]}} : {};
+  const found = await axe.run(document, {...wanted, resultTypes: ["violations"]});
+  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) =>
+    `${v.id} (${v.impact}): ${v.help}: ` + v.nodes.slice(0, 5).map((n) => n.html + " " + n.failureSummary).join(" | "));
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    assert AXE.is_file(), "axe-core is not installed: make axe"
+    return AXE.read_text("utf-8")
+
+
+def faults(page: Page, axe: str, *, only: str = "") -> list[str]:
+    """What axe-core calls serious or critical. Its script comes by the debugger, past the policy of the page."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(axe)
+    return list(page.evaluate(_LOOK, only))
+
+
+@pytest.mark.parametrize("path", pages())
+def test_nothing_keeps_anybody_out_of_a_page_in_any_theme_or_language(
+    at: Callable[..., Window], holes: Mapping[str, str], axe: str, path: str
+) -> None:
+    found: dict[str, list[str]] = {}
+    for language in ("en-GB", "de-AT"):
+        page = at(who_sees(path), locale=language).go(address(path, holes))
+        assert page.locator("html").get_attribute("lang") == language[:2]
+        found[language] = faults(page, axe)
+    for theme in THEMES:
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+        found[theme] = faults(page, axe, only="color-contrast")
+    assert not any(found.values()), found
+
+
+_MARK = """
+() => {
+  const wanted = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"], [contenteditable]';
+  const radios = new Set();
+  return [...document.querySelectorAll(wanted)].filter((e) => {
+    const box = e.getBoundingClientRect();
+    if (e.disabled || e.tabIndex < 0 || !box.width || !box.height || !e.checkVisibility({visibilityProperty: true})) return false;
+    if (e.type !== "radio") return true;  // of a group one is reached, and the arrows do the rest
+    const first = !radios.has(e.name);
+    radios.add(e.name);
+    return first;
+  }).map((e, number) => { e.dataset.reach = e.type === "radio" ? `radio-${e.name}` : number; return e.outerHTML.slice(0, 200); }).length;
+}
+"""
+_FOCUSED = """
+() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  const seen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  return {which: e.type === "radio" ? `radio-${e.name}` : e.dataset.reach ?? null, seen, what: e.outerHTML.slice(0, 200)};
+}
+"""
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_control_of_a_page_is_reached_with_the_tab_key_and_is_seen_to_be(
+    at: Callable[..., Window], holes: Mapping[str, str], path: str
+) -> None:
+    page = at(who_sees(path)).go(address(path, holes))
+    page.evaluate("document.activeElement.blur()")
+    count = int(page.evaluate(_MARK))
+    assert count
+    wanted = set(page.eval_on_selector_all("[data-reach]", "all => all.map((e) => e.dataset.reach)"))
+    reached: list[dict[str, Any]] = []
+    for _ in range(count + 10):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(_FOCUSED))
+        if wanted <= {one["which"] for one in reached}:
+            break
+    missing = wanted - {one["which"] for one in reached}
+    assert not missing, [
+        page.locator(f'[data-reach="{n}"]').first.evaluate("e => e.outerHTML") for n in sorted(missing)
+    ]
+    assert not [one["what"] for one in reached if one["which"] is not None and not one["seen"]]
+
+
+@pytest.mark.parametrize("path", pages())
+@pytest.mark.parametrize(("name", "size"), [("at 200 %", HALF), ("on a tablet", TABLET)])
+def test_a_page_is_read_at_200_percent_and_on_a_tablet_without_scrolling_sideways(
+    at: Callable[..., Window], holes: Mapping[str, str], path: str, name: str, size: dict[str, int]
+) -> None:
+    page = at(who_sees(path), viewport=size, has_touch=name == "on a tablet").go(address(path, holes))
+    wide, there = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
+    assert wide <= there + 1, f"{wide} of {there} pixels"

@@ -1,0 +1,52 @@
+"""`make demo` opens on the worklist: whoever starts it has an address and a password that let them in."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browsing import window
+from tests.support.site import until
+
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def demo(tmp_path: Path, preread: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Started on a machine whose browser writes down what it is asked to open."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n', "utf-8")
+    browser.chmod(0o755)
+    here = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "120", "DISPLAY": ":99", "BROWSER": str(browser)}
+    command = [*preread, "demo", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=here)
+    yield process
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+
+
+def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itself(
+    demo: subprocess.Popen[str], chromium: Browser, tmp_path: Path
+) -> None:
+    said = ""
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        said += line
+        if "Ctrl-C" in line:
+            break
+    address = re.search(r"http://127\.0\.0\.1:\d+/", said)
+    password = re.search(r"radiologist +password (\S+)", said)
+    assert address and password, said
+    until(lambda: (tmp_path / "opened").is_file(), seconds=10, what="the browser was opened")
+    assert (tmp_path / "opened").read_text("utf-8").strip() == address.group()
+    with window(chromium, address.group().rstrip("/")) as seen:
+        seen.sign_in("radiologist", password.group(1))
+        assert seen.path() == "/"
+        expect(seen.page.locator("main")).to_contain_text("DEMO-ACC-0001", timeout=60_000)

@@ -1,0 +1,230 @@
+"""The ledger in the browser: what fails is found, its way is shown, and what a person does about it is done and written down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import insert, select
+from starlette.testclient import TestClient
+
+from agent.store import identity, overview, schema
+from agent.store import results as store
+from agent.web.context import WebContext
+from agent.web.rights import Role
+from tests.support.planted_ledger import PlantedLedger
+from tests.web.conftest import ORIGIN
+
+MARKUP = "<img src=x onerror=alert(1)>"
+Browser = Callable[[Role], TestClient]
+
+
+@pytest.fixture
+def planted(context: WebContext) -> Iterator[PlantedLedger]:
+    made = PlantedLedger(context.settings)
+    yield made
+    made.close()
+
+
+def rows_of(page: str) -> set[str]:
+    return set(re.findall(r'href="/ledger/([0-9.]+)"', page))
+
+
+def test_what_stands_at_a_stage_is_found_by_that_stage_and_by_no_other(
+    browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.delivery(planted.study("1.1"), state="parked", words="ack-ae: refused", destination="to-ris")
+    planted.delivery(planted.study("1.2"), state="delivered")
+    planted.job("read", str(planted.study("1.3")), state="parked", error="model-broken: no")
+    planted.job("report", str(planted.study("1.4")), state="parked", error="x: y")
+    planted.study("1.5", state="needs-attention", reason="patient-ambiguous")
+    planted.study("1.6", state="receiving")
+    planted.study("1.7")
+    planted.job("assemble", "1.7", state="parked", error="x: y")
+    planted.delivery(planted.study("1.8"), state="parked", words="commitment-overdue: silent")
+    planted.job("worklist", "1.2", state="waiting", error="x: y")
+    client = browser(Role.VIEWER)
+
+    def found(query: str) -> set[str]:
+        return rows_of(client.get(f"/ledger?{query}").text)
+
+    assert found("") == {f"1.{n}" for n in range(1, 9)}
+    assert found("to=to-ris") == {"1.1"}
+    assert found("stage=model") == {"1.3"}
+    assert found("stage=report") == {"1.4"}
+    assert found("stage=attention") == {"1.5"} == found("state=needs-attention")
+    assert found("stage=receiving") == {"1.6"}
+    assert found("stage=assembly") == {"1.7"}
+    assert found("stage=commitment") == {"1.8"} == found("to=to-pacs")
+    assert found("stage=orders") == {"1.2"}
+    assert client.get("/ledger?stage=elsewhere").status_code == 404
+
+
+def test_every_study_is_on_one_page_and_on_no_other(browser: Browser, planted: PlantedLedger) -> None:
+    for number in range(120):  # all of the same moment, which is when pages lose some
+        planted.study(f"1.{number}")
+    client, address, seen = browser(Role.VIEWER), "/ledger", list[str]()
+    while address:
+        page = client.get(address).text
+        seen += re.findall(r'<a href="/ledger/([0-9.]+)"', page)
+        older = re.search(r'href="([^"]+)" rel="next"', page)
+        address = older.group(1).replace("&amp;", "&") if older else ""
+    assert sorted(seen) == sorted(f"1.{n}" for n in range(120))
+
+
+def test_the_way_of_a_study_is_shown_with_the_peers_own_words_and_nothing_in_them_is_markup(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    revision = planted.everything("1.2.3", patient_id="PID1", name=MARKUP, accession=MARKUP)
+    planted.delivery(
+        revision, state="parked", words=f'refused: {MARKUP}; it said: "no such patient"', destination="ris"
+    )
+    page = browser(Role.VIEWER).get("/ledger/1.2.3").text
+    assert "no such patient" in page
+    assert "calling_ae_title-1.2.3 at address-1.2.3" in page
+    assert MARKUP not in page
+    assert page.count("&lt;img src=x") >= 2
+    with context.ledger.read() as view:
+        said = [m for m in view.execute(select(schema.audit.c.message)).scalars() if "1.2.3" in m]
+    assert len(said) == 1
+    assert 'UserID="viewer"' in said[0]
+
+
+def test_a_study_is_found_by_its_numbers_and_what_is_searched_for_stands_in_no_address(
+    browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.everything("1.2.3", patient_id="PID1", name="N", accession="ACC1")
+    client = browser(Role.VIEWER)
+    for text in ("ACC1", "PID1", "1.2.3", " ACC1 "):
+        answer = client.post("/ledger/find", data={"text": text})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/ledger/1.2.3")
+    assert "No study here" in client.post("/ledger/find", data={"text": "ACC"}).text
+    assert 'method="post" action="/ledger/find"' in client.get("/ledger").text
+
+
+def test_a_retry_says_first_what_it_will_do_and_then_does_it_with_name_and_reason(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.delivery(planted.study("1.2.3"), state="parked", words="unreachable", destination="to-ris")
+    client = browser(Role.ADMINISTRATOR)
+    asked = client.get("/ledger/1.2.3/retry").text
+    assert "to: to-ris" in asked
+    assert client.post("/ledger/1.2.3/retry", data={"reason": " "}).status_code == 422
+    done = client.post("/ledger/1.2.3/retry", data={"reason": "the RIS is back"})
+    assert (done.status_code, done.headers["location"]) == (303, "/ledger/1.2.3?done=retry&n=1&m=0")
+    assert "It is tried again now: 1 deliveries" in client.get(done.headers["location"]).text
+    with context.ledger.read() as view:
+        (sent,) = overview.deliveries(view, "1.2.3")
+        words = [e["words"] for e in overview.history(view, "1.2.3") if e["code"] == "retry"]
+        said = [m for m in view.execute(select(schema.audit.c.message)).scalars() if "cmV0cnk=" in m]  # "retry"
+    assert sent["state"] == "waiting"
+    assert words == ["by hand: 1 deliveries, 0 stages; the RIS is back (administrator)"]
+    assert len(said) == 1
+    assert 'UserID="administrator"' in said[0]
+
+
+def test_what_is_held_in_the_browser_is_held_and_what_is_released_goes(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    revision = planted.study("1.2.3")
+    planted.delivery(revision, state="waiting")
+    client = browser(Role.ADMINISTRATOR)
+    assert "Release" not in client.get("/ledger/1.2.3").text
+    assert client.post("/ledger/1.2.3/hold", data={"reason": "wait"}).status_code == 303
+    page = client.get("/ledger/1.2.3").text
+    assert "held by hand" in page and "Release" in page and "Hold back" not in page
+    assert rows_of(client.get("/ledger?stage=held").text) == {"1.2.3"}
+    again = client.post("/ledger/1.2.3/hold", data={"reason": "wait"})
+    assert again.status_code == 409 and "held already" in again.text
+    assert client.post("/ledger/1.2.3/release", data={"reason": "go"}).status_code == 303
+    with context.ledger.read() as view:
+        assert [d["state"] for d in overview.deliveries(view, "1.2.3")] == ["waiting"]
+        assert identity.stops_of(view, "1.2.3") == {}
+
+
+def test_withdrawing_names_those_who_will_be_told(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    revision = planted.study("1.2.3")
+    planted.delivery(revision, state="delivered", destination="to-pacs")
+    client = browser(Role.ADMINISTRATOR)
+    assert "that it was wrong: to-pacs" in client.get("/ledger/1.2.3/withdraw").text
+    assert client.post("/ledger/1.2.3/withdraw", data={"reason": "wrong patient"}).status_code == 303
+    assert "withdrawn" in client.get("/ledger/1.2.3").text
+    second = client.post("/ledger/1.2.3/withdraw", data={"reason": "wrong patient"})
+    assert second.status_code == 409 and "is withdrawn already" in second.text
+
+
+def test_nothing_is_done_by_a_link_or_from_another_site(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.delivery(planted.study("1.2.3"), state="waiting")
+    client = browser(Role.ADMINISTRATOR)
+    client.get("/ledger/1.2.3/hold?reason=now")
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+    assert client.post("/ledger/1.2.3/hold", data={"reason": "now"}, headers=foreign).status_code == 403
+    with context.ledger.read() as view:
+        assert store.UNDELIVERED and [d["state"] for d in overview.deliveries(view, "1.2.3")] == ["waiting"]
+    assert client.get("/ledger/1.2.3/purge").status_code == 404
+    assert ORIGIN.startswith("http")
+
+
+def test_a_message_that_waits_for_a_person_is_settled_with_a_reason(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.everything("1.2.3", patient_id="P", name="N", accession="A")
+    c = schema.hl7_message.c
+    with context.ledger.begin() as tx:
+        tx.execute(schema.hl7_message.update().values(state="attention", words=f"no order {MARKUP}"))
+        number = tx.execute(select(c.id)).scalar_one()
+    client = browser(Role.ADMINISTRATOR)
+    listed = client.get("/ledger/messages").text
+    assert f"/ledger/messages/{number}" in listed and MARKUP not in listed
+    assert client.post(f"/ledger/messages/{number}", data={"do": "settle"}).status_code == 422
+    done = client.post(f"/ledger/messages/{number}", data={"do": "settle", "reason": "entered by hand"})
+    assert done.status_code == 303
+    assert "No message waits for a person" in client.get(done.headers["location"]).text
+    with context.ledger.read() as view:
+        words = view.execute(select(c.words)).scalar_one()
+    assert words.startswith("seen to by hand: entered by hand (administrator)")
+
+
+def test_refusals_say_who_was_refused_and_why(context: WebContext, browser: Browser) -> None:
+    with context.ledger.begin() as tx:
+        for number in range(60):
+            row = {
+                "calling_ae_title": f"CT{number}",
+                "called_ae_title": "PREREAD",
+                "address": "10.0.0.9",
+                "status": "0122",
+            }
+            tx.execute(
+                insert(schema.refusal).values(
+                    at=context.clock.now(), what="instance", reason="sop-class", comment=f"not taken {MARKUP}", **row
+                )
+            )
+    client = browser(Role.VIEWER)
+    page = client.get("/ledger/refusals").text
+    assert "CT59" in page and "CT9<" not in page and MARKUP not in page and "not taken" in page
+    older = re.search(r'href="(/ledger/refusals\?before=[0-9]+)"', page)
+    assert older
+    assert "CT9<" in client.get(older.group(1)).text
+
+
+def test_who_may_only_see_is_offered_nothing_to_do(browser: Browser, planted: PlantedLedger) -> None:
+    planted.study("1.2.3")
+    assert "/retry" not in browser(Role.RADIOLOGIST).get("/ledger/1.2.3").text
+    assert "/retry" in browser(Role.ADMINISTRATOR).get("/ledger/1.2.3").text
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_page_of_the_ledger_has_its_words(browser: Browser, planted: PlantedLedger, language: str) -> None:
+    planted.delivery(planted.study("1.2.3"), state="parked")
+    client = browser(Role.ADMINISTRATOR)
+    client.headers["Accept-Language"] = language
+    actions = ("retry", "hold", "reread", "withdraw", "match", "release")
+    for address in ("", "/refusals", "/messages", "/1.2.3", *(f"/1.2.3/{a}" for a in actions)):
+        page = client.get(f"/ledger{address}")
+        assert page.status_code == 200, address
+        assert f'<html lang="{language}"' in page.text

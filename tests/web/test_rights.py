@@ -1,0 +1,44 @@
+"""Who may call what: every line of the table of rights, for every role and for nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from agent.web.rights import GRANTS, RIGHTS, Right, Role
+
+CLOSED = sorted(key for key, right in RIGHTS.items() if right is not Right.OPEN)
+
+
+def call(client: TestClient, method: str, route: str) -> int:
+    path = route.replace("{name:path}", "style.css")
+    while "{" in path:
+        head, _, tail = path.partition("{")
+        path = head + "1" + tail.partition("}")[2]
+    path += "?wait_s=0" if path == "/api/v1/events" else ""  # a stream would last
+    return client.request(method, path, headers={"Accept": "application/json"}).status_code
+
+
+@pytest.mark.parametrize(("method", "route"), CLOSED)
+def test_nobody_who_is_not_signed_in_gets_past_the_door(
+    visitor: Callable[[], TestClient], method: str, route: str
+) -> None:
+    assert call(visitor(), method, route) == 401
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_what_the_table_says_and_nothing_else(browser: Callable[[Role], TestClient], role: Role) -> None:
+    for method, route in CLOSED:
+        right = RIGHTS[(method, route)]
+        answered = call(browser(role), method, route)
+        if right is Right.ACCOUNT or right in GRANTS[role]:
+            assert answered not in (401, 403), (method, route)
+        else:
+            assert answered == 403, (method, route)
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back(visitor: Callable[[], TestClient]) -> None:
+    sent = visitor().get("/")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in")
