@@ -100,7 +100,7 @@ def test_kubernetes_takes_the_manifests() -> None:
 
 def test_in_kubernetes_there_is_never_a_second_line_on_one_ledger(tmp_path: Path) -> None:
     """Two would answer for each other's films."""
-    by_kind = {m["kind"]: m for m in manifests()}
+    by_kind = {m["kind"]: m for m in reversed(manifests())}  # the first of each
     spec = by_kind["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     assert by_kind["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
@@ -108,3 +108,17 @@ def test_in_kubernetes_there_is_never_a_second_line_on_one_ledger(tmp_path: Path
     file = tmp_path / "settings.toml"
     file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
     assert load(file).node.port == spec["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+
+
+def test_in_kubernetes_the_pages_are_shown_over_https_and_by_the_name_of_the_ingress(tmp_path: Path) -> None:
+    by_kind = {m["kind"]: m for m in reversed(manifests())}
+    services = {m["metadata"]["name"]: m["spec"] for m in manifests() if m["kind"] == "Service"}
+    ingress, file = by_kind["Ingress"]["spec"], tmp_path / "settings.toml"
+    file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
+    web = load(file).web
+    assert web.is_private and not web.is_local and web.proxies
+    assert web.url == f"https://{ingress['rules'][0]['host']}"
+    assert ingress["tls"][0]["hosts"] == [ingress["rules"][0]["host"]]
+    (path,) = ingress["rules"][0]["http"]["paths"]
+    (port,) = services[path["backend"]["service"]["name"]]["ports"]
+    assert (port["name"], port["port"]) == (path["backend"]["service"]["port"]["name"], web.port)
