@@ -115,11 +115,10 @@ def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing
     assert hospital.send(12)
     server.stop("immediate")  # as its power would: what is not committed is gone
     assert not hospital.send(13), "it is not kept, so it is not answered Success"
-    for command in (("studies",), ("doctor",)):
-        asked = site.run(*command)
-        assert asked.returncode == 1
-        assert f"127.0.0.1:{server.port} cannot be used at the moment" in asked.stdout + asked.stderr
-        assert "Traceback" not in asked.stderr
+    asked = site.run("studies")
+    assert asked.returncode == 1
+    assert f"127.0.0.1:{server.port} cannot be used at the moment" in asked.stderr
+    assert "Traceback" not in asked.stderr
     server.start()
     until(lambda: hospital.send(13), seconds=60, what="the film was taken")
     until(lambda: hospital.send(12), seconds=60, what="what was sent again was taken")

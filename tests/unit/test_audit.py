@@ -34,14 +34,6 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DCM = {"110100", "110103", "110104", "110105", "110106", "110112", "110113", "110114"}
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    made.create()
-    yield made
-    made.close()
-
-
 def written(ledger: Ledger, count: int) -> None:
     for number in range(count):
         with ledger.begin() as tx:
