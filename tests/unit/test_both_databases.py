@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Table
 from agent import store
 from agent.audit.trail import Trail
 from agent.settings import Settings
-from agent.store import alarms, schema
+from agent.store import alarms, home, schema
 from agent.store.engine import Ledger
 from agent.store.listing import Wanted
 from agent.store.schema import metadata
@@ -154,6 +154,7 @@ def plant(settings: Settings) -> PlantedLedger:
     with planted.ledger.begin() as tx:
         Trail("PREREAD", "host").started(tx, "office", now=NOW)
         alarms.raise_alarm(tx, "disk", "", 1, now=NOW)
+        home.leave(tx)  # the file belongs to nobody
         for table in (schema.flag, schema.urgency):
             tx.execute(table.update().values(priority="urgent", reasons=["pneumothorax"]))
         for what, seconds in (("flag", 0.25), ("sr", 12.0)):
