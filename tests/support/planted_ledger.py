@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -142,7 +143,7 @@ _ROWS: dict[str, Callable[[dict[str, int], str, str], list[dict[str, Any]]]] = {
     "job": lambda ids, *_: [{"kind": "read", "key": str(ids["study_revision"]), "state": "waiting", "lane": ""}],
     "hl7_message": lambda _ids, _patient, accession: [
         {"state": "done", "sender": "RIS", "address": "10.0.0.1", "control_id": "M1", "type": "ORM^O01", "content": b"MSH|",
-         "digest": f"digest-{accession}"},
+         "digest": hashlib.sha256(accession.encode()).hexdigest()},
     ],
     "qc_picture": lambda *_: [{"grid": b"x"}],
 }  # fmt: skip

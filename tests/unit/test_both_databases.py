@@ -47,7 +47,8 @@ SAID: dict[str, Any] = {
     "role": "office", "pid": 7, "code": "disk", "about": "storage", "facts": '{"patient_id": "PAT-9"}', "run_id": "260101000000",
     "transaction_uid": "2.25.7", "reasons": {f"{ONE}.1": 0}, "patient": {"patient_id": "PAT-1", "name": "One^Una"},
     "rows": 2, "columns": 2, "grid": b"abcd", "digest": "d" * 64, "address": "10.0.0.1", "association_id": "a-1",
-    "study": {"patient": {"patient_id": "PAT-1"}}, "account_id": 1, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
+    "study": {"patient": {"patient_id": "PAT-1"}},
+    "account_id": 1, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
 }  # fmt: skip
 # Where a name means something else.
 ELSEWHERE: dict[str, dict[str, Any]] = {
