@@ -156,6 +156,7 @@ def _receive(parts: Parts) -> None:
         reload.look()
         if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
+        admission.write_ends()
         refusals.write()
     if hl7 is not None:
         hl7.stop()
