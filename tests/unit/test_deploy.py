@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from agent.settings import load
 
@@ -86,6 +87,26 @@ def test_the_compose_file_fits_its_schema_and_its_settings_are_right() -> None:
     (peer,) = settings.all_peers()
     assert peer.host == orthanc["networks"]["hospital"]["ipv4_address"]
     assert f'["{settings.node.ae_title}", ' in orthanc["environment"]["ORTHANC__DICOM_MODALITIES"]
+
+
+def test_the_compose_file_of_a_ledger_on_a_server_fits_its_schema_and_names_settings_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = DEPLOY / "container" / "compose.postgres.yaml"
+    done = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", compose)
+    assert done.returncode == 0, done.stdout + done.stderr
+    services = yaml.safe_load(compose.read_text("utf-8"))["services"]
+    assert services["preread"]["build"]["args"]["EXTRAS"] == "[postgres]"
+    for name, value in services["preread"]["environment"].items():
+        monkeypatch.setenv(name, value.replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "ledger-password").write_text("a-secret\n", "utf-8")
+    url = make_url(load(DEPLOY / "container" / "settings.toml").database_url)
+    server = services["ledger"]
+    assert (url.host, url.username) == (
+        server["networks"]["hospital"]["ipv4_address"],
+        server["environment"]["POSTGRES_USER"],
+    )
+    assert url.password == "a-secret"
 
 
 def manifests() -> list[dict[str, Any]]:
