@@ -21,11 +21,13 @@ from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, PrereadError, Transient
 from agent.model.protocol import Model
-from agent.settings import Settings
-from agent.store import alarms, commitments, identity, processes
+from agent.settings import Settings, SettingsFile
+from agent.settings.live import LiveSettings
+from agent.store import alarms, identity, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
+from agent.work.reload import Reload
 from agent.work.role import Heart, RoleLock, stop_when_asked, tell_supervisor_ready
 from agent.work.watchdog import hard_deadline
 from agent.work.worker import Running, Worker
@@ -39,9 +41,11 @@ GRACE_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every role needs."""
+    """What every role needs. `live`: the settings in force, where they may change while it runs."""
 
+    file: SettingsFile
     settings: Settings
+    live: LiveSettings
     ledger: Ledger
     files: FileStore
     clock: Clock
@@ -65,13 +69,13 @@ def open_store(settings: Settings) -> tuple[Ledger, FileStore]:
     return ledger, files
 
 
-def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None:
-    """Run one role in this process until it is asked to stop.
+def run_role(role: str, file: SettingsFile, *, supervised: bool = False) -> None:
+    """Run one role in this process, with the settings of that file, until it is asked to stop.
 
     Raises:
         PrereadError: it cannot start: the port is in use, the folder is not writable, the role is taken.
     """
-    clock, stop = SystemClock(), threading.Event()
+    settings, clock, stop = file.settings, SystemClock(), threading.Event()
     stop_when_asked(stop, supervised=supervised)
     ledger, files = open_store(settings)
     with RoleLock(settings.storage.root, role):
@@ -79,7 +83,8 @@ def run_role(role: str, settings: Settings, *, supervised: bool = False) -> None
         queue.release_own()
         heart = Heart(ledger, clock, role, queue, running, stop)
         obituary = _how_the_last_one_ended(ledger, role)
-        parts = Parts(settings, ledger, files, clock, queue, running, heart, stop, obituary)
+        live = LiveSettings(settings)
+        parts = Parts(file, settings, live, ledger, files, clock, queue, running, heart, stop, obituary)
         heart.say("starting", obituary)
         heart.start()
         trail = Trail.of(settings)
@@ -112,7 +117,8 @@ def _how_the_last_one_ended(ledger: Ledger, role: str) -> str:
 def _receive(parts: Parts) -> None:
     from agent.intake.admission import Admission
     from agent.intake.hear import order_listener
-    from agent.intake.listen import storage_scp
+    from agent.intake.hear import take_up as understand
+    from agent.intake.listen import node_contexts, storage_scp
 
     refusals = RefusalBook(parts.ledger, parts.clock, Trail.of(parts.settings))
     admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock, refusals)
@@ -123,9 +129,18 @@ def _receive(parts: Parts) -> None:
     words = f"{node.ae_title} accepts associations on {node.host}:{scp.port}"
     if hl7 is not None:
         words += f"; HL7 messages on {parts.settings.orders.host}:{hl7.port}"
+
+    def take_up(settings: Settings) -> None:
+        admission.take_up(settings)
+        scp.offer(node_contexts(settings))
+        if hl7 is not None:
+            understand(hl7, settings)
+
+    reload = _reload(parts, "receive", take_up)
     parts.heart.say("ready", words)
     tell_supervisor_ready(words)
     while not parts.stop.wait(1.0):
+        reload.look()
         if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
         refusals.write()
@@ -137,50 +152,31 @@ def _receive(parts: Parts) -> None:
 
 def _office(parts: Parts) -> None:
     from agent.audit.syslog import Forwarder
-    from agent.delivery.build import build_destinations, committing
-    from agent.delivery.commitment import CommitStage
-    from agent.delivery.outbox import Outbox
-    from agent.evaluation.qc.door import find_door
-    from agent.evaluation.qc.run import ConstancyTest
-    from agent.evaluation.qc.stage import ConstancyStage
     from agent.health.tellers import tellers
     from agent.health.telling import TELL, Telling
     from agent.health.watch import Watch
     from agent.intake.assembly import assembly_of
     from agent.keeping.forget import Forgetter
     from agent.keeping.projector import Projector
+    from agent.numbers.count import Counting
+    from agent.office import LiveWorkers
     from agent.orders.stage import OrdersStage
-    from agent.reporting.stage import Reporting
     from agent.work.clock_set import ClockWatch
     from agent.work.schedule import Schedule
 
     s, ledger, files, queue, clock = parts.settings, parts.ledger, parts.files, parts.queue, parts.clock
-    destinations = build_destinations(s)
     with ledger.begin() as tx:
         identity.fill_keys(tx)
-    assemble = assembly_of(s, ledger, queue, clock)
-    report = Reporting(ledger, files, queue, clock, s)
-    outbox = Outbox(ledger, files, queue, clock, s.delivery, destinations, Trail.of(s))
     if s.audit.syslog is not None:
         Forwarder(ledger, clock, s.audit.syslog, socket.gethostname(), parts.stop).start()
-    workers = [_worker(parts, "assemble", assemble), _worker(parts, "report", report)]
-    workers.append(_worker(parts, "announce", report.announce))
+    workers = [_worker(parts, "assemble", assembly_of(s, ledger, queue, clock))]
     workers.append(_worker(parts, "orders", OrdersStage(ledger, queue, clock)))
-    workers += [_worker(parts, "deliver", outbox, lane=name) for name in destinations]
-    keepers = committing(s, destinations)
-    commit = CommitStage(ledger, queue, clock, s.delivery, keepers)
-    with ledger.begin() as tx:
-        commitments.forget_all_but(tx, keepers)
-    workers += [_worker(parts, "commit", commit, lane=name) for name in keepers]
-    workers += _asking_others(parts)
     told = tellers(s)
     with ledger.begin() as tx:
         alarms.forget_tellers(tx, told)
     workers += [_worker(parts, TELL, Telling(ledger, queue, clock, s.node.ae_title, told), lane=name) for name in told]
-    test = ConstancyTest(ledger, clock, s, lambda: find_door(s))
-    workers.append(_worker(parts, "qc", ConstancyStage(ledger, queue, clock, test)))
-    words = f"{len(destinations)} destinations"
-    web = _web_server(parts, words)
+    live = LiveWorkers(ledger, files, queue, clock, parts.running)
+    web = _web_server(parts, lambda: live.words)
     also = web.troubles if web is not None else tuple
     watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
     forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s))
@@ -191,22 +187,37 @@ def _office(parts: Parts) -> None:
         ledger,
         files,
         clock,
-        destinations=tuple(destinations),
+        destinations=tuple(d.name for d in s.destinations),
         longest_wait_min=s.triage.longest_wait_min,
         qc_daily_at=s.qc.daily_at,
         watch=watch.look,
         watch_every_s=s.alarms.look_every_s,
         forget=forget,
+        count=Counting(ledger, clock, s.web.zone).tick,
     ) as schedule:
+
+        def take_up(settings: Settings) -> None:
+            live.take_up(settings)
+            watch.take_up(settings)
+            schedule.take_up(live.destinations)
+            parts.heart.say("ready", said())
+
+        def said() -> str:
+            return f"{live.words}; {web.words}" if web is not None else live.words
+
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
-        _work_until_stopped(parts, workers, f"{words}; {web.words}" if web is not None else words)
+        reload = _reload(parts, "office", take_up)
+        live.take_up(s)
+        _work_until_stopped(parts, workers, said(), reload)
+        live.stop()
+        live.join(time.monotonic() + GRACE_S)
         rows.join(GRACE_S)
         if web is not None:
             web.join(GRACE_S)
 
 
-def _web_server(parts: Parts, words: str) -> WebServer | None:
+def _web_server(parts: Parts, words: Callable[[], str]) -> WebServer | None:
     """The web server of the office, started, where the settings want one. `words`: what the office says beside it."""
     from agent.web.context import WebContext
     from agent.web.server import WebServer
@@ -216,43 +227,12 @@ def _web_server(parts: Parts, words: str) -> WebServer | None:
 
     def changed() -> None:
         with contextlib.suppress(PrereadError):  # the server serves, whether that can be said or not
-            parts.heart.say("ready", f"{words}; {made.words}")
+            parts.heart.say("ready", f"{words()}; {made.words}")
 
-    context = WebContext(parts.settings, parts.ledger, parts.files, parts.clock)
+    context = WebContext(parts.settings, parts.ledger, parts.files, parts.clock, parts.file.path, parts.live)
     made = WebServer(context, parts.stop, changed)
     made.start()
     return made
-
-
-def _asking_others(parts: Parts) -> list[Worker]:
-    """Who asks other systems about a study that has arrived, where the settings name them."""
-    from agent.intake.worklist import WorklistStage
-    from agent.intake.worklist_orders import take_answer
-    from agent.priors.search import PriorSearch
-    from agent.priors.shelf import Shelf
-    from agent.priors.source import source_of
-    from agent.priors.stage import PriorStage
-
-    s, workers = parts.settings, list[Worker]()
-    if s.priors.source:
-        shelf = Shelf(parts.ledger, parts.files, undeclared=s.intake.undeclared_character_set)
-        shelf.tidy()
-        source = source_of(s, shelf, parts.ledger, parts.clock)
-        search = PriorSearch(source, shelf, s.gate, s.priors.oldest_days)
-        workers.append(_worker(parts, "prior", PriorStage(parts.ledger, parts.queue, parts.clock, search, Trail.of(s))))
-    if s.worklist.source:
-        stage = WorklistStage(
-            parts.ledger,
-            parts.queue,
-            parts.clock,
-            s.peer(s.worklist.source),
-            own_ae_title=s.node.ae_title,
-            deadline_s=s.worklist.deadline_s,
-            answered=take_answer(parts.clock),
-            trail=Trail.of(s),
-        )
-        workers.append(_worker(parts, "worklist", stage))
-    return workers
 
 
 def _read(parts: Parts) -> None:
@@ -265,7 +245,7 @@ def _read(parts: Parts) -> None:
         parts.settings, parts.ledger, parts.files, parts.queue, parts.clock, model, parts.heart, parts.stop
     )
     worker = desk.worker(parts.running)
-    _work_until_stopped(parts, [worker], desk.words)
+    _work_until_stopped(parts, [worker], desk.words, _reload(parts, "read", desk.take_up))
     desk.close()
     if desk.is_broken:
         raise ModelUnavailable("the model could not be used any more; this process starts again", code="model-broken")
@@ -287,12 +267,19 @@ def _worker(parts: Parts, kind: str, stage: Callable[..., None], lane: str = "")
     )
 
 
-def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str) -> None:
+def _reload(parts: Parts, role: str, take_up: Callable[[Settings], None]) -> Reload:
+    made = Reload(parts.ledger, parts.clock, role, parts.file, parts.live, take_up)
+    made.begin()
+    return made
+
+
+def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str, reload: Reload) -> None:
     for worker in workers:
         worker.start()
     parts.heart.say("ready", words)
     tell_supervisor_ready(words)
-    parts.stop.wait()
+    while not parts.stop.wait(1.0):
+        reload.look()
     deadline = time.monotonic() + GRACE_S
     for worker in workers:
         worker.join(

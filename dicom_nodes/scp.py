@@ -123,6 +123,10 @@ class StorageSCP:
             raise CannotListen(f"cannot listen on {self._host} port {port}: {words}") from error
         return listener
 
+    def offer(self, contexts: Sequence[PresentationContext]) -> None:
+        """Accept these on associations that are asked for from now on; those that are open go on as they are."""
+        self._contexts = list(contexts)
+
     def is_listening(self) -> bool:
         """Whether connections are taken; False before `start`, after `stop`, and if the listening thread has died."""
         return bool(self._threads) and all(t.is_alive() for t in self._threads)

@@ -56,6 +56,15 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+def open_server_context(files: TlsFiles) -> ssl.SSLContext:
+    """For listening to browsers, who show no certificate. Raises `TlsFilesUnusable`."""
+    if files.certificate_file is None:
+        raise TlsFilesUnusable("a server needs a certificate_file and a key_file")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _fill(context, files)
+    return context
+
+
 def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings as property_tests
 
 from agent.model.weights import shipped_weights
 from agent.store.engine import Ledger
@@ -25,12 +26,17 @@ from tests.support.site import Site
 
 pytest_plugins = ["pytester"]
 
+# A machine that is busy with something else must not make a test fail that says nothing about time.
+property_tests.register_profile("untimed", deadline=None)
+property_tests.load_profile("untimed")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=4, help="how many random kills the fault campaign makes")
     parser.addoption(
         "--fault-seed", type=int, default=None, help="the seed of the short campaign; else a new one each time"
     )
+    parser.addoption("--write-screenshots", action="store_true", help="take the pictures of docs/pages anew")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

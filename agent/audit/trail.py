@@ -109,6 +109,11 @@ class Trail:
         event = AuditEvent(What.SECURITY_ALERT, actors, kind, Outcome.MINOR_FAILURE, reason="locked", account=account)
         self._write(tx, event, now)
 
+    def configuration_changed(self, tx: Connection, what: str, *, now: datetime) -> None:
+        """A person has changed who this node talks to; `what` is our own code for it."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
+
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
         """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""
         actors = (self._who(), self._as(Role.APPLICATION))

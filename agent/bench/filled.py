@@ -22,7 +22,7 @@ from agent.store import schema
 from agent.store.engine import Ledger
 
 SEED = 1
-WITH_FILMS = 3
+WITH_FILMS = 8
 _MARK = "made.json"
 _SAY_EVERY = 100_000
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from agent.commands.common import print_json, settings_of
-from agent.doctor import alarms, calibration, certificates, constancy, ledger, line, machine, model, network
+from agent.commands.common import print_json
+from agent.doctor import (
+    alarms,
+    calibration,
+    certificates,
+    constancy,
+    in_force,
+    ledger,
+    line,
+    machine,
+    model,
+    network,
+    signing,
+)
 from agent.doctor.check import Check, examined
-from agent.settings import Settings
+from agent.settings import Settings, read
 
 Look = Callable[[Settings], Sequence[Check]]
 HERE: dict[str, Look] = {
@@ -25,6 +38,7 @@ HERE: dict[str, Look] = {
     "constancy test": constancy.constancy,
     "certificates": certificates.certificates,
     "alarms": alarms.alarms,
+    "pages": signing.pages,
 }
 NETWORK: dict[str, Look] = {
     "port": network.node,
@@ -33,6 +47,7 @@ NETWORK: dict[str, Look] = {
     "services": network.services,
     "destinations": network.destinations,
     "model servers": model.model_servers,
+    "OpenID provider": signing.provider,
 }
 
 
@@ -45,8 +60,9 @@ def doctor(ctx: click.Context, as_json: bool, no_network: bool) -> None:
 
     Exit status 1 when something is bad.
     """
-    settings = settings_of(ctx)
-    looks = HERE if no_network else HERE | NETWORK
+    file = read(ctx.find_object(Path))
+    settings = file.settings
+    looks = HERE | {"settings": lambda _: in_force.in_force(file)} | ({} if no_network else NETWORK)
     checks = [check for what, look in looks.items() for check in examined(what, lambda look=look: look(settings))]  # type: ignore[misc]
     if as_json:
         print_json([asdict(c) for c in checks])

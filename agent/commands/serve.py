@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from agent.errors import Permanent, PrereadError
-from agent.settings import Settings, find, load
+from agent.settings import Settings, find, read
 from agent.supervisor import EXIT_NOT_NOW, EXIT_REFUSED, log, supervise
 
 
@@ -19,7 +19,8 @@ from agent.supervisor import EXIT_NOT_NOW, EXIT_REFUSED, log, supervise
 def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
     """Run the line. Prints a line with `ready` when associations are accepted; stops cleanly on SIGTERM."""
     path = find(ctx.find_object(Path))
-    settings = load(path)
+    file = read(path)
+    settings = file.settings
     if role is None:
         node = settings.node
         _warn_if_deaf_or_mute(settings)
@@ -33,7 +34,7 @@ def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
 
     logs.configure(settings.log.level, role)
     try:
-        run_role(role, settings, supervised=supervised)
+        run_role(role, file, supervised=supervised)
     except PrereadError as error:
         click.echo(f"preread {role}: {error} [{error.code}]", err=True)
         sys.exit(EXIT_REFUSED if isinstance(error, Permanent) else EXIT_NOT_NOW)

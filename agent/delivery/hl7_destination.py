@@ -70,3 +70,8 @@ class Hl7Destination:
         except TransportFault as error:
             raise Transient(f"{self._name}: {error}", code=UNREACHABLE) from error
         return Receipt("accepts connections")
+
+    def close(self) -> None:
+        """Give up the connection that is kept between messages."""
+        with self._lock:
+            self._client.close()

@@ -55,6 +55,10 @@ class Watch:
         self._looks_with: dict[tuple[str, str], int] = {}
         self._log = structlog.get_logger()
 
+    def take_up(self, settings: Settings) -> None:
+        """Look at these from now on."""
+        self._settings = settings
+
     def look(self) -> None:
         """One look. A ledger that cannot be used now is looked at the next time."""
         if self._stop.is_set():

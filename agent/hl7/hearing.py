@@ -61,6 +61,10 @@ class Hearing:
         self._refused_until: dict[tuple[str, str, str], float] = {}
         self._log = structlog.get_logger()
 
+    def understand(self, dialect: Dialect) -> None:
+        """Read messages so from now on."""
+        self._dialect = dialect
+
     def take(self, message: bytes, address: str) -> Sequence[bytes]:
         """Keep a message and return its acknowledgements. Never raises."""
         sent = _Sent(message, hashlib.sha256(message).hexdigest(), address, peek(message))

@@ -107,6 +107,11 @@ class Listener:
         """The port that is listened on."""
         return int(self._server.server_address[1])
 
+    @property
+    def receiver(self) -> Receiver:
+        """Who gets the messages."""
+        return self._server.receiver
+
     def is_listening(self) -> bool:
         return self._thread.is_alive()
 

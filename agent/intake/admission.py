@@ -64,9 +64,8 @@ class Admission:
         refusals: where they are written down; one of its own when there is none.
         """
         self._node = settings.node
-        self._peers = peers_with_commitments(settings)
-        self._commitments = CommitmentReports(settings, ledger, clock)
         self._ledger, self._files, self._clock = ledger, files, clock
+        self.take_up(settings)
         self._undeclared = settings.intake.undeclared_character_set
         self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
         self._trail = Trail.of(settings)
@@ -75,6 +74,11 @@ class Admission:
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
         self._refusals = refusals or RefusalBook(ledger, clock, self._trail)
+
+    def take_up(self, settings: Settings) -> None:
+        """Know these peers from now on; associations that are open go on."""
+        self._peers = peers_with_commitments(settings)
+        self._commitments = CommitmentReports(settings, self._ledger, self._clock)
 
     def start(self) -> None:
         """Tidy up after a predecessor that may have been killed."""

@@ -63,3 +63,9 @@ def order_listener(
         else:
             listener.start()
             return listener
+
+
+def take_up(listener: Listener, settings: Settings) -> None:
+    """Know the site's own sending applications from now on: a message of one of them is none from outside."""
+    if isinstance(listener.receiver, Hearing):
+        listener.receiver.understand(dialect_of(settings))

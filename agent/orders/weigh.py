@@ -59,7 +59,8 @@ class Weighed:
     Attributes:
         facts: of the images, with what holds of their patient.
         doubt: why nothing may leave; the order is None then.
-        reported: the report that a person has finished.
+        reported: the report that a person has finished; None where results go out all the same.
+        reports: every report about the study that a person has finished, oldest first.
     """
 
     facts: tuple[InstanceFacts, ...]
@@ -67,6 +68,7 @@ class Weighed:
     match: Match = field(default_factory=Match)
     doubt: Doubt | None = None
     reported: FinishedReport | None = None
+    reports: tuple[FinishedReport, ...] = ()
 
     @property
     def order(self) -> KnownOrder | None:
@@ -99,10 +101,11 @@ def weigh(facts: Sequence[InstanceFacts], about: Study, known: Knowledge, settin
     doubt = next((i.doubt for i in identified if i.doubt is not None), None)
     about = replace(about, patient=identified[0].patient)
     matched = _match(about, known, chosen, registry, settings)
-    reported = next((r for r in known.reports if _is_reported_by(about, matched, r, registry)), None)
+    reports = tuple(r for r in known.reports if _is_reported_by(about, matched, r, registry))
+    reported = reports[0] if reports and settings.suppress_after_final else None
     doubt = doubt or _nobody(about, decision) or matched.doubt
     doubt = doubt or _other_numbers(facts, about, known, registry) or _shared_number(about, matched, known, registry)
-    return Weighed(overlaid, overlays, matched, doubt, reported if settings.suppress_after_final else None)
+    return Weighed(overlaid, overlays, matched, doubt, reported, reports)
 
 
 def with_order(study: Study, weighed: Weighed) -> Study:

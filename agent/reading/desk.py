@@ -87,10 +87,10 @@ class ModelDesk:
         # The model looks at the clock after every token. When it does not come back at all, the process goes and another
         # takes its place.
         self._hard_s = settings.model.deadline_s * 1.5 + 60.0
-        announce = any(isinstance(d, Hl7DestinationSettings) and d.send_flag for d in settings.destinations)
-        self._flag = self._watched(
-            Flagging(ledger, queue, clock, self._desk, settings.triage.findings, announce=announce)
+        self._flags = Flagging(
+            ledger, queue, clock, self._desk, settings.triage.findings, announce=_wants_flags(settings)
         )
+        self._flag = self._watched(self._flags)
         self._read = self._watched(Reading(ledger, queue, clock, self._desk, self._between_tokens))
         self._flagging: Worker | None = None
         self._deadlines: list[Deadline] = []
@@ -99,6 +99,10 @@ class ModelDesk:
         identity = model.identity
         licence = f"; licence of the weights: {identity.licence}" if identity.licence else ""
         self.words = f"{identity.name}, {identity.quantization}, on {identity.device}{licence}"
+
+    def take_up(self, settings: Settings) -> None:
+        """Work for these destinations from now on."""
+        self._flags.announce_from_now_on(_wants_flags(settings))
 
     def worker(self, running: Running) -> Worker:
         """The one thread that owns the model: flags first, then readings."""
@@ -159,3 +163,7 @@ class ModelDesk:
         self._heart.say("failed", f"model-hung: {words}")
         with self._ledger.begin() as tx:
             self._queue.postpone(tx, job, self._clock.now(), failed=True, error=f"model-hung: {words}")
+
+
+def _wants_flags(settings: Settings) -> bool:
+    return any(isinstance(d, Hl7DestinationSettings) and d.send_flag for d in settings.destinations)

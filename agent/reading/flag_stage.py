@@ -40,6 +40,10 @@ class Flagging:
         self._findings, self._announce = tuple(findings), announce
         self._log = structlog.get_logger()
 
+    def announce_from_now_on(self, announce: bool) -> None:
+        """Whether somebody wants flags as messages has changed."""
+        self._announce = announce
+
     def __call__(self, job: Job) -> None:
         started = self._clock.now()
         with self._ledger.read() as view:

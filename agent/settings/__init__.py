@@ -11,7 +11,7 @@ from agent.settings.database import Database
 from agent.settings.health import AlarmMail, Alarms, AlarmWebhook, Web
 from agent.settings.keeping import Keeping
 from agent.settings.line import Delivery, Intake, Log, Report, Storage
-from agent.settings.load import find, load
+from agent.settings.load import InvalidSettings, Mistake, SettingsFile, find, load, read
 from agent.settings.matching import Matching
 from agent.settings.network import (
     DestinationSettings,
@@ -45,9 +45,11 @@ __all__ = [
     "Gate",
     "Hl7DestinationSettings",
     "Intake",
+    "InvalidSettings",
     "Keeping",
     "Log",
     "Matching",
+    "Mistake",
     "ModelSettings",
     "Node",
     "Oidc",
@@ -58,6 +60,7 @@ __all__ = [
     "QcFilm",
     "Report",
     "Settings",
+    "SettingsFile",
     "Storage",
     "StowDestinationSettings",
     "Syslog",
@@ -68,4 +71,5 @@ __all__ = [
     "Worklist",
     "find",
     "load",
+    "read",
 ]

@@ -89,6 +89,11 @@ class Web(Frozen):
         return self.certificate_file is not None or self.is_https_url
 
     @property
+    def is_private(self) -> bool:
+        """Whether what people say to the pages crosses no network in the clear."""
+        return self.is_local or self.is_https
+
+    @property
     def address(self) -> str:
         """Scheme, host and port by which people come; nothing after them."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +25,7 @@ from agent.settings.settings import Settings
 from agent.settings.types import Frozen
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.web import WEB_FILES
-from agent.settings.words import ENV_PREFIX, environment_words, explain, source_of
+from agent.settings.words import ENV_PREFIX, environment_words, explain, place_of, source_of
 
 _Named = TypeVar("_Named", bound=Frozen)
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -58,17 +61,63 @@ def _must_be_a_file(given: Path) -> None:
         raise SettingsError(f"{given}: is a folder{hint}", code="settings-missing")
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """Settings as they were read. `digest`: sha256 of the file's bytes."""
+
+    path: Path
+    digest: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong. `place`: the keys and numbers that lead to it, empty where it is between several."""
+
+    place: tuple[str | int, ...]
+    words: str
+
+
+class InvalidSettings(SettingsError):
+    """The file can be read, and says what is not allowed; the message has every mistake, one a line."""
+
+    def __init__(self, message: str, mistakes: Sequence[Mistake]) -> None:
+        super().__init__(message, code="settings-invalid")
+        self.mistakes = tuple(mistakes)
+
+
 def load(path: Path | None = None) -> Settings:
     """Read and check the settings. Relative paths in the file are relative to the file.
 
     Raises:
         SettingsError: every mistake, one a line: file, key, what is allowed.
     """
+    return read(path).settings
+
+
+def read(path: Path | None = None) -> SettingsFile:
+    """The same, with the file that was found and what it held at that moment."""
     file = find(path)
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a mark first
+        content = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})", code="settings-unreadable") from error
+    return SettingsFile(file, digest_of(content), checked(content, file))
+
+
+def digest_of(content: bytes) -> str:
+    """By what one state of the file is told from another."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def checked(content: bytes, file: Path) -> Settings:
+    """What these bytes would be as that file, the environment on top of them.
+
+    Raises:
+        SettingsError: as :func:`load`.
+    """
+    try:
+        values = tomllib.loads(content.decode("utf-8-sig"))  # editors on Windows write a mark first
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})", code="settings-unreadable") from error
     except tomllib.TOMLDecodeError as error:
@@ -77,17 +126,19 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        lines = [
-            f"{source_of(file, problem)}: {explain(problem, Settings, DESTINATION_KINDS)}" for problem in error.errors()
-        ] + stray
-        raise SettingsError("\n".join(lines), code="settings-invalid") from error
+        found = [
+            Mistake(place_of(p, DESTINATION_KINDS), explain(p, Settings, DESTINATION_KINDS)) for p in error.errors()
+        ]
+        lines = [f"{source_of(file, p)}: {m.words}" for p, m in zip(error.errors(), found, strict=True)] + stray
+        raise InvalidSettings("\n".join(lines), found) from error
     except Exception as error:  # pydantic-settings wraps unparsable environment JSON in an error type of its own
         raise SettingsError(environment_words(error), code="settings-invalid") from error
     if stray:
         raise SettingsError("\n".join(stray), code="settings-invalid")
     settings = _absolute(settings, file.resolve().parent)
     if problems := _misplaced(settings):
-        raise SettingsError("\n".join(f"{file}: {words}" for words in problems), code="settings-invalid")
+        lines = [f"{file}: {words}" for words in problems]
+        raise InvalidSettings("\n".join(lines), [Mistake((), words) for words in problems])
     return settings
 
 

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        self.must_be_consistent()
+        return self
+
+    def must_be_consistent(self) -> None:
+        """What must be right between several settings. Raises `ValueError`."""
         _unique("peers", [p.name for p in self.peers])
         _unique("destinations", [d.name for d in self.destinations])
         peers = {p.name: p for p in self.peers}
@@ -96,7 +101,6 @@ class Settings(BaseSettings):
         _unique("dicomweb", [w.name for w in self.dicomweb])
         self._askable(peers)
         self._web_has_a_port()
-        return self
 
     def _web_has_a_port(self) -> None:
         own = {self.node.port: "node.port", self.orders.port: "orders.port"}

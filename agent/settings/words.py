@@ -54,6 +54,12 @@ def source_of(file: Path, problem: Any) -> str:
     return f"environment variable {given[0]}" if given else str(file)
 
 
+def place_of(problem: Any, kinds: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """The keys and numbers of the file that lead to a pydantic problem; it has the type of a destination among them."""
+    loc = problem["loc"]
+    return tuple(p for n, p in enumerate(loc) if not (n == 2 and loc[0] == "destinations" and p in kinds))
+
+
 def explain(problem: Any, root: Any, kinds: Mapping[str, Any]) -> str:
     """One pydantic problem in words.
 
@@ -61,9 +67,7 @@ def explain(problem: Any, root: Any, kinds: Mapping[str, Any]) -> str:
         root: the model of all settings.
         kinds: type of a destination -> its model.
     """
-    location = [
-        p for n, p in enumerate(problem["loc"]) if not (n == 2 and problem["loc"][0] == "destinations" and p in kinds)
-    ]
+    location = place_of(problem, kinds)
     key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".") or "settings"
     kind, context = problem["type"], problem.get("ctx", {})
     types = ", ".join(f'"{k}"' for k in kinds)

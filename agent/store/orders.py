@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from agent.store.dialect import upsert
-from agent.store.schema import final_report, patient_order, study_decision, study_match
+from agent.store.schema import final_report, message_study, patient_order, study_decision, study_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,13 @@ def reports_by(
         return []
     columns = [c[f] for f in StoredReport.__dataclass_fields__]
     return [StoredReport(*row) for row in view.execute(select(*columns).where(or_(*conditions)).order_by(c.id))]
+
+
+def is_reported(view: Connection, study_instance_uid: str) -> bool:
+    """Whether a message with a finished report was about that study."""
+    mine = message_study.c.study_instance_uid == study_instance_uid
+    found = select(final_report.c.id).join(message_study, message_study.c.message_id == final_report.c.message_id)
+    return view.execute(found.where(mine).limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

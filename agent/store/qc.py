@@ -90,6 +90,12 @@ def newest(view: Connection) -> QcRun | None:
     return _run(view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)).first())
 
 
+def last(view: Connection, limit: int) -> tuple[QcRun, ...]:
+    """The runs that began last, newest first."""
+    rows = view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(limit))
+    return tuple(QcRun(**row._mapping) for row in rows)
+
+
 def finished(view: Connection) -> Iterator[QcRun]:
     """The runs that came to a verdict, newest first."""
     query = select(qc_run).where(qc_run.c.passed.is_not(None)).order_by(qc_run.c.finished_at.desc())

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from agent.store.schema import web_session
 
@@ -70,3 +70,10 @@ def end_older(tx: Connection, *, seen_before: datetime, began_before: datetime) 
     """Forget sessions that no longer count."""
     c = web_session.c
     tx.execute(delete(web_session).where((c.seen_at < seen_before) | (c.began_at < began_before)))
+
+
+def count(view: Connection, *, seen_after: datetime, began_after: datetime) -> int:
+    """How many browsers are signed in: those that were used since then and began since then."""
+    c = web_session.c
+    query = select(func.count()).where(c.seen_at > seen_after, c.began_at > began_after)
+    return int(view.execute(query).scalar_one())

@@ -13,20 +13,22 @@ from starlette.exceptions import HTTPException
 
 from agent.errors import PrereadError
 from agent.web import health
+from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
 from agent.web.live import Live
+from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import study
+from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
-from agent.web.signing import account_page, people_page
+from agent.web.signing import account_page, oidc_pages, people_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
@@ -52,6 +54,7 @@ def make_app(context: WebContext) -> FastAPI:
         health.router(context),
         assets.router(),
         signing.router(context, pages),
+        oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
         worklist.router(context, pages),
@@ -60,12 +63,15 @@ def make_app(context: WebContext) -> FastAPI:
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
+        judging.router(context, pages),
+        numbers.router(context, pages),
+        api.router(context),
     )
     for router in app.state.routers:
         app.include_router(router)
     app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection)
-    _answer_errors(app, pages)
+    _answer_errors(app, pages, texts)
     _nothing_without_a_right(app)
     return app
 
@@ -85,12 +91,12 @@ def _nothing_without_a_right(app: FastAPI) -> None:
         )
 
 
-def _answer_errors(app: FastAPI, pages: Pages) -> None:
+def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
     """To a page a page, to an interface JSON; codes only, for the words of an error may name a study."""
 
     def answer(request: Request, status: int, code: str) -> Response:
         if not _wants_page(request):
-            return JSONResponse({"error": {"code": code}}, status)
+            return _error(texts, status, code)
         if code == "not-signed-in":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
@@ -117,6 +123,16 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         return made
+
+
+def _error(texts: Texts, status: int, code: str) -> Response:
+    """For a program: the code, and the words of the pages for it, in English as all of the interface is."""
+    t = texts.of("en")
+    keys = [key for key in (f"api.{code}", f"refused.{code}") if t.has(key)]
+    made = JSONResponse({"error": {"code": code, "message": t(keys[0]) if keys else code}}, status)
+    if status == 401:
+        made.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 11.6.1
+    return made
 
 
 def _wants_page(request: Request) -> bool:

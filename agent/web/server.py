@@ -9,21 +9,29 @@ import contextlib
 import errno
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
 
+from agent.errors import PrereadError
 from agent.health.trouble import Trouble
+from agent.store import accounts
+from agent.web.certificate import OwnCertificate
 from agent.web.context import WebContext
+from dicom_nodes.tls import TlsFilesUnusable
 
 if TYPE_CHECKING:
     import uvicorn
 
 RETRY_S = 15.0
 _QUEUED = 64
-_AT_ONCE = 400  # connections; more than there may be streams (agent.web.live), so that pages have room
+# Every page that is open holds one for what is live, and browsers keep some more; each costs a file descriptor, of which a process
+# has 1024 as a rule.
+_CONNECTIONS = 512
 _GRACE_S = 3
+_RENEW_EVERY_S = 30.0
 
 
 class WebServer:
@@ -39,13 +47,15 @@ class WebServer:
         self._log = structlog.get_logger()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._taken: socket.socket | None = None
+        self._certificate: OwnCertificate | None = None
 
     @property
     def words(self) -> str:
         """Where it listens, or why it does not."""
         web = self._context.settings.web
         if self._listening:
-            return f"web server on {web.host}:{web.port}"
+            only = "" if web.is_private else ", for monitors alone: no pages without HTTPS"
+            return f"web server on {web.host}:{web.port}{only}"
         return f"NO WEB SERVER: {self._why_not}"
 
     def troubles(self) -> tuple[Trouble, ...]:
@@ -56,25 +66,41 @@ class WebServer:
         """Take the port, if it can be had, and serve in a thread."""
         self._taken = self._take()
         self._thread.start()
+        self._say_who_can_sign_in()
 
     def join(self, timeout_s: float) -> None:
         """Wait until it has ended, after the line was asked to stop."""
         self._thread.join(timeout_s)
 
+    def _say_who_can_sign_in(self) -> None:
+        web = self._context.settings.web
+        if not web.is_private:
+            self._log.warning("no pages without HTTPS", words="see web.url and web.certificate_file; docs/signing.md")
+        with contextlib.suppress(PrereadError), self._context.ledger.read() as view:
+            if web.oidc is None and not accounts.count(view):
+                words = "make the first account: preread users add NAME --role administrator"
+                self._log.warning("nobody can sign in to the pages yet", words=words)
+
     def _take(self) -> socket.socket | None:
         web = self._context.settings.web
         try:
+            if web.certificate_file is not None and web.key_file is not None:
+                self._certificate = OwnCertificate(web.certificate_file, web.key_file)
             taken = _bound(web.host, web.port)
+        except TlsFilesUnusable as error:
+            self._not_listening(f"web.{error}", "certificate")
+            return None
         except OSError as error:
-            why = f"{_why(error, web.host, web.port)}; tried again every {RETRY_S:.0f} s"
-            if why != self._why_not:  # said once
-                self._log.error(
-                    "no web server", host=web.host, port=web.port, reason=errno.errorcode.get(error.errno or 0)
-                )
-            self._why_not, self._listening = why, False
+            self._not_listening(_why(error, web.host, web.port), errno.errorcode.get(error.errno or 0))
             return None
         self._listening = True
         return taken
+
+    def _not_listening(self, why: str, reason: str | None) -> None:
+        web, words = self._context.settings.web, f"{why}; tried again every {RETRY_S:.0f} s"
+        if words != self._why_not:  # said once
+            self._log.error("no web server", host=web.host, port=web.port, reason=reason)
+        self._why_not, self._listening = words, False
 
     def _run(self) -> None:
         taken = self._taken
@@ -101,14 +127,19 @@ class WebServer:
         import uvicorn
 
         from agent.web.app import make_app
+        from agent.web.protocol import TimelyProtocol
 
+        proxies = list(self._context.settings.web.proxies)
         # The port is taken already, and what is logged is said here: a URL may one day name a study.
         app = make_app(self._context)
         config = uvicorn.Config(
-            app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
-            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_AT_ONCE,
-            timeout_graceful_shutdown=_GRACE_S,
+            app, loop="asyncio", http=TimelyProtocol, ws="none", lifespan="off", log_config=None,
+            access_log=False, server_header=False, proxy_headers=bool(proxies), forwarded_allow_ips=proxies,
+            limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_GRACE_S,
         )  # fmt: skip
+        config.load()
+        if self._certificate is not None:
+            config.ssl = self._certificate.context
         server = uvicorn.Server(config)
         with self._ending_with_the_line(server, app.state.live.close):
             server.run(sockets=[taken])
@@ -118,8 +149,11 @@ class WebServer:
         over = threading.Event()
 
         def watch() -> None:
+            looked = time.monotonic()
             while not over.is_set() and not self._stop.wait(1.0):
-                pass
+                if self._certificate is not None and time.monotonic() - looked > _RENEW_EVERY_S:
+                    looked = time.monotonic()
+                    self._certificate.renew()
             end_streams()
             server.should_exit = True
 

@@ -22,10 +22,12 @@ from agent.reading.pictures import Prepared
 from agent.reading.read import Read, concluded
 from agent.reading.rows import flag_row, reading_row
 from agent.reading.triage import load_rules, rank_probabilities
-from agent.store import flags, priors, results, schema, studies
+from agent.store import flags, heard, identity, orders, priors, results, schema, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore, digest_from
 from agent.store.flags import StoredReply
+from agent.store.heard import HeardMessage
+from agent.store.orders import StoredReport
 from agent.store.priors import PriorImage
 from agent.store.studies import Use
 from structured_report.content import Order, Patient, Priority, Probability, Provenance, Study
@@ -139,6 +141,34 @@ class Desk:
                 .values(state=state if read else "assembled")
             )
         return Drafted(uid, revision, number, tuple(images), prior)
+
+    def finished(self, drafted: Drafted, *lines: str, patient_id: str = "") -> None:
+        """A report that a person has finished, as it was heard from the RIS."""
+        image = drafted.images[0]
+        whose = patient_id or str(image.PatientID)
+        content = "\r".join(
+            (
+                "MSH|^~\\&|RIS|SITE|PREREAD|SITE|20260103120000||ORU^R01|M1|P|2.5.1|||||| UNICODE UTF-8".replace(
+                    "| U", "|U"
+                ),
+                f"PID|||{whose}||{image.PatientName!s}||{image.PatientBirthDate}|{image.PatientSex}",
+                f"ORC|RE|P1|{image.AccessionNumber}",
+                f"OBR|1|P1|{image.AccessionNumber}|XR^Chest|||||||||||||||{image.AccessionNumber}|||||||F",
+                *(f"OBX|{n}|TX|1^REPORT||{line}||||||F" for n, line in enumerate(lines, start=1)),
+            )
+        ).encode()
+        patient = {"patient_id": whose, "issuer": "", "name": str(image.PatientName), "birth_date": "", "sex": ""}
+        with self.ledger.begin() as tx:
+            message = heard.keep(
+                tx,
+                HeardMessage(
+                    "RIS|SITE", "127.0.0.1", "M1", "ORU^R01", content.hex()[:64], content, [], NOW, heard.DONE
+                ),
+            )
+            assert message is not None
+            accession = str(image.AccessionNumber)
+            orders.add_report(tx, StoredReport(message, accession, "P1", accession, "", patient, "F", NOW))
+            identity.was_about(tx, [message], [drafted.uid])
 
     def keep(self, image: Dataset) -> int:
         """Store an image as the receiver does; returns its id. The same image again is the same row."""

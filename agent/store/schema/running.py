@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
 from agent.store.dialect import partial_index
 from agent.store.schema.base import Moment, metadata
@@ -68,4 +68,26 @@ process = Table(
     Column("words", Text, nullable=False, default=""),
     Column("started_at", Moment, nullable=False),
     Column("beat_at", Moment, nullable=False),
+)
+
+# Somebody wants the settings file to be read again.
+settings_request = Table(
+    "settings_request",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asked_at", Moment, nullable=False),
+    Column("asked_by", String(64), nullable=False),  # an account, or the user of a command
+)
+
+# With which settings each role runs, and what became of the newest request.
+settings_in_force = Table(
+    "settings_in_force",
+    metadata,
+    Column("role", String(16), primary_key=True),
+    Column("request_id", Integer, nullable=False),  # the newest that it has answered
+    Column("at", Moment, nullable=False),
+    Column("outcome", String(16), nullable=False),  # started | taken-up | refused
+    Column("digest", String(64), nullable=False),  # sha256 of the file whose peers and destinations it works with
+    Column("restart", JSON, nullable=False),  # sections that differ in the file and need a start
+    Column("words", Text, nullable=False, default=""),  # why it was refused
 )

@@ -44,7 +44,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     def hand_of(request: Request) -> Hand:
         me = person(request)
         trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        return Hand(context.settings, context.ledger, context.files, context.clock, trail, me.name)
+        return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
 
     @routes.get("/ledger/messages/{number}")
     def message(request: Request, number: int) -> Response:

@@ -46,7 +46,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             counts, at_destinations = failing.counts(view), failing.destination_counts(view)
             refused, messages = trouble.count_refusals(view), heard.count_attention(view)
         older = _older(lines[_PAGE - 1], stage, to, state) if len(lines) > _PAGE else ""
-        named = [d.name for d in context.settings.destinations]
+        named = [d.name for d in context.current.destinations]
         names = list(dict.fromkeys((*named, *sorted(at_destinations))))
         return pages.html(
             request, "ledger.html", lines=lines[:_PAGE], older=older, stage=stage, to=to, state=wanted.state, states=STATES,
@@ -97,7 +97,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         trail = Trail.of(context.settings).acting(me.name, address_of(request))
         with context.ledger.begin() as tx:
             trail.by_hand(tx, What.ACCESSED, "view", About(uid, patient_id), now=context.clock.now())
-        named = [d.name for d in context.settings.destinations]
+        named = [d.name for d in context.current.destinations]
         return pages.html(
             request, "ledger-study.html", line=lines[0], way=way, marks=rail(way, lines[0].state, failed, named), attention=attention,
             state_of=state_of, done=done if pages.has(request, f"ledger.done.{done}") else "", n=n, m=m, can=_can(way),

@@ -12,6 +12,8 @@ from agent.web.pages.render import Pages
 from agent.web.refused import Refused
 from agent.web.study.case import Case, case_of
 from agent.web.study.films import Films
+from agent.web.study.final import final_report
+from agent.web.study.judging import may_be_judged
 from agent.web.study.pacs import pacs_link
 from agent.web.study.plain import plain_date, plain_name, plain_time
 from agent.web.study.seen import Seen
@@ -32,6 +34,8 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
                 raise Refused(404, "not-found")
             number = case.revision.number if case.revision is not None else 0
             judged = reviews.standing(view, uid, number)
+            drafted = () if case.said is None else case.said.findings
+            final = final_report(view, uid, context.settings, drafted)
             model_words = next((p.words for p in processes.all_processes(view) if p.role == "read"), "")
         seen.note(request, uid, case.patient_id)
         for film in case.films:
@@ -41,7 +45,8 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
         t = pages.words(request)
         return pages.html(
             request, "study.html", case=case, sheet=sheet_of(case, t, judged), plain_name=plain_name,
-            plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case),
+            plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case), final=final,
+            line=case.line, judged=may_be_judged(case),
         )  # fmt: skip
 
     return routes

@@ -15,6 +15,7 @@ from agent.web.person import Person
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS, Right, Role
 from agent.web.signing.session import token_in
+from agent.web.signing.tokens import bearer, owner
 
 BY_THEMSELVES = frozenset({("GET", "/live"), ("POST", "/worklist/rows")})
 """What pages ask while nobody touches them: it keeps nobody signed in."""
@@ -36,7 +37,8 @@ class Guard:
         route = request.scope["route"]
         method = "GET" if request.method == "HEAD" else request.method
         right = RIGHTS[(method, route.path)]
-        request.state.person = found = self._who(request)
+        token = bearer(request)
+        request.state.person = found = self._who(request) if token is None else owner(self._context, token)
         if right is Right.OPEN:
             return
         if found is None:

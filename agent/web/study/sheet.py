@@ -11,6 +11,7 @@ from agent.store.reviews import Review
 from agent.web.study.case import Case, Film
 from agent.web.study.evidence import Piece, pieces_of
 from structured_report.content import Finding, Presence, Probability, Region
+from structured_report.vocabulary import vocabulary
 
 Translate = Callable[[str], str]
 _MOST_FILMS = 4
@@ -43,7 +44,8 @@ class FilmView:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What the page shows. `texts`: name of each part that has words, and its pieces, in the order of the page."""
+    """What the page shows. `texts`: name of each part that has words, and its pieces, in the order of the page;
+    `could_be_missed`: findings that the draft does not state as present."""
 
     findings: tuple[FindingRow, ...]
     asked: tuple[FindingRow, ...]
@@ -51,6 +53,7 @@ class Sheet:
     films: tuple[FilmView, ...]
     missed: tuple[Review, ...]
     whole: Review | None
+    could_be_missed: tuple[str, ...]
 
 
 def sheet_of(case: Case, t: Translate, reviews: Mapping[str, Review]) -> Sheet:
@@ -65,7 +68,9 @@ def sheet_of(case: Case, t: Translate, reviews: Mapping[str, Review]) -> Sheet:
     asked = () if said is None else _rows(case, said.checked, reviews, only_asked=True)
     shown = {row.finding.concept for row in (*findings, *asked)}
     missed = tuple(r for concept, r in reviews.items() if concept and (r.verdict == "missed" or concept not in shown))
-    return Sheet(findings, asked, _texts(case), _films(case, t), missed, reviews.get(""))
+    present = {row.finding.concept for row in findings if row.finding.presence is Presence.PRESENT}
+    could_be = tuple(c for c in vocabulary() if c not in present)
+    return Sheet(findings, asked, _texts(case), _films(case, t), missed, reviews.get(""), could_be)
 
 
 def _rows(

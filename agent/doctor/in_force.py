@@ -1,0 +1,36 @@
+"""Whether the line works with what the settings file says now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.commands.common import existing_store
+from agent.doctor.check import Check
+from agent.errors import PrereadError
+from agent.settings import SettingsFile
+from agent.store import reloads
+from agent.store.reloads import REFUSED, InForce
+
+
+def in_force(file: SettingsFile) -> Sequence[Check]:
+    """Every role that has started since settings can be taken up while it runs."""
+    try:
+        ledger, _ = existing_store(file.settings)
+        with ledger.read() as view:
+            rows = reloads.in_force(view)
+        ledger.close()
+    except PrereadError:
+        return ()  # said about the ledger itself
+    return [_check(row, file.digest) for row in rows]
+
+
+def _check(row: InForce, digest: str) -> Check:
+    what = f"settings of {row.role}"
+    if row.outcome == REFUSED:
+        return Check(what, "bad", f"a changed file was refused, those before stay in force: {row.words}")
+    if row.digest != digest:
+        return Check(what, "note", "the file has been changed since they were read; to take it up: preread reload")
+    if row.restart:
+        words = f"these sections are taken up when it is started again: {', '.join(row.restart)}"
+        return Check(what, "note", words)
+    return Check(what, "ok", "those of the file")

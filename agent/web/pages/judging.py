@@ -1,0 +1,64 @@
+"""`POST /studies/{uid}/reviews`: accept, correct, reject, say what was missed, or take that back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
+from agent.store import reviews, studies
+from agent.store.reviews import MISSED, WHOLE
+from agent.web.context import WebContext
+from agent.web.pages.render import Pages
+from agent.web.person import address_of, person
+from agent.web.refused import Refused
+from agent.web.study.case import case_of
+from agent.web.study.judging import LONGEST_WORDS, Judgement, review_of
+from agent.web.study.sheet import sheet_of
+
+Short = Annotated[str, Form(max_length=64)]
+
+
+def router(context: WebContext, pages: Pages) -> APIRouter:
+    """Works without a script, which asks for the changed part of the page only."""
+    routes = APIRouter()
+
+    @routes.post("/studies/{uid}/reviews")
+    def judge(
+        request: Request,
+        uid: str,
+        revision: Annotated[int, Form(ge=1)],
+        verdict: Short,
+        finding: Short = WHOLE,
+        presence: Short = "",
+        laterality: Short = "",
+        words: Annotated[str, Form(max_length=LONGEST_WORDS)] = "",
+        part: Annotated[Literal["", "finding", "missed"], Form()] = "",
+    ) -> Response:
+        who, now = person(request), context.clock.now()
+        with context.ledger.begin() as tx:
+            case = case_of(tx, uid, revision)
+            if case is None:
+                raise Refused(404, "not-found")
+            said = Judgement(finding, verdict, presence, laterality, words)
+            review = review_of(case, said, account=who.name, now=now)
+            reviews.add(tx, review)
+            about = f"{finding or 'the draft'}, revision {revision}, by {who.name}"
+            studies.note(tx, uid, "review", f"review-{review.verdict}", about, now=now)
+            trail = Trail.of(context.settings).acting(who.name, address_of(request))
+            trail.by_hand(tx, What.ACCESSED, "review", About(uid, case.patient_id), now=now)
+            standing = reviews.standing(tx, uid, revision)
+        if not part:
+            spot = "missed" if verdict == MISSED else f"finding-{finding}" if finding else "whole"
+            return RedirectResponse(f"/studies/{quote(uid)}?revision={revision}#{quote(spot)}", 303)
+        sheet = sheet_of(case, pages.words(request), standing)
+        template = "study/missed.html" if part == "missed" else "study/review.html"
+        return pages.html(
+            request, template, case=case, line=case.line, sheet=sheet, subject=finding, review=standing.get(finding)
+        )
+
+    return routes

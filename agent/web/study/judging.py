@@ -1,0 +1,81 @@
+"""What a radiologist says of a draft: checked against what the draft states, then written down. Nothing that was sent changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED, TAKEN_BACK, WHOLE, Review
+from agent.web.refused import Refused
+from agent.web.study.case import Case
+from structured_report.content import Laterality, Outcome, Presence
+from structured_report.vocabulary import vocabulary
+
+LONGEST_WORDS = 1000
+_JUDGED = (Outcome.READ, Outcome.ABSTAINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the form says. `finding`: key of the vocabulary, or empty for the draft as a whole."""
+
+    finding: str
+    verdict: str
+    presence: str
+    laterality: str
+    words: str
+
+
+def may_be_judged(case: Case) -> bool:
+    """Whether there is a draft to judge."""
+    return case.said is not None and case.said.outcome in _JUDGED
+
+
+def review_of(case: Case, said: Judgement, *, account: str, now: datetime) -> Review:
+    """The judgement as it is kept.
+
+    Raises:
+        Refused: the draft states no such finding, or the form says nothing that could be kept.
+    """
+    if not may_be_judged(case):
+        raise _impossible()
+    stated = _stated(case, said)
+    fits = {
+        ACCEPTED: True,
+        REJECTED: True,
+        TAKEN_BACK: True,
+        CORRECTED: bool(said.words.strip()) or bool(said.finding and (said.presence or said.laterality)),
+        MISSED: bool(said.finding) and stated != Presence.PRESENT,
+    }.get(said.verdict, False)
+    known = said.presence in ("", *Presence) and said.laterality in ("", "none", *Laterality)
+    if not fits or not known:
+        raise _impossible()
+    keeps = said.verdict in (CORRECTED, MISSED)
+    assert case.revision is not None
+    return Review(
+        case.line.study_instance_uid,
+        case.revision.number,
+        said.finding,
+        stated,
+        said.verdict,
+        account,
+        now,
+        presence=(Presence.PRESENT if said.verdict == MISSED else said.presence) if keeps and said.finding else "",
+        laterality=said.laterality if keeps and said.finding else "",
+        words=said.words.strip()[:LONGEST_WORDS] if keeps else "",
+    )
+
+
+def _stated(case: Case, said: Judgement) -> str:
+    """Presence of the finding as the draft has it; empty where it says nothing of it."""
+    assert case.said is not None
+    if said.finding == WHOLE:
+        return ""
+    found = next((f for f in (*case.said.findings, *case.said.checked) if f.concept == said.finding), None)
+    if found is None and (said.finding not in vocabulary() or said.verdict not in (MISSED, TAKEN_BACK)):
+        raise _impossible()
+    return "" if found is None else str(found.presence)
+
+
+def _impossible() -> Refused:
+    return Refused(422, "cannot-be-judged")
