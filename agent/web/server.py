@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RETRY_S = 15.0
 _QUEUED = 64
 # Every page that is open holds one for what is live, and browsers keep some more; each costs a file descriptor, of which a process
-# has 1024 as a rule.
+# has 1024 as a rule. More than there may be streams (agent.web.live), so that pages have room.
 _CONNECTIONS = 512
 _GRACE_S = 3
 _RENEW_EVERY_S = 30.0
