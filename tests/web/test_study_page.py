@@ -150,6 +150,20 @@ def test_a_study_that_is_still_arriving_shows_what_is_there(desk: Desk, browser:
     assert f"images/{image.SOPInstanceUID}/preview" in page
 
 
+def test_an_open_page_can_tell_that_it_has_been_overtaken(desk: Desk, browser: Browser) -> None:
+    image = small_image()
+    drafted = desk.study([image], boxes={})
+    client = browser(Role.VIEWER)
+
+    def standing() -> str:
+        return str(client.get(f"/studies/{drafted.uid}/standing").json()["standing"])
+
+    assert f'data-standing="{standing()}"' in page_of(client, drafted)
+    before = standing()
+    desk.study([image], read_as=Read(Outcome.WITHDRAWN, explanation="wrong patient"), state="withdrawn")
+    assert standing() != before
+
+
 def test_a_study_that_is_not_here_is_not_found(browser: Browser) -> None:
     assert browser(Role.VIEWER).get("/studies/1.2.3").status_code == 404
 

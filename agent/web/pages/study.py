@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
-from agent.store import processes, reviews
+from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
 from agent.web.refused import Refused
-from agent.web.study.case import Case, case_of
+from agent.web.study.case import Case, case_of, standing_of
 from agent.web.study.films import Films
 from agent.web.study.final import final_report
 from agent.web.study.judging import may_be_judged
@@ -23,7 +24,7 @@ Revision = Annotated[int | None, Query(ge=1)]
 
 
 def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:
-    """The page."""
+    """The page, and whether it is still what it was."""
     routes = APIRouter()
 
     @routes.get("/studies/{uid}")
@@ -48,6 +49,14 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
             plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case), final=final,
             line=case.line, judged=may_be_judged(case),
         )  # fmt: skip
+
+    @routes.get("/studies/{uid}/standing")
+    def standing(uid: str) -> Response:
+        with context.ledger.read() as view:
+            found = overview.studies(view, only=[uid])
+        if not found:
+            raise Refused(404, "not-found")
+        return JSONResponse({"standing": standing_of(found[0])})
 
     return routes
 
