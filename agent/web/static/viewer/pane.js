@@ -198,15 +198,15 @@ export class Pane {
 
   #facts({ zoom }, ratio) {
     const { film, t } = this;
-    const parts = [`${Math.round((100 * zoom) / 1)} %`, this.depth];
+    const parts = [`${Math.round(100 * zoom)} %`, this.depth];
     if (film.isFull) {
       const { center, width } = asWindow(film.about, this.contrast);
-      parts.unshift(`C ${Math.round(center)} W ${Math.round(width)}`);
+      parts.unshift(`C ${Math.round(center)}, W ${Math.round(width)}`);
     }
     if (this.look.inverted) parts.push(t("study.viewer.inverted"));
     const side = film.about?.laterality;
     if (side && side !== "U") parts.push(t("study.viewer.laterality", { side }));
-    this.facts.textContent = parts.join("  ");
+    this.facts.textContent = parts.join(" · ");
     const millimetres = film.millimetres;
     this.scale.hidden = !millimetres;
     if (!millimetres) return;

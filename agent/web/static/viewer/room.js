@@ -96,8 +96,8 @@ export class Room {
     };
     const { window, pan, ...rest } = this.buttons;
     if (this.panes.length < 2) {
-      rest.link.hidden = true;
-      rest.layout_one.hidden = true;
+      delete rest.link;
+      delete rest.layout_one;
     }
     return make("div", { class: "viewer-tools", role: "toolbar", "aria-label": t("study.viewer.tools") }, window, pan, this.choice, ...Object.values(rest));
   }
