@@ -34,6 +34,7 @@ from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
+from agent.web.system import pages as system
 from agent.web.worklist import page as worklist
 from agent.web.worklist import stream
 
@@ -66,6 +67,7 @@ def make_app(context: WebContext) -> FastAPI:
         ledger.router(context, pages),
         peers.router(context, pages),
         judging.router(context, pages),
+        system.router(context, pages),
         numbers.router(context, pages),
         api.router(context),
     )
@@ -121,6 +123,8 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
 
     @app.exception_handler(HTTPException)
     def by_the_framework(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # a body that is no text, or no JSON: as one that is not what it should be
+            return answer(request, 422, "not-understood")
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})

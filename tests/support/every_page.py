@@ -13,8 +13,8 @@ _PEOPLE = {DOCTOR: Role.RADIOLOGIST, IT: Role.ADMINISTRATOR}
 
 
 # Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
-NOT_SHOWN = {f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")} | {
-    "/live"
+NOT_SHOWN = {"/live", "/sign-in/oidc", "/sign-in/oidc/callback"} | {
+    f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")
 }
 
 
