@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from agent.errors import PrereadError
 from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
@@ -42,7 +44,8 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
         for film in case.films:
             if film.role == "prior":
                 seen.note(request, film.study_instance_uid, film.facts.patient_id)
-        films.warm()
+        with contextlib.suppress(PrereadError):  # the page can be read without its films, and they say so themselves
+            films.warm()
         t = pages.words(request)
         return pages.html(
             request, "study.html", case=case, sheet=sheet_of(case, t, judged), plain_name=plain_name,

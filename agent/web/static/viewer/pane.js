@@ -1,7 +1,7 @@
 // One film on the screen: canvas, boxes, letters, scale. It draws what the room tells it and reports what hands do to it.
 
 import { make } from "../base.js";
-import { asWindow, grays } from "./gray.js";
+import { asWindow, grays, modality } from "./gray.js";
 
 const SCALES = [200, 100, 50, 20, 10, 5, 2, 1]; // mm
 const CLOSEST = 32; // screen pixels for one of the film
@@ -32,6 +32,7 @@ export class Pane {
     }
     this.warning = this.stage.appendChild(make("p", { class: "film-warning" }));
     this.facts = this.stage.appendChild(make("p", { class: "film-facts", "aria-hidden": "true" }));
+    this.under = this.stage.appendChild(make("p", { class: "film-under", "aria-hidden": "true" }));
     this.scale = this.stage.appendChild(make("span", { class: "scale", "aria-hidden": "true" }));
     this.stage.appendChild(make("p", { class: "film-beside", text: t("study.beside") }));
     film.preview.classList.add("behind");
@@ -142,6 +143,13 @@ export class Pane {
       .filter(({ seen: [x0, y0, x1, y1] }) => px >= x0 && px <= x1 && py >= y0 && py <= y1)
       .sort((a, b) => area(a.seen) - area(b.seen));
     return hit[0]?.concept ?? null;
+  }
+
+  /** Say what is stored under a point. */
+  probe(left, top) {
+    const found = this.film.about && this.film.valueAt(...this.pictureAt(left, top));
+    const words = found ? this.t("study.viewer.value", { x: found.column, y: found.row, value: Math.round(modality(this.film.about, found.value)) }) : "";
+    this.under.textContent = words;
   }
 
   /** Draw before the next picture of the screen, once however often it is asked. */
