@@ -44,6 +44,7 @@ COMMANDS = {
     "purge": ("purge", "Take a study out of this node for good."),
     "audit": ("audit", "The audit trail: list it, and prove that it is whole."),
     "users": ("users", "Who may use the pages: add and list people."),
+    "tokens": ("tokens", "Tokens of programs that call the JSON interface: add, list, revoke."),
     "certs": ("certs", "Make certificates for a pilot: an authority of its own, and one for each node."),
     "settings": ("settings", "Check the settings."),
     "reload": ("reload", "Take up changed peers and destinations while the line runs."),

@@ -158,6 +158,7 @@ def _office(parts: Parts) -> None:
     from agent.intake.assembly import assembly_of
     from agent.keeping.forget import Forgetter
     from agent.keeping.projector import Projector
+    from agent.numbers.count import Counting
     from agent.office import LiveWorkers
     from agent.orders.stage import OrdersStage
     from agent.work.clock_set import ClockWatch
@@ -192,6 +193,7 @@ def _office(parts: Parts) -> None:
         watch=watch.look,
         watch_every_s=s.alarms.look_every_s,
         forget=forget,
+        count=Counting(ledger, clock, s.web.zone).tick,
     ) as schedule:
 
         def take_up(settings: Settings) -> None:

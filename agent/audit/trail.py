@@ -14,6 +14,8 @@ from agent.audit.message import encode
 from agent.settings import Settings
 from agent.store import audit
 
+_STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model - FIND
+
 
 @dataclass(frozen=True, slots=True)
 class Trail:
@@ -61,16 +63,17 @@ class Trail:
         actors = (self._as(Role.SOURCE, asked=True), Actor(peer, Role.DESTINATION))
         self._write(tx, AuditEvent(What.QUERIED, actors, about=about, asked_of=model), now)
 
+    def asked(self, tx: Connection, *, now: datetime) -> None:
+        """A person was shown a list of studies (PS3.15 A.5.3.10): as when the keys of a study are asked for by C-FIND. What was asked
+        for may name a patient, and is not written down."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.QUERIED, actors, asked_of=_STUDY_ROOT), now)
+
     def refused(self, tx: Connection, caller: str, address: str, reason: str, *, now: datetime) -> None:
         """Somebody was not let in."""
         actors = (Actor(caller or "unknown", Role.SOURCE, address, asked=True), self._as(Role.DESTINATION))
         event = AuditEvent(What.SECURITY_ALERT, actors, Kind.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE, reason=reason)
         self._write(tx, event, now)
-
-    def configuration_changed(self, tx: Connection, what: str, *, now: datetime) -> None:
-        """A person has changed who this node talks to; `what` is our own code for it."""
-        actors = (self._who(), self._as(Role.APPLICATION))
-        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
 
     def signed_in(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
         """A person has signed in (PS3.15 A.5.3.12)."""
@@ -105,6 +108,11 @@ class Trail:
         kind = Kind.USER_SECURITY_ATTRIBUTES_CHANGED
         event = AuditEvent(What.SECURITY_ALERT, actors, kind, Outcome.MINOR_FAILURE, reason="locked", account=account)
         self._write(tx, event, now)
+
+    def configuration_changed(self, tx: Connection, what: str, *, now: datetime) -> None:
+        """A person has changed who this node talks to; `what` is our own code for it."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
 
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
         """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""

@@ -40,6 +40,11 @@ class Visitor:
         if done.status_code != 303:
             raise Permanent(f"signing in was answered {done.status_code}", code="bench-refused")
 
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What a browser that is to be the same person needs."""
+        return dict(self._client.cookies)
+
     def ask(self, path: str, form: Mapping[str, str] | None = None) -> tuple[float, str]:
         """Seconds until the whole page is there, and the page. Raises `Permanent` for any answer but 200."""
         began = time.perf_counter()

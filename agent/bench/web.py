@@ -17,7 +17,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from agent.bench.filled import Filled, filled
+from agent.bench import on_screen
+from agent.bench.filled import WITH_FILMS, Filled, filled
 from agent.bench.visitor import Visitor
 from agent.demo.site import free_port
 from agent.errors import Permanent
@@ -73,16 +74,41 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstPicture:
+    """From asking for a study to its first film on the screen of a browser, milliseconds."""
+
+    studies: int
+    asked: int
+    p50_ms: float
+    p95_ms: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the aim is met."""
+        return "met" if self.p50_ms < on_screen.AIM_MS else f"missed (aim: under {on_screen.AIM_MS:.0f} ms)"
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """`flatness`: by page, how many times as long the most studies take as the fewest, at the median."""
+    """`flatness`: by page, how many times as long the most studies take as the fewest, at the median. `pictures`: empty where
+    there is no browser."""
 
     database: str
     timings: list[Timing]
     flatness: dict[str, float]
     weights: list[Weight]
+    pictures: list[FirstPicture]
 
 
-PAGES: tuple[Page, ...] = (Page("worklist", lambda _, __: ("/", None)),)
+def _study(site: Filled, choice: random.Random) -> str:
+    """Any that has been read."""
+    return site.study(choice.randrange(site.count - 2)).study_instance_uid
+
+
+PAGES: tuple[Page, ...] = (
+    Page("worklist", lambda _, __: ("/", None)),
+    Page("study", lambda site, choice: (f"/studies/{_study(site, choice)}", None)),
+)
 
 
 def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: Callable[[str], None]) -> Measured:
@@ -111,10 +137,11 @@ def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: 
                         taken.setdefault((page.name, size), []).append(took * 1000)
         last, visitor = sites[max(sites)]
         weights = [_weight(page, last, visitor) for page in PAGES if page.of(last, random.Random(0))[1] is None]  # noqa: S311
+        pictures = [found for site, visitor in sites.values() if (found := _first_pictures(site, visitor)) is not None]
     timings = [
         Timing(page, size, rounds, statistics.median(ms), _percentile(ms, 95)) for (page, size), ms in taken.items()
     ]
-    return Measured(_backend(database), timings, _flatness(timings), weights)
+    return Measured(_backend(database), timings, _flatness(timings), weights, pictures)
 
 
 def _backend(database: str) -> str:
@@ -131,6 +158,18 @@ def _flatness(timings: Sequence[Timing]) -> dict[str, float]:
     for one in timings:
         medians.setdefault(one.page, {})[one.studies] = one.p50_ms
     return {page: by[max(by)] / by[min(by)] for page, by in medians.items() if len(by) > 1}
+
+
+def _first_pictures(site: Filled, visitor: Visitor) -> FirstPicture | None:
+    paths = [f"/studies/{site.with_film(number).study_instance_uid}" for number in range(WITH_FILMS)]
+    taken = on_screen.first_pictures(_address(site), visitor.cookies, paths)
+    if not taken:
+        return None
+    return FirstPicture(site.count, len(taken), statistics.median(taken), _percentile(taken, 95))
+
+
+def _address(site: Filled) -> str:
+    return f"http://127.0.0.1:{site.settings.web.port}"
 
 
 def _weight(page: Page, site: Filled, visitor: Visitor) -> Weight:
@@ -168,14 +207,13 @@ def _visited(site: Filled) -> Iterator[Visitor]:
     """The server on that site, and a visitor who has signed in."""
     password = _account(site)
     settings_file = site.settings.storage.root.parent / "settings.toml"
-    address = f"http://127.0.0.1:{site.settings.web.port}"
     command = [sys.executable, "-m", "agent.bench.web_process", str(settings_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  our own program, with a path of its own folder
         try:
             assert process.stdout is not None
             if not process.stdout.readline():
                 raise Permanent("the web server did not start", code="bench-lost")
-            with Visitor(address) as visitor:
+            with Visitor(_address(site)) as visitor:
                 _until_it_answers(visitor)
                 visitor.sign_in(_NAME, password)
                 yield visitor

@@ -171,6 +171,7 @@ def web(studies: tuple[int, ...], database: str, work: Path, rounds: int, as_jso
                 **asdict(measured),
                 "timings": [{**asdict(t), "verdict": t.verdict} for t in measured.timings],
                 "weights": [{**asdict(w), "verdict": w.verdict} for w in measured.weights],
+                "pictures": [{**asdict(f), "verdict": f.verdict} for f in measured.pictures],
             }
         )
         return
@@ -181,3 +182,7 @@ def web(studies: tuple[int, ...], database: str, work: Path, rounds: int, as_jso
         click.echo(f"{t.page:28} {t.studies:9,} {t.p50_ms:6.1f} ms {t.p95_ms:6.1f} ms  {flat:>7}  {t.verdict}")
     for w in measured.weights:
         click.echo(f"{w.page:28} weighs {w.kb:6.1f} kB in {len(w.parts)} parts: {w.verdict}")
+    for f in measured.pictures:
+        click.echo(
+            f"{'first film on the screen':28} {f.studies:9,} {f.p50_ms:6.1f} ms {f.p95_ms:6.1f} ms  {'':>7}  {f.verdict}"
+        )

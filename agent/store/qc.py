@@ -74,6 +74,12 @@ def unfinished_since(view: Connection, moment: datetime) -> tuple[QcRun, ...]:
     return tuple(run for run in runs if run.stepped_at >= moment)
 
 
+def is_under_way(view: Connection, now: datetime) -> bool:
+    """Whether a run waits to begin, or has done something in the last quarter of an hour and has not come to its end."""
+    waits = view.execute(select(job.c.id).where(job.c.kind == "qc", job.c.state != "parked").limit(1)).first()
+    return waits is not None or bool(unfinished_since(view, now - timedelta(minutes=15)))
+
+
 def keep(tx: Connection, run: QcRun) -> None:
     """Write a run down as it stands now."""
     values = {f: getattr(run, f) for f in QcRun.__dataclass_fields__}
@@ -88,6 +94,12 @@ def run_of(view: Connection, run_id: str) -> QcRun | None:
 def newest(view: Connection) -> QcRun | None:
     """The run that began last, if there is one."""
     return _run(view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(1)).first())
+
+
+def last(view: Connection, limit: int) -> tuple[QcRun, ...]:
+    """The runs that began last, newest first."""
+    rows = view.execute(select(qc_run).order_by(qc_run.c.started_at.desc()).limit(limit))
+    return tuple(QcRun(**row._mapping) for row in rows)
 
 
 def finished(view: Connection) -> Iterator[QcRun]:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from agent.store.schema import web_session
 
@@ -45,6 +45,12 @@ def of_account(view: Connection, account_id: int) -> tuple[Session, ...]:
     return tuple(Session(**row._mapping) for row in view.execute(found))
 
 
+def of_digest(view: Connection, digest: str) -> Session | None:
+    """The session of the token with that digest, whether it still counts or not."""
+    row = view.execute(select(web_session).where(web_session.c.digest == digest)).first()
+    return None if row is None else Session(**row._mapping)
+
+
 def seen(tx: Connection, digest: str, *, now: datetime) -> None:
     """It was used."""
     tx.execute(update(web_session).where(web_session.c.digest == digest).values(seen_at=now))
@@ -64,3 +70,10 @@ def end_older(tx: Connection, *, seen_before: datetime, began_before: datetime) 
     """Forget sessions that no longer count."""
     c = web_session.c
     tx.execute(delete(web_session).where((c.seen_at < seen_before) | (c.began_at < began_before)))
+
+
+def count(view: Connection, *, seen_after: datetime, began_after: datetime) -> int:
+    """How many browsers are signed in: those that were used since then and began since then."""
+    c = web_session.c
+    query = select(func.count()).where(c.seen_at > seen_after, c.began_at > began_after)
+    return int(view.execute(query).scalar_one())

@@ -125,6 +125,14 @@ def parked_deliveries(view: Connection, uids: Sequence[str] | None = None) -> di
     return found
 
 
+def last_words(view: Connection) -> dict[str, str]:
+    """Destination -> why the last of its parked deliveries was parked."""
+    c = delivery.c
+    newest = select(func.max(c.id)).where(c.state == "parked").group_by(c.destination)
+    rows = view.execute(select(c.destination, c.words).where(c.id.in_(newest)))
+    return {str(name): str(words) for name, words in rows}
+
+
 def parked_stages(view: Connection) -> list[ParkedJob]:
     """Every parked job, oldest first."""
     rows = view.execute(select(job.c.kind, job.c.key, job.c.error).where(job.c.state == "parked").order_by(job.c.id))

@@ -13,12 +13,15 @@ from starlette.exceptions import HTTPException
 
 from agent.errors import PrereadError
 from agent.web import health
+from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
+from agent.web.live import Live
+from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, judging, study
+from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -31,6 +34,9 @@ from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
+from agent.web.system import pages as system
+from agent.web.worklist import page as worklist
+from agent.web.worklist import stream
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -43,9 +49,9 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    app = FastAPI(
-        title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
-    )
+    guard, live = Guard(context), Live(context.ledger)
+    app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
+    app.state.live = live
     app.state.routers = (
         health.router(context),
         assets.router(),
@@ -53,19 +59,23 @@ def make_app(context: WebContext) -> FastAPI:
         oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
-        home.router(context, pages),
+        worklist.router(context, pages),
+        stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
         peers.router(context, pages),
         judging.router(context, pages),
+        system.router(context, pages),
+        numbers.router(context, pages),
+        api.router(context),
     )
     for router in app.state.routers:
         app.include_router(router)
     app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection)
-    _answer_errors(app, pages)
+    _answer_errors(app, pages, texts)
     _nothing_without_a_right(app)
     return app
 
@@ -85,12 +95,12 @@ def _nothing_without_a_right(app: FastAPI) -> None:
         )
 
 
-def _answer_errors(app: FastAPI, pages: Pages) -> None:
+def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
     """To a page a page, to an interface JSON; codes only, for the words of an error may name a study."""
 
     def answer(request: Request, status: int, code: str) -> Response:
         if not _wants_page(request):
-            return JSONResponse({"error": {"code": code}}, status)
+            return _error(texts, status, code)
         if code == "not-signed-in":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
@@ -113,10 +123,22 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     def by_the_framework(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # a body that is no text, or no JSON: as one that is not what it should be
+            return answer(request, 422, "not-understood")
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         return made
+
+
+def _error(texts: Texts, status: int, code: str) -> Response:
+    """For a program: the code, and the words of the pages for it, in English as all of the interface is."""
+    t = texts.of("en")
+    keys = [key for key in (f"api.{code}", f"refused.{code}") if t.has(key)]
+    made = JSONResponse({"error": {"code": code, "message": t(keys[0]) if keys else code}}, status)
+    if status == 401:
+        made.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 11.6.1
+    return made
 
 
 def _wants_page(request: Request) -> bool:

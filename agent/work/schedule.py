@@ -24,6 +24,7 @@ from structured_report.content import Priority
 
 RECONCILE_S = 60
 FORGET_S = 600
+COUNT_S = 30
 _LOOKED_BACK = timedelta(days=2)  # whatever is older has been seen, or never will be
 
 
@@ -43,9 +44,11 @@ class Schedule:
         watch: Callable[[], None] | None = None,
         watch_every_s: float = RECONCILE_S,
         forget: Callable[[], object] | None = None,
+        count: Callable[[], object] | None = None,
     ) -> None:
         """Args:
         forget: lets go what is too old, so often.
+        count: counts what the line has done, so often.
         watch: looks at the line, so often, and writes down what is wrong.
         """
         self._ledger, self._files, self._clock, self._destinations = ledger, files, clock, destinations
@@ -63,6 +66,8 @@ class Schedule:
             self._every(RECONCILE_S, self.raise_what_waits)
         if forget is not None:
             self._every(FORGET_S, forget)
+        if count is not None:
+            self._every(COUNT_S, count)
         if watch is not None:
             self._every(watch_every_s, watch)
         if qc_daily_at:

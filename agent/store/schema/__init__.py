@@ -6,7 +6,8 @@ Moments are aware UTC `datetime` outside and fixed-width text inside, so that th
 from __future__ import annotations
 
 from agent.store.schema.base import Moment, metadata
-from agent.store.schema.keeping import audit, audit_forwarded, doomed_file, forgotten_file
+from agent.store.schema.counts import counted_up_to, daily_count
+from agent.store.schema.keeping import audit, audit_check, audit_forwarded, doomed_file, forgotten_file
 from agent.store.schema.listing import listing, listing_finding, listing_progress
 from agent.store.schema.orders import (
     final_report,
@@ -21,7 +22,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, sign_in_brake, web_session
+from agent.store.schema.people import account, saved_view, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -46,6 +47,7 @@ from agent.store.schema.studies import (
     study,
     study_revision,
 )
+from agent.store.schema.tokens import api_token
 from agent.store.schema.versions import SCHEMA_VERSION, UPGRADES, schema_version
 
 __all__ = [
@@ -54,10 +56,14 @@ __all__ = [
     "Moment",
     "account",
     "alarm",
+    "api_token",
     "audit",
+    "audit_check",
     "audit_forwarded",
     "commitment",
     "commitment_request",
+    "counted_up_to",
+    "daily_count",
     "delivery",
     "document",
     "doomed_file",
@@ -89,6 +95,7 @@ __all__ = [
     "reply",
     "report_shortfall",
     "review",
+    "saved_view",
     "schema_version",
     "settings_in_force",
     "settings_request",

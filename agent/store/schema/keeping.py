@@ -27,6 +27,18 @@ audit_forwarded = Table(
     Column("up_to", Integer, nullable=False),
 )
 
+# When the chain was gone through, and what came out.
+audit_check = Table(
+    "audit_check",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by", String(64), nullable=False),  # name of an account; empty: at the command line
+    Column("up_to", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("broken", Text, nullable=False),  # why the chain does not fit; empty when it does
+)
+
 # Files that were deleted on purpose, while something still names them.
 forgotten_file = Table(
     "forgotten_file",

@@ -1,0 +1,49 @@
+"""`/api/v1/numbers`: what the line did in a period."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from agent.numbers.figures import LONGEST_DAYS, Figures, Period, Rate, Took, figures_of
+from agent.web.api import models
+from agent.web.context import WebContext
+
+_USUAL_DAYS = 30
+_Last = Annotated[date | None, Query(description="The last day, of the site's zone, ISO 8601; default: today.")]
+_Days = Annotated[int, Query(ge=1, le=LONGEST_DAYS, description="How many days, the last included.")]
+
+
+def add(routes: APIRouter, context: WebContext) -> None:
+    """The routes of this module."""
+
+    @routes.get("/numbers", tags=["numbers"])
+    def numbers(last: _Last = None, days: _Days = _USUAL_DAYS) -> models.Numbers:
+        """Volumes, turn-around times, flag and finding rates, and why studies were not read. No patient is named."""
+        today = context.clock.now().astimezone(context.settings.web.zone).date()
+        with context.ledger.read() as view:
+            return _answer(figures_of(view, Period.up_to(last or today, days)))
+
+
+def _answer(figures: Figures) -> models.Numbers:
+    return models.Numbers(
+        first=figures.period.first,
+        last=figures.period.last,
+        counted_since=figures.counted_since,
+        days=tuple(models.Day.model_validate(d) for d in figures.days),
+        hours=figures.hours,
+        times=tuple(_times(t) for t in figures.took),
+        flagged_by_scanner=tuple(_rate(r) for r in figures.flagged_by_scanner),
+        findings=tuple(_rate(r) for r in figures.findings),
+        reasons=tuple(models.Reason.model_validate(r) for r in figures.reasons),
+    )
+
+
+def _times(took: Took) -> models.Times:
+    return models.Times.model_validate(took)
+
+
+def _rate(rate: Rate) -> models.Rate:
+    return models.Rate.model_validate(rate)

@@ -1,0 +1,104 @@
+"""`/api/v1/studies/UID`: everything about one study."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from sqlalchemy import Connection
+
+from agent.audit.event import About, What
+from agent.audit.trail import Trail
+from agent.store import flags, overview, priors, results, studies
+from agent.web.api import models
+from agent.web.api.errors import answers
+from agent.web.context import WebContext
+from agent.web.person import address_of, person
+from agent.web.refused import Refused
+from structured_report.content import BANNER
+
+StudyUid = Annotated[str, Path(max_length=64, pattern=r"^[0-9.]+$", description="Study Instance UID (PS3.5 9.1)")]
+
+
+def add(routes: APIRouter, context: WebContext) -> None:
+    """The routes of this module."""
+
+    @routes.get("/studies/{study_instance_uid}", responses=answers(404), tags=["studies"])
+    def study(request: Request, study_instance_uid: StudyUid) -> models.Study:
+        """Everything about one study: images, flag, reading with its reasoning, documents, deliveries, history.
+
+        It is written into the audit trail that it was looked at."""
+        with context.ledger.begin() as tx:
+            found = study_of(tx, study_instance_uid)
+            if found is None:
+                raise Refused(404, "no-such-study")
+            patient_id = str(found.about.get("patient", {}).get("patient_id", ""))
+            Trail.of(context.settings).acting(person(request).name, address_of(request)).by_hand(
+                tx, What.ACCESSED, "view", About(study_instance_uid, patient_id), now=context.clock.now()
+            )
+        return found
+
+
+def study_of(view: Connection, uid: str) -> models.Study | None:
+    """What is known of that study; None when there is none."""
+    lines = overview.studies(view, only=[uid])
+    if not lines:
+        return None
+    line, revision = lines[0], studies.newest_revision(view, uid)
+    number = None if revision is None else revision.id
+    return models.Study(
+        banner=BANNER,
+        study_instance_uid=uid,
+        state=line.state,
+        reason=line.reason,
+        explanation=line.explanation,
+        revision=line.revision,
+        priority=line.priority,
+        reasons=line.reasons,
+        first_received_at=line.first_received_at,
+        last_received_at=line.last_received_at,
+        about=line.about,
+        images=() if number is None else _images(view, number),
+        flag=None if number is None else _as(models.Flag, flags.flag_of(view, number)),
+        reading=None if number is None else _as(models.Reading, results.reading_of(view, number)),
+        prior=None if number is None else _prior(priors.search_of(view, number)),
+        documents=tuple(models.Document(**_without_path(d)) for d in overview.documents(view, uid)),
+        deliveries=tuple(models.Delivery(**_without_path(d)) for d in overview.deliveries(view, uid)),
+        history=tuple(models.Event(**e) for e in overview.history(view, uid)),
+    )
+
+
+def _as(model: Any, row: Any) -> Any:
+    return None if row is None else model.model_validate(row)
+
+
+def _images(view: Connection, revision_id: int) -> tuple[models.Image, ...]:
+    return tuple(
+        models.Image(
+            sop_instance_uid=image.sop_instance_uid,
+            version=image.version,
+            used=use.used,
+            role=use.role,
+            reason=use.reason,
+            explanation=use.explanation,
+        )
+        for image, use in studies.images_of_revision(view, revision_id)
+    )
+
+
+def _prior(search: priors.Search | None) -> models.Prior | None:
+    if search is None:
+        return None
+    found = search.prior
+    return models.Prior(
+        outcome=search.outcome or "under way",
+        used=search.used,
+        remarks=search.remarks,
+        study_instance_uid=found.study_instance_uid if found else "",
+        sop_instance_uid=found.sop_instance_uid if found else "",
+        source=found.source if found else "",
+    )
+
+
+def _without_path(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "path"}
