@@ -130,7 +130,7 @@ ABOUT_NO_STUDY = {
     "listing_progress",
     "settings_request", "settings_in_force",
     "schema_version", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround", "audit_check",
-    "daily_count", "counted_up_to", "api_token", "account", "web_session",
+    "daily_count", "counted_up_to", "api_token", "account", "web_session", "saved_view",
 }  # fmt: skip
 _TARGETS = {"message_id": "hl7_message", "order_id": "patient_order"}
 # Where a row must differ from what its columns' names say.
