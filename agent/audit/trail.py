@@ -75,11 +75,6 @@ class Trail:
         event = AuditEvent(What.SECURITY_ALERT, actors, Kind.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE, reason=reason)
         self._write(tx, event, now)
 
-    def configuration_changed(self, tx: Connection, what: str, *, now: datetime) -> None:
-        """A person has changed who this node talks to; `what` is our own code for it."""
-        actors = (self._who(), self._as(Role.APPLICATION))
-        self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
-
     def signed_in(self, tx: Connection, account: str, address: str, *, now: datetime) -> None:
         """A person has signed in (PS3.15 A.5.3.12)."""
         self._authenticated(tx, Kind.LOGIN, account, address, Outcome.SUCCESS, now)

@@ -28,7 +28,7 @@ from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
-from agent.web.signing import account_page, oidc_pages, people_page
+from agent.web.signing import account_page, oidc_pages, people_page, tokens_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
@@ -56,6 +56,7 @@ def make_app(context: WebContext) -> FastAPI:
         oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
+        tokens_page.router(context, pages),
         home.router(context, pages),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
