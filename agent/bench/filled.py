@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, insert, text
 from sqlalchemy.engine import make_url
 
 from agent.bench.many_studies import MadeStudy, Rows, blocks, made_study
 from agent.bench.real_films import put_films
 from agent.errors import Permanent
 from agent.settings import Settings
-from agent.store import schema
+from agent.store import listing_progress, listing_rows, schema
 from agent.store.engine import Ledger
 
 SEED = 1
@@ -88,10 +88,30 @@ def _fill(ledger: Ledger, url: str, count: int, now: datetime, say: Callable[[st
     with closing(_Sqlite(str(make_url(url).database)) if is_sqlite else _Postgres(ledger)) as into:
         for rows in blocks(count, now, seed=SEED):
             into.write(rows)
+            _list(ledger, [row["study_instance_uid"] for row in rows["study"]], now)
             done += len(rows["study"])
             if done % _SAY_EVERY == 0 or done == count:
                 say(f"made {done:,} of {count:,} studies")
         into.finish()
+    with ledger.begin() as tx:
+        listing_progress.begin(tx)
+        listing_progress.walked_to(tx, "")
+
+
+def _list(ledger: Ledger, uids: list[str], now: datetime) -> None:
+    """The rows of the worklist, as the office makes them."""
+    with ledger.begin() as tx:
+        for part in listing_rows.batched(uids, listing_rows.MOST_AT_ONCE):
+            rows = list(listing_rows.projected(tx, part, now=now).values())
+            tx.execute(insert(schema.listing), rows)
+            found = {
+                (row["study_instance_uid"], chip["concept"]): row["position"]
+                for row in rows
+                for chip in row["findings"]
+            }
+            said = [{"study_instance_uid": uid, "concept": c, "position": at} for (uid, c), at in found.items()]
+            if said:
+                tx.execute(insert(schema.listing_finding), said)
 
 
 def _tuples(table: Table, rows: list[dict[str, Any]]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:

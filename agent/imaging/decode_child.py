@@ -1,5 +1,5 @@
 """The child process of `agent.imaging.decode`: one file in, its stored values as .npy on standard output; or two files
-in, and the exit status says whether they hold the same values. Without a file it waits to be told one on standard input."""
+in, and the exit status says whether they hold the same values."""
 
 from __future__ import annotations
 
@@ -23,13 +23,10 @@ from agent.imaging.decode_exits import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDE
 PROCESSOR_S = 120
 
 
-def main(memory_bytes: int, path: str = "", other: str = "") -> int:
+def main(memory_bytes: int, path: str, other: str = "") -> int:
     """Decode, confined. What goes wrong is told by exit status and a type name: a message might quote the header."""
     confine(memory_bytes, PROCESSOR_S)
     warnings.simplefilter("ignore")
-    path = path or sys.stdin.readline().rstrip("\n")
-    if not path:
-        return 0  # whoever kept it ready is gone
     try:
         stored = _stored(path)
         if other:

@@ -18,9 +18,10 @@ from agent.web.context import WebContext
 from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
+from agent.web.live import Live
 from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, judging, study
+from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
@@ -34,6 +35,8 @@ from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
 from agent.web.system import pages as system
+from agent.web.worklist import page as worklist
+from agent.web.worklist import stream
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -46,9 +49,9 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    app = FastAPI(
-        title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
-    )
+    guard, live = Guard(context), Live(context.ledger)
+    app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
+    app.state.live = live
     app.state.routers = (
         health.router(context),
         assets.router(),
@@ -57,7 +60,8 @@ def make_app(context: WebContext) -> FastAPI:
         account_page.router(context, pages),
         people_page.router(context, pages),
         tokens_page.router(context, pages),
-        home.router(context, pages),
+        worklist.router(context, pages),
+        stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
@@ -66,7 +70,7 @@ def make_app(context: WebContext) -> FastAPI:
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
-        api.router(context),
+        api.router(context, live, guard),
     )
     for router in app.state.routers:
         app.include_router(router)

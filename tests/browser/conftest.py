@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState, sync_playwright
 
 from tests.support.browsing import Window, launched, window
+from tests.support.hl7_sender import header
 from tests.support.hospital import DOCTOR, IT, PASSWORD, Hospital, films
 
 FIRST = {
@@ -30,10 +31,11 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Hospital]:
-    """With three studies that have been read, one of them with an earlier film."""
+    """With three studies that have been read, one of them with an earlier film, and a message that is about nobody."""
     with Hospital(tmp_path_factory.mktemp("hospital"), checkpoint) as made:
         earlier = films("clear", 12, name="Phantom^Berta", prior_of=FIRST["effusion"])
         made.send(earlier, "earlier")
+        made.hear(header("ADT^A08", control_id="ADT1"), "EVN|A08|20260103101500", "PID|1||||Phantom^Nobody")
         uids = [made.send(study, name) for name, study in FIRST.items()]
         for uid in uids:
             made.wait_for(uid)
@@ -61,7 +63,7 @@ def at(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState])
 @pytest.fixture(scope="session")
 def holes(hospital: Hospital) -> Mapping[str, str]:
     """What stands in the addresses of pages, by the names of the holes."""
-    return {"uid": str(FIRST["effusion"][0].StudyInstanceUID)}
+    return {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1"}
 
 
 def _signed_in(chromium: Browser, hospital: Hospital, name: str) -> StorageState:

@@ -58,7 +58,9 @@ class Window:
 
     def go(self, path: str) -> Page:
         """Open a page of the site; returns when it is there."""
-        self.page.goto(f"{self.address}{path}")
+        answer = self.page.goto(f"{self.address}{path}")
+        assert answer is not None
+        assert answer.ok, f"{path} was answered {answer.status}"
         return self.page
 
     def path(self) -> str:

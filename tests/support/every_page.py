@@ -12,6 +12,19 @@ _NO_PAGES = ("/static/", "/texts/", "/api/", "/healthz", "/readyz", "/metrics") 
 _PEOPLE = {DOCTOR: Role.RADIOLOGIST, IT: Role.ADMINISTRATOR}
 
 
+# Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
+NOT_SHOWN = {"/live", "/sign-in/oidc", "/sign-in/oidc/callback"} | {
+    f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")
+}
+
+
+def pages() -> list[str]:
+    """The paths of routes that show something to a person."""
+    return sorted(
+        path for method, path in RIGHTS if method == "GET" and not path.startswith(_NO_PAGES) and path not in NOT_SHOWN
+    )
+
+
 def who_sees(path: str) -> str:
     """Somebody of the hospital who may see it; "" for a page that is for who is not signed in."""
     right = RIGHTS[("GET", path)]

@@ -12,6 +12,7 @@ from pydicom import Dataset
 from agent.commissioning.films import phantom_study, scene_of
 from agent.store import overview
 from agent.store.engine import Ledger
+from tests.support.hl7_sender import Sender, framed, message
 from tests.support.peers import Orthanc, Ris, storescu
 from tests.support.site import SENDER, Site, free_port, until
 
@@ -30,6 +31,8 @@ class Hospital:
         self.site = site = Site(folder / "site")
         site.set("model", weights=str(weights), quantization="nf4", device="cpu")
         site.set("web", time_zone="Europe/Vienna")
+        self.orders_port = free_port()
+        site.set("orders", host="127.0.0.1", port=self.orders_port)
         site.set("priors", **{"from": "self"})
         site.set("report", institution_name="Hospital of the phantoms")
         site.peer("pacs", self.pacs.ae_title, self.pacs.port, ["send", "receive"])
@@ -83,6 +86,12 @@ class Hospital:
             raise AssertionError(f"{error}\n{self.site.log.read_text('utf-8')[-3000:]}") from None
         finally:
             ledger.close()
+
+    def hear(self, *segments: str) -> None:
+        """An HL7 message by MLLP, which is acknowledged."""
+        with Sender(self.orders_port) as sender:
+            answer = sender.send(framed(message(*segments))).answer()
+        assert answer["MSA"][1] == "AA", answer
 
     def archive(self) -> subprocess.Popen[bytes]:
         """DCMTK's storescp, where the archive should have been found all along."""

@@ -127,9 +127,10 @@ class PlantedLedger:
 
 # Tables whose rows are about the line, or outlive every study.
 ABOUT_NO_STUDY = {
-    "schema_version", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround",
-    "settings_request", "settings_in_force", "listing_progress",
-    "audit_check", "daily_count", "counted_up_to", "api_token",
+    "listing_progress",
+    "settings_request", "settings_in_force",
+    "schema_version", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround", "audit_check",
+    "daily_count", "counted_up_to", "api_token", "account", "web_session",
 }  # fmt: skip
 _TARGETS = {"message_id": "hl7_message", "order_id": "patient_order"}
 # Where a row must differ from what its columns' names say.
