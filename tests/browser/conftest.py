@@ -19,6 +19,9 @@ FIRST = {
     "edema": films("cardiomegaly-edema", 13, name="Phantom^Carl"),
 }
 
+# A merge that somebody has to look at.
+TWO_ISSUERS = ("PID|1||P8^^^NORTH^MR||Phantom^Nobody", "MRG|P9^^^SOUTH^MR")
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
@@ -31,11 +34,11 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Hospital]:
-    """With three studies that have been read, one of them with an earlier film, and a message that is about nobody."""
+    """With three studies that have been read, one of them with an earlier film, and a message that waits for a person."""
     with Hospital(tmp_path_factory.mktemp("hospital"), checkpoint) as made:
         earlier = films("clear", 12, name="Phantom^Berta", prior_of=FIRST["effusion"])
         made.send(earlier, "earlier")
-        made.hear(header("ADT^A08", control_id="ADT1"), "EVN|A08|20260103101500", "PID|1||||Phantom^Nobody")
+        made.hear(header("ADT^A40^ADT_A39", control_id="ADT1"), "EVN|A40|20260103101500", *TWO_ISSUERS)
         uids = [made.send(study, name) for name, study in FIRST.items()]
         for uid in uids:
             made.wait_for(uid)
