@@ -55,10 +55,11 @@ def certificates_in(file: Path) -> list[Certificate]:
 
 
 def _certificate(one: x509.Certificate) -> Certificate:
-    return Certificate(_names(one), one.fingerprint(SHA256()).hex(), one.not_valid_after_utc.astimezone(UTC))
+    return Certificate(names_of(one), one.fingerprint(SHA256()).hex(), one.not_valid_after_utc.astimezone(UTC))
 
 
-def _names(one: x509.Certificate) -> frozenset[str]:
+def names_of(one: x509.Certificate) -> frozenset[str]:
+    """DNS names in lower case and IP addresses; the common name where there are none."""
     try:
         other = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):

@@ -22,6 +22,7 @@ from agent.model.weights import shipped_weights
 from agent.store.engine import Ledger
 from tests.support.postgres import Cluster, running_cluster
 from tests.support.requirements import losses_of, named_by
+from tests.support.sharing import GroupScheduling, check_groups
 from tests.support.site import Site
 
 pytest_plugins = ["pytester"]
@@ -42,6 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         named_by(item)
+    check_groups(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,8 @@ from agent.audit.message import encode
 from agent.settings import Settings
 from agent.store import audit
 
+_STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model - FIND
+
 
 @dataclass(frozen=True, slots=True)
 class Trail:
@@ -60,6 +62,12 @@ class Trail:
         """Another system was asked about the patient of a study."""
         actors = (self._as(Role.SOURCE, asked=True), Actor(peer, Role.DESTINATION))
         self._write(tx, AuditEvent(What.QUERIED, actors, about=about, asked_of=model), now)
+
+    def asked(self, tx: Connection, *, now: datetime) -> None:
+        """A person was shown a list of studies (PS3.15 A.5.3.10): as when the keys of a study are asked for by C-FIND. What was asked
+        for may name a patient, and is not written down."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(What.QUERIED, actors, asked_of=_STUDY_ROOT), now)
 
     def refused(self, tx: Connection, caller: str, address: str, reason: str, *, now: datetime) -> None:
         """Somebody was not let in."""

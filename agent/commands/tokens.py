@@ -9,8 +9,9 @@ import click
 from sqlalchemy.exc import IntegrityError
 
 from agent.clock import SystemClock
-from agent.commands.common import existing_store, one_line, print_json, settings_of
+from agent.commands.common import existing_store, print_json, settings_of
 from agent.errors import Permanent
+from agent.mending.hand import one_line
 from agent.service import open_store
 from agent.store import tokens as store
 from agent.web.rights import Role

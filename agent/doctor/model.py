@@ -77,6 +77,6 @@ def _weights(weights: str, quantization: str, *, a_folder: bool) -> Check:
 def _device(wanted: str) -> Check:
     if importlib.util.find_spec("torch") is None:
         return Check("devices", "note", "not known: torch is not installed here")
-    from agent.model.local import available_devices
+    from agent.model.devices import available_devices
 
     return device_check(wanted, available_devices())

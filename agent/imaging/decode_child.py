@@ -1,9 +1,14 @@
 """The child process of `agent.imaging.decode`: one file in, its stored values as .npy on standard output; or two files
-in, and the exit status says whether they hold the same values. Without a file it waits to be told one on standard input."""
+in, and the exit status says whether they hold the same values."""
 
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__":
+    # A process for every image. A third of what pydicom imports is its downloader of examples, which has no business here.
+    sys.modules.update(dict.fromkeys(("requests", "tqdm")))  # type: ignore[arg-type]
+
 import warnings
 from typing import Any
 
@@ -13,18 +18,15 @@ from pydicom import dcmread
 from pydicom.uid import JPEGExtended12Bit
 
 from agent.imaging.confine import confine
-from agent.imaging.decode import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDECODABLE
+from agent.imaging.decode_exits import EXIT_DIFFERENT, EXIT_TOO_LARGE, EXIT_UNDECODABLE
 
 PROCESSOR_S = 120
 
 
-def main(memory_bytes: int, path: str = "", other: str = "") -> int:
+def main(memory_bytes: int, path: str, other: str = "") -> int:
     """Decode, confined. What goes wrong is told by exit status and a type name: a message might quote the header."""
     confine(memory_bytes, PROCESSOR_S)
     warnings.simplefilter("ignore")
-    path = path or sys.stdin.readline().rstrip("\n")
-    if not path:
-        return 0  # whoever kept it ready is gone
     try:
         stored = _stored(path)
         if other:

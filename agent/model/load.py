@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.errors import Permanent
 from agent.model.protocol import Model
 from agent.model.reading_protocol import load_protocol
+from agent.model.weights import find_weights
 from agent.settings import ModelSettings
 
 
@@ -55,12 +56,12 @@ def _served(settings: ModelSettings) -> Model:
 
 def _local(settings: ModelSettings) -> Model:
     try:
+        # Before the engine, which takes seconds to import: weights may be missing.
+        folder = find_weights(settings.weights, settings.revision)
         from agent.model.local import load_local
     except ImportError as error:
         raise Permanent(
             f"the model engine is not installed ({error.name}); install it with: pip install 'cxr-preread[local]'",
             code="engine-missing",
         ) from error
-    return load_local(
-        settings.weights, quantization=settings.quantization, device=settings.device, revision=settings.revision
-    )
+    return load_local(settings.weights, quantization=settings.quantization, device=settings.device, folder=folder)

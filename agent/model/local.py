@@ -22,6 +22,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.utils import logging as transformers_logging
 
 from agent.errors import ModelUnavailable, Permanent
+from agent.model.devices import available_devices
 from agent.model.faults import is_out_of_memory
 from agent.model.protocol import MAX_PIXELS, MOST_PICTURES, ModelIdentity, Picture
 from agent.model.shared_prefix import LocalSession
@@ -34,30 +35,20 @@ NOT_QUANTIZED = ("model.visual", "lm_head")
 _QUANTIZED_CLASS = {"nf4": "Linear4bit", "int8": "Linear8bitLt"}
 
 
-def available_devices() -> tuple[str, ...]:
-    """Devices a model can be put on, with their names."""
-    cards = (
-        [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())]
-        if torch.cuda.is_available()
-        else []
-    )
-    return (*cards, "cpu")
-
-
-def load_local(weights: str, *, quantization: str, device: str, revision: str = "") -> LocalModel:
+def load_local(weights: str, *, quantization: str, device: str, folder: Path | None = None) -> LocalModel:
     """Load a checkpoint and assert that it is quantized as asked.
 
     Args:
         weights: folder, or name on the hub.
-        revision: commit, tag or branch on the hub; empty: its main branch.
         quantization: ``nf4``, ``int8`` or ``none``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        folder: where those weights lie, when that has been found out already.
 
     Raises:
         Permanent: not a Qwen2.5-VL checkpoint, no such device, or the quantization did not take.
         ModelUnavailable: the hub cannot be reached, or memory does not suffice at the moment.
     """
-    folder = find_weights(weights, revision)
+    folder = find_weights(weights) if folder is None else folder
     _check_architecture(folder, weights)
     place, own = _device(device), _own_dtype(folder)
     transformers_logging.set_verbosity_error()

@@ -129,7 +129,7 @@ class Cursor:
     part: int = 0
 
     def text(self) -> str:
-        """For an address. A cursor of a search holds what was found, and belongs in none."""
+        """For an address. A cursor of a search holds what was found, and belongs in none: see `cursor_at`."""
         return base64.urlsafe_b64encode(json.dumps([self.part, self.key, self.uid]).encode()).decode().rstrip("=")
 
     @classmethod
@@ -173,6 +173,16 @@ def page(view: Connection, wanted: Wanted, *, after: Cursor | None = None, size:
             rest = number + 1 < len(ways)
             return Page(tuple(rows), Cursor("", "", number + 1) if rest else None, partly=rest and len(rows) < size)
     return Page(tuple(rows), None)
+
+
+def cursor_at(view: Connection, part: int, uid: str) -> Cursor | None:
+    """The cursor of a search that stands at that study: an address holds this, and not what was found. None when it is gone."""
+    if not 0 <= part < len(_KEYS):
+        return None
+    key = view.execute(select(listing.c[_KEYS[part]]).where(listing.c.study_instance_uid == uid)).scalar()
+    if key is None:
+        return Cursor("", "", part) if not uid else None
+    return Cursor(str(key), uid, part)
 
 
 def where_is(view: Connection, wanted: Wanted, uids: Collection[str]) -> set[str]:
@@ -279,7 +289,7 @@ def _along(view: Connection, way: _Way, after: Cursor | None, size: int, most: i
     rows = _rows(view, way, [*conditions, *way.rest], size + 1)
     if len(rows) > size:
         return _Found(rows[:size], size, _place(view, way, rows[size - 1]))
-    return _Found(rows, most, None if edge is None else (edge[0], str(edge[1])))
+    return _Found(rows, most, (edge[0], str(edge[1]))) if edge is not None else _Found(rows, len(rows), None)
 
 
 def _rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:

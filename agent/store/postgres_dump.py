@@ -15,7 +15,7 @@ from agent.errors import Permanent, Transient
 from agent.store.engine import Ledger
 from agent.store.files import sync_file
 from agent.store.place import CopierMissing
-from agent.store.postgres_server import PostgresServer
+from agent.store.postgres_server import PostgresServer, without_password
 from agent.store.schema import schema_version
 
 
@@ -55,9 +55,8 @@ class Dump:
         url = self._place.url
         # The password is handed on in the environment, which this user alone can read; a command line is everybody's.
         secret = {"PGPASSWORD": url.password} if url.password else {}
-        shown = url.set(drivername="postgresql", password=None).render_as_string()
         done = subprocess.run(  # noqa: S603  the program that was found, on the database that the settings name
-            [*command, f"--dbname={shown}"], capture_output=True, text=True, errors="replace", check=False,
+            [*command, f"--dbname={without_password(url)}"], capture_output=True, text=True, errors="replace", check=False,
             env={**os.environ, **secret},
         )  # fmt: skip
         if done.returncode:

@@ -95,6 +95,11 @@ def address_of(url: URL) -> str:
     return host if host.startswith("/") else f"{host}:{url.port or 5432}"
 
 
+def without_password(url: URL) -> str:
+    """As a command line may hold it, for the programs that come with PostgreSQL."""
+    return URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query).render_as_string()
+
+
 def _engine(url: URL, busy_timeout_s: float) -> Engine:
     wanted: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "fallback_application_name": "preread"}
     try:

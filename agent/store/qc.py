@@ -74,6 +74,12 @@ def unfinished_since(view: Connection, moment: datetime) -> tuple[QcRun, ...]:
     return tuple(run for run in runs if run.stepped_at >= moment)
 
 
+def is_under_way(view: Connection, now: datetime) -> bool:
+    """Whether a run waits to begin, or has done something in the last quarter of an hour and has not come to its end."""
+    waits = view.execute(select(job.c.id).where(job.c.kind == "qc", job.c.state != "parked").limit(1)).first()
+    return waits is not None or bool(unfinished_since(view, now - timedelta(minutes=15)))
+
+
 def keep(tx: Connection, run: QcRun) -> None:
     """Write a run down as it stands now."""
     values = {f: getattr(run, f) for f in QcRun.__dataclass_fields__}

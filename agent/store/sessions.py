@@ -45,6 +45,12 @@ def of_account(view: Connection, account_id: int) -> tuple[Session, ...]:
     return tuple(Session(**row._mapping) for row in view.execute(found))
 
 
+def of_digest(view: Connection, digest: str) -> Session | None:
+    """The session of the token with that digest, whether it still counts or not."""
+    row = view.execute(select(web_session).where(web_session.c.digest == digest)).first()
+    return None if row is None else Session(**row._mapping)
+
+
 def seen(tx: Connection, digest: str, *, now: datetime) -> None:
     """It was used."""
     tx.execute(update(web_session).where(web_session.c.digest == digest).values(seen_at=now))

@@ -18,12 +18,14 @@ from agent.web.context import WebContext
 from agent.web.door import Door
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
+from agent.web.live import Live
 from agent.web.numbers import pages as numbers
 from agent.web.pages import films as film_pages
-from agent.web.pages import home, judging, study
+from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
+from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -32,6 +34,9 @@ from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
+from agent.web.system import pages as system
+from agent.web.worklist import page as worklist
+from agent.web.worklist import stream
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -44,9 +49,9 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    app = FastAPI(
-        title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(Guard(context))]
-    )
+    guard, live = Guard(context), Live(context.ledger)
+    app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
+    app.state.live = live
     app.state.routers = (
         health.router(context),
         assets.router(),
@@ -54,12 +59,15 @@ def make_app(context: WebContext) -> FastAPI:
         oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
-        home.router(context, pages),
+        worklist.router(context, pages),
+        stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
+        peers.router(context, pages),
         judging.router(context, pages),
+        system.router(context, pages),
         numbers.router(context, pages),
         api.router(context),
     )
@@ -115,6 +123,8 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
 
     @app.exception_handler(HTTPException)
     def by_the_framework(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # a body that is no text, or no JSON: as one that is not what it should be
+            return answer(request, 422, "not-understood")
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})

@@ -58,9 +58,8 @@ class Protection:
             await send(message)
 
         if scope["method"] not in _SAFE and not _is_of_this_site(Headers(scope=scope)):
-            refusal = JSONResponse(
-                {"error": {"code": "cross-site", "message": "calls from other sites change nothing"}}, 403
-            )
+            said = {"error": {"code": "cross-site", "message": "calls from other sites change nothing"}}
+            refusal = JSONResponse(said, 403, {"Connection": "close"})  # what it carries is not read
             await refusal(scope, receive, with_headers)
             return
         try:

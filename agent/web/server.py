@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RETRY_S = 15.0
 _QUEUED = 64
 # Every page that is open holds one for what is live, and browsers keep some more; each costs a file descriptor, of which a process
-# has 1024 as a rule.
+# has 1024 as a rule. More than there may be streams (agent.web.live), so that pages have room.
 _CONNECTIONS = 512
 _GRACE_S = 3
 _RENEW_EVERY_S = 30.0
@@ -131,8 +131,9 @@ class WebServer:
 
         proxies = list(self._context.settings.web.proxies)
         # The port is taken already, and what is logged is said here: a URL may one day name a study.
+        app = make_app(self._context)
         config = uvicorn.Config(
-            make_app(self._context), loop="asyncio", http=TimelyProtocol, ws="none", lifespan="off", log_config=None,
+            app, loop="asyncio", http=TimelyProtocol, ws="none", lifespan="off", log_config=None,
             access_log=False, server_header=False, proxy_headers=bool(proxies), forwarded_allow_ips=proxies,
             limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_GRACE_S,
         )  # fmt: skip
@@ -140,11 +141,11 @@ class WebServer:
         if self._certificate is not None:
             config.ssl = self._certificate.context
         server = uvicorn.Server(config)
-        with self._ending_with_the_line(server):
+        with self._ending_with_the_line(server, app.state.live.close):
             server.run(sockets=[taken])
 
     @contextlib.contextmanager
-    def _ending_with_the_line(self, server: uvicorn.Server) -> Iterator[None]:
+    def _ending_with_the_line(self, server: uvicorn.Server, end_streams: Callable[[], None]) -> Iterator[None]:
         over = threading.Event()
 
         def watch() -> None:
@@ -153,6 +154,7 @@ class WebServer:
                 if self._certificate is not None and time.monotonic() - looked > _RENEW_EVERY_S:
                     looked = time.monotonic()
                     self._certificate.renew()
+            end_streams()
             server.should_exit = True
 
         threading.Thread(target=watch, name="web-stop", daemon=True).start()

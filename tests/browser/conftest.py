@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, StorageState, sync_playwright
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
 from tests.support.browsing import Window, launched, window
 from tests.support.hl7_sender import header
@@ -63,10 +64,21 @@ def at(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState])
         yield opened
 
 
-@pytest.fixture(scope="session")
-def holes(hospital: Hospital) -> Mapping[str, str]:
-    """What stands in the addresses of pages, by the names of the holes."""
-    return {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1"}
+@pytest.fixture(scope="module")
+def holes(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState]) -> Mapping[str, str]:
+    """What stands in the addresses of pages, by the names of the holes; and whole addresses of what had to be done first."""
+    found = {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1", "what": "peer"}
+    with window(chromium, hospital.address, storage_state=sessions[IT]) as made:
+        for path, button in (
+            ("/peers/test/{task_id}", "section[aria-labelledby=peers] button[value=echo]"),
+            ("/peers/reload/{number}", "section[aria-labelledby=reload] button"),
+        ):
+            page = made.go("/peers")
+            with page.expect_navigation():
+                page.locator(button).first.click()
+            expect(page.locator("#again .told")).to_have_class(re.compile("good"), timeout=60_000)
+            found[path] = made.path()
+    return found
 
 
 def _signed_in(chromium: Browser, hospital: Hospital, name: str) -> StorageState:

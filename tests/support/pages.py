@@ -40,6 +40,7 @@ class Visitors:
 
     def __init__(self, context: WebContext) -> None:
         self.context, self._app = context, make_app(context)
+        self._app.state.live.close()  # the client collects whole answers: a stream says what there is, and ends
 
     def __call__(self) -> TestClient:
         headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}

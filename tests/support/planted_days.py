@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, insert, select
 
 from agent.imaging.facts import PHANTOM, InstanceFacts
 from agent.store import schema
+from structured_report.content import Order, Patient, Study
+from structured_report.plain import study_to_json
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Planted:
     present: tuple[str, ...] = ()
     took: tuple[tuple[str, str, float], ...] = ()
     size: int = 1000
-    absent: tuple[str, ...] = field(default=("pneumothorax",))
+    absent: tuple[str, ...] = ("pneumothorax",)
+    name: str = "Planted^Petra"
+    accession: str = "ACC-7"
 
 
 def plant(tx: Connection, studies: Sequence[Planted]) -> None:
@@ -47,6 +51,11 @@ def plant(tx: Connection, studies: Sequence[Planted]) -> None:
         tx.execute(insert(table), values)
 
 
+def _about(one: Planted) -> dict[str, Any]:
+    patient = Patient(patient_id="PID-7", name=one.name)
+    return study_to_json(Study(one.uid, patient=patient, order=Order(accession_number=one.accession)))
+
+
 def _study(put: Any, one: Planted, revision: int) -> None:
     uid, at = one.uid, one.at
     state = one.outcome or "assembled"
@@ -54,10 +63,21 @@ def _study(put: Any, one: Planted, revision: int) -> None:
         schema.study, study_instance_uid=uid, state=state, revision=1, reason=one.reason, explanation="",
         first_received_at=at, last_received_at=at,
     )  # fmt: skip
-    put(schema.study_revision, id=revision, study_instance_uid=uid, number=1, set_key="k", study={}, created_at=at)
+    put(
+        schema.study_revision,
+        id=revision,
+        study_instance_uid=uid,
+        number=1,
+        set_key="k",
+        study=_about(one),
+        created_at=at,
+    )
     maker, model = PHANTOM if one.drawn else (one.maker, one.model)
-    who = "QC1" if one.drawn else "P1"
-    facts = InstanceFacts(manufacturer=maker, manufacturer_model_name=model, patient_id=who, accession_number=who)
+    who = ("QC1", "QC1") if one.drawn else ("PID-7", one.accession)
+    facts = InstanceFacts(
+        manufacturer=maker, manufacturer_model_name=model, patient_id=who[0], accession_number=who[1], patient_name=one.name,
+        study_instance_uid=uid,
+    )  # fmt: skip
     for number in range(one.images):
         sop = f"{uid}.{number + 1}"
         put(
@@ -91,10 +111,21 @@ def _study(put: Any, one: Planted, revision: int) -> None:
             words=words,
         )
     for what, destination, seconds in one.took:
+        _delivered(put, one, revision, what, destination)
         put(
             schema.turnaround, what=what, revision_id=revision, destination=destination, seconds=seconds,
             at=at + timedelta(seconds=seconds),
         )  # fmt: skip
+
+
+def _delivered(put: Any, one: Planted, revision: int, what: str, destination: str) -> None:
+    if not destination:
+        return
+    number = revision * 10 + ("sr", "oru").index(what)
+    put(schema.document, id=number, revision_id=revision, kind=what, identifier=f"1.9.{number}", path=f"{number}", digest="d",
+        created_at=one.at)  # fmt: skip
+    put(schema.delivery, document_id=number, destination=destination, state="delivered", attempts=1, words="0000",
+        created_at=one.at, finished_at=one.at)  # fmt: skip
 
 
 _CONCEPTS = ("pleural_effusion", "consolidation", "cardiomegaly", "pneumothorax", "pulmonary_edema", "atelectasis")

@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ SAID: dict[str, Any] = {
     "role": "office", "pid": 7, "code": "disk", "about": "storage", "facts": '{"patient_id": "PAT-9"}', "run_id": "260101000000",
     "transaction_uid": "2.25.7", "reasons": {f"{ONE}.1": 0}, "patient": {"patient_id": "PAT-1", "name": "One^Una"},
     "rows": 2, "columns": 2, "grid": b"abcd", "digest": "d" * 64, "address": "10.0.0.1", "association_id": "a-1",
-    "study": {"patient": {"patient_id": "PAT-1"}},
+    "study": {"patient": {"patient_id": "PAT-1"}}, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
 }  # fmt: skip
 # Where a name means something else.
 ELSEWHERE: dict[str, dict[str, Any]] = {
@@ -54,6 +54,8 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "flags.raise_urgency": {"reasons": ("pneumothorax",)}, "studies.add_revision": {"about": SAID["study"], "uses": ()},
     "alarms.forget_tellers": {"known": ["mail"]}, "commitments.conclude": {"state": "committed"}, "studies.patient_of": {"number": 1},
     "flags.add_flag": {"revision_id": 3, "priority": "urgent"}, "results.add_reading": {"revision_id": 3},
+    "daily.uncounted": {"name": "instance", "after": 0}, "daily.write": {"was": 0, "after": 0, "name": "instance"},
+    "daily.between": {"what": "study"}, "daily.summed": {"what": "study"},
     "priors.begin": {"revision_id": 3}, "priors.copy": {"revision_id": 1, "to_revision_id": 4}, "studies.change_uses": {"revision_id": 3},
 }  # fmt: skip
 

@@ -95,6 +95,42 @@ def test_a_skipped_test_is_a_failure_in_ci(tmp_path: Path, ci: str, code: int) -
     assert done.returncode == code, done.stdout
 
 
+GROUPED = """
+import os, pytest
+
+pytestmark = pytest.mark.xdist_group({group!r})
+
+@pytest.mark.parametrize("number", range(4))
+def test_x(number):
+    with open("workers", "a") as file:
+        file.write({group!r} + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+def test_what_is_expensive_is_made_once_for_all_tests_that_share_it(tmp_path: Path) -> None:
+    """A newer pytest once passed over the groups in silence, and every site and archive was started once a worker."""
+    for module, group in (("one", "a"), ("two", "b"), ("three", "a")):
+        (tmp_path / f"test_{module}.py").write_text(GROUPED.format(group=group), encoding="utf-8")
+    environment = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command += ["-n", "2", "--dist", "loadgroup", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    ran = (tmp_path / "workers").read_text(encoding="utf-8").split("\n")[:-1]
+    assert len(ran) == 12
+    assert sorted({line.split()[0] for line in ran}) == sorted(line.split()[0] for line in set(ran)) == ["a", "b"]
+
+
+def test_a_group_that_would_be_passed_over_is_refused(tmp_path: Path) -> None:
+    test = "import pytest\nNAME = 'a'\n\n@pytest.mark.xdist_group(NAME)\ndef test_x(): pass\n"
+    (tmp_path / "test_grouped.py").write_text(test, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", str(tmp_path)]
+    environment = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "test_grouped.py has one group" in done.stderr
+
+
 def test_the_repository_names_no_machine_and_holds_no_film() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
         "\n"

@@ -454,6 +454,13 @@ def test_page_after_page_shows_what_is_wanted_each_once(many: Site_, wanted: Wan
         assert listing.where_is(view, wanted, [r.study_instance_uid for r in everything]) == set(expected)
 
 
+def test_a_search_among_few_studies_finds_at_once(many: Site_) -> None:
+    with many.ledger.read() as view:
+        page = listing.page(view, Wanted(text="ä3"))
+        assert len(page.rows) > 3
+        assert (page.after, page.partly) == (None, False)
+
+
 @given(st.text(max_size=40))
 def test_a_cursor_that_somebody_made_up_is_none(text: str) -> None:
     assert Cursor.of(text) is None or Cursor.of(text) == Cursor.of(text)

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from agent.web.context import WebContext
 from agent.web.rights import Role
+from tests.support.drafted import Desk
 from tests.support.pages import ORIGIN, PASSWORD, Visitors, site_at
 
 __all__ = ["ORIGIN", "PASSWORD"]
@@ -19,6 +20,12 @@ __all__ = ["ORIGIN", "PASSWORD"]
 def context(tmp_path: Path) -> WebContext:
     """An empty site."""
     return site_at(tmp_path)
+
+
+@pytest.fixture
+def desk(context: WebContext) -> Desk:
+    """Puts studies into the site."""
+    return Desk(context.ledger, context.files)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from agent.store.schema.orders import (
     study_unsettled,
     worklist_answer,
 )
-from agent.store.schema.people import account, sign_in_brake, web_session
+from agent.store.schema.people import account, saved_view, sign_in_brake, web_session
 from agent.store.schema.readings import (
     flag,
     prior_awaited,
@@ -95,6 +95,7 @@ __all__ = [
     "reply",
     "report_shortfall",
     "review",
+    "saved_view",
     "schema_version",
     "settings_in_force",
     "settings_request",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from agent.store.schema.base import Moment, metadata
 
@@ -45,4 +45,17 @@ sign_in_brake = Table(
     Column("attempts", Integer, nullable=False),
     Column("began_at", Moment, nullable=False),
     Index("sign_in_brake_by_age", "began_at"),
+)
+
+# A person's own ways of looking at the worklist.
+saved_view = Table(
+    "saved_view",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("account.id"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("wanted", JSON, nullable=False),  # agent.store.listing.Wanted, without a text: no patient is in it
+    Column("is_default", Boolean, nullable=False, default=False),  # what the worklist begins with
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("account_id", "name"),
 )

@@ -69,6 +69,61 @@ class Verdict(Answer):
     sentence: str
 
 
+class WorklistStudy(Answer):
+    """One study of the worklist.
+
+    `standing`: where it stands, in one word. `findings`: what the reading has present, or the fast look before it suspects.
+    `scanner`: calling AE title. `verdict`: what a radiologist said of the draft as a whole. The four numbers count deliveries."""
+
+    study_instance_uid: str
+    patient_name: str
+    patient_id: str
+    birth_date: str
+    sex: str
+    accession_number: str
+    study_date: str
+    study_time: str
+    description: str
+    modality: str
+    scanner: str
+    scanner_model: str
+    images: int
+    constancy: bool
+    standing: str
+    state: str
+    reason: str
+    explanation: str
+    revision: int
+    priority: str
+    reasons: tuple[str, ...]
+    flag: str
+    flagged_at: datetime | None
+    outcome: str
+    read_at: datetime | None
+    findings: tuple[dict[str, Any], ...]
+    delivered: int
+    waiting: int
+    parked: int
+    held: int
+    failing: str
+    trouble: bool
+    reported_at: datetime | None
+    verdict: str | None
+    reviewed: bool
+    is_waiting: bool
+    arrived_at: datetime
+    last_received_at: datetime
+    changed_at: datetime
+
+
+class Worklist(Answer):
+    """One page. `next`: for `after` of the call that goes on; null at the end."""
+
+    banner: str
+    studies: tuple[WorklistStudy, ...]
+    next: str | None
+
+
 class Image(Answer):
     """What was done with one image, and why."""
 
@@ -384,3 +439,36 @@ class Numbers(Answer):
     flagged_by_scanner: tuple[Rate, ...]
     findings: tuple[Rate, ...]
     reasons: tuple[Reason, ...]
+
+
+class Retried(Answer):
+    """How much will be tried again; `not_running`: roles that would do it and have no process at the moment."""
+
+    deliveries: int
+    stages: int
+    read_again: bool
+    not_running: tuple[str, ...]
+
+
+class Held(Answer):
+    """How many deliveries wait for the release."""
+
+    held: int
+
+
+class Released(Answer):
+    """How many deliveries are due now."""
+
+    due: int
+
+
+class Reread(Answer):
+    """Whether it will be read; false when none of its images can be, and it comes back as the result that says so."""
+
+    will_be_read: bool
+
+
+class Withdrawn(Answer):
+    """Whether those who have the result are told now, and not only when the office runs."""
+
+    told_now: bool

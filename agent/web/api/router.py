@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from agent.version import VERSION
-from agent.web.api import events, network, numbers, study, system
+from agent.web.api import actions, events, network, numbers, study, system, worklist
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
 from agent.web.signing.session import cookie_name
@@ -26,7 +26,7 @@ written into the audit trail by the name of the token."""
 def router(context: WebContext) -> APIRouter:
     """All calls of the interface."""
     routes = APIRouter(prefix=PREFIX, responses=answers(401, 403, 422, 503))
-    for part in (study, network, system, numbers, events):
+    for part in (worklist, study, actions, network, system, numbers, events):
         part.add(routes, context)
 
     @routes.get("/openapi.json", include_in_schema=False)

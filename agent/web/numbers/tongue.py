@@ -33,6 +33,11 @@ class Tongue:
                 return f"{self.number(round(seconds / size, 1))} {self.t(f'numbers.unit.{unit}')}"
         return f"{self.number(round(seconds, 1 if seconds < 10 else 0))} {self.t('numbers.unit.seconds')}"
 
+    def size(self, count: float) -> str:
+        """Bytes, as makers of disks count them."""
+        unit, of = ("GB", 1e9) if count >= 1e8 else ("MB", 1e6)
+        return f"{self.number(round(count / of, 1))} {unit}"
+
     def maybe(self, value: float | None, how: Callable[[float], str]) -> str:
         """The value, or a dash."""
         return "\N{EN DASH}" if value is None else how(value)

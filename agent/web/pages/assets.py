@@ -27,7 +27,9 @@ class Assets:
 
     def __init__(self, texts: Texts, folder: Path = _FOLDER) -> None:
         files = sorted(f for f in folder.rglob("*") if f.suffix in _KINDS)
-        self._files = {f.relative_to(folder).as_posix(): f.read_bytes() for f in files}
+        self._files = {f.relative_to(folder).as_posix(): f.read_bytes() for f in files if f.parent.name != "style"}
+        # One sheet for the browser, a file a room for who writes it; in the order of their names, for later rules win.
+        self._files["style.css"] = b"\n".join(f.read_bytes() for f in files if f.parent.name == "style")
         self._texts = texts
         digest = hashlib.sha256(repr(sorted(self._files.items())).encode())
         digest.update(repr([texts.of(name).everything() for name in texts.languages]).encode())

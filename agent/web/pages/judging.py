@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
-from agent.store import reviews, studies
+from agent.store import reviews
 from agent.store.reviews import MISSED, WHOLE
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
@@ -47,8 +47,6 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             said = Judgement(finding, verdict, presence, laterality, words)
             review = review_of(case, said, account=who.name, now=now)
             reviews.add(tx, review)
-            about = f"{finding or 'the draft'}, revision {revision}, by {who.name}"
-            studies.note(tx, uid, "review", f"review-{review.verdict}", about, now=now)
             trail = Trail.of(context.settings).acting(who.name, address_of(request))
             trail.by_hand(tx, What.ACCESSED, "review", About(uid, case.patient_id), now=now)
             standing = reviews.standing(tx, uid, revision)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import Request
 
+from agent.settings import Web
 from agent.store import accounts, sessions
+from agent.store.accounts import Account
+from agent.store.sessions import Session
 from agent.web.context import WebContext
 from agent.web.person import Person
 from agent.web.refused import Refused
@@ -14,6 +17,8 @@ from agent.web.rights import RIGHTS, Right, Role
 from agent.web.signing.session import token_in
 from agent.web.signing.tokens import bearer, owner
 
+BY_THEMSELVES = frozenset({("GET", "/live"), ("POST", "/worklist/rows")})
+"""What pages ask while nobody touches them: it keeps nobody signed in."""
 _SEEN_EVERY = timedelta(seconds=60)  # more often nobody needs to know, and each is a write
 
 
@@ -50,16 +55,27 @@ class Guard:
         with context.ledger.read() as view:
             session = sessions.of_token(view, token)
             account = accounts.by_id(view, session.account_id) if session is not None else None
-        if session is None or account is None or account.disabled:
+        if session is None or account is None or not _counts(session, account, web, now):
             return None
-        if now - session.seen_at > timedelta(minutes=web.idle_min) or now - session.began_at > timedelta(
-            hours=web.longest_h
-        ):
-            return None
-        if now - session.seen_at > _SEEN_EVERY:
+        if now - session.seen_at > _SEEN_EVERY and (request.method, request.url.path) not in BY_THEMSELVES:
             with context.ledger.begin() as tx:
                 sessions.seen(tx, session.digest, now=now)
         return Person(
             account.id, account.name, account.full_name, Role(account.role), account.language, account.theme,
             session.digest, account.must_change,
         )  # fmt: skip
+
+    def still(self, person: Person) -> bool:
+        """Whether somebody who has called, and is still being answered, might call now. It does not count as being there."""
+        context = self._context
+        with context.ledger.read() as view:
+            session = sessions.of_digest(view, person.session)
+            account = accounts.by_id(view, person.account_id)
+        if session is None or account is None or account.role != person.role or account.must_change:
+            return False
+        return _counts(session, account, context.settings.web, context.clock.now())
+
+
+def _counts(session: Session, account: Account, web: Web, now: datetime) -> bool:
+    fresh = now - session.seen_at <= timedelta(minutes=web.idle_min)
+    return fresh and now - session.began_at <= timedelta(hours=web.longest_h) and not account.disabled

@@ -20,7 +20,7 @@ def why_not(password: str, name: str) -> str:
         return "too-short"
     if len(stable) > LONGEST:
         return "too-long"
-    if len(bare.replace(name.casefold(), "")) < _FEWEST_OTHER:
+    if name.casefold() in bare and len(bare.replace(name.casefold(), "")) < _FEWEST_OTHER:
         return "name-in-it"
     if bare in _COMMON or len(set(bare)) < _FEWEST_DIFFERENT:
         return "too-common"

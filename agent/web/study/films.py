@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from agent.errors import Permanent
-from agent.imaging.decode import DecodeLimits, ReadyDecoder
+from agent.imaging.decode import DecodeLimits
+from agent.imaging.decode_ready import ReadyDecoder
 from agent.imaging.facts import facts_of
 from agent.imaging.headers import load_header
 from agent.imaging.screen import screened
@@ -29,7 +30,6 @@ from agent.web.study.case import Film
 _LIMITS = DecodeLimits(memory_bytes=3 << 30, seconds=30.0)
 _KEPT_BYTES = 96 << 20  # of stored values: three films of 16 million pixels, or more of smaller ones
 _KEPT_PREVIEWS = 200
-_AT_ONCE = 2  # decodes; who comes later waits
 _LONGEST = 1024  # rows and columns of a preview
 _QUALITY = 85
 
@@ -55,7 +55,6 @@ class Films:
         self._files, self._decoder = files, ReadyDecoder(_LIMITS)
         self._kept, self._lock = _Kept(), threading.Lock()
         self._making: dict[str, threading.Lock] = {}
-        self._few = threading.Semaphore(_AT_ONCE)
 
     def warm(self) -> None:
         """See that the next film need not wait for a decoder to start.
@@ -115,8 +114,7 @@ class Films:
         header = load_header(path)
         if (problem := pixel_problem(facts_of(header))) is not None:
             raise Permanent(problem.explanation, code=problem.reason)
-        with self._few:
-            values = self._decoder.stored(path)
+        values = self._decoder.stored(path)  # one after the other: the first film is what everybody waits for
         made = screened(header, values, longest=_LONGEST)
         jpeg = io.BytesIO()
         Image.fromarray(made.preview).save(jpeg, "JPEG", quality=_QUALITY)

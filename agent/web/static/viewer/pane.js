@@ -82,7 +82,8 @@ export class Pane {
     const chosen = this.presets[Math.min(preset, this.presets.length - 1)].contrast;
     if (shift === 0 && factor === 1) return chosen;
     const base = asWindow(about, chosen);
-    return { ...base, center: base.center + shift * base.width, width: Math.max(base.width * factor, 1) };
+    const darker = about.inverted ? -1 : 1; // the same hand makes every film darker
+    return { ...base, center: base.center + darker * shift * base.width, width: Math.max(base.width * factor, 1) };
   }
 
   recolour() {

@@ -1,0 +1,61 @@
+"""`/system`: roles, model, work, disk, constancy test, alarms, certificates, audit trail. No patient is named."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from agent.doctor import machine
+from agent.evaluation.qc.state import not_running
+from agent.health.site import Site, site_of
+from agent.health.trouble import WORDS
+from agent.store import qc
+from agent.web.context import WebContext
+from agent.web.numbers.tongue import Tongue
+from agent.web.pages.render import Pages
+from agent.work.queue import enqueue
+
+_DONE = ("qc", "qc-not")
+
+
+def router(context: WebContext, pages: Pages) -> APIRouter:
+    """The page, and what is started from it."""
+    routes = APIRouter()
+
+    @routes.get("/system")
+    def system(request: Request, done: str = "") -> Response:
+        now = context.clock.now()
+        with context.ledger.read() as view:
+            site = site_of(view, context.files, context.settings, now)
+        tongue = Tongue(pages.words(request), pages.language(request))
+        return pages.html(
+            request, "system.html", site=site, now=now, done=done if done in _DONE else "", tongue=tongue,
+            ago=lambda moment: tongue.duration(max(0.0, (now - moment).total_seconds())),
+            alarm_words=WORDS, days_until=lambda moment: _days(moment, now), versions=machine.versions(),
+            certificate_days=context.settings.alarms.certificate_days, verdict=_verdict(site),
+        )  # fmt: skip
+
+    @routes.post("/system/qc")
+    def test(request: Request) -> Response:
+        """Enqueue a run of the constancy test, unless the line does not run, or one waits."""
+        now = context.clock.now()
+        with context.ledger.begin() as tx:
+            may = not not_running(tx, now) and not qc.is_under_way(tx, now)
+            if may:
+                enqueue(tx, "qc", qc.free_id(tx, now), now=now)
+        return RedirectResponse(f"/system?done={'qc' if may else 'qc-not'}#test", 303)
+
+    return routes
+
+
+def _days(moment: datetime, now: datetime) -> int:
+    return (moment - now).days
+
+
+def _verdict(site: Site) -> str:
+    """In one word how the site stands: ``bad`` when something is wrong now, ``note`` when something should be looked at."""
+    if site.alarms or any(role.state in ("silent", "missing", "failed", "stopped") for role in site.roles):
+        return "bad"
+    return "ok" if site.test_state == "ok" else "note"

@@ -1,0 +1,1 @@
+"""The worklist: the page that radiologists keep open, and what keeps it up to date."""

@@ -1,0 +1,162 @@
+"""Accept, correct, reject: kept as said, by those who may, and nothing that was sent changes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from agent.reading.read import Read
+from agent.store import audit, overview, reviews, schema
+from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED, TAKEN_BACK
+from agent.web.context import WebContext
+from agent.web.rights import Role
+from structured_report.content import Outcome
+from tests.support.drafted import Desk, Drafted
+from tests.support.films import small_image
+
+Browser = Callable[[Role], TestClient]
+
+
+@pytest.fixture
+def drafted(desk: Desk) -> Drafted:
+    return desk.study([small_image()], boxes={})
+
+
+def judge(client: TestClient, drafted: Drafted, verdict: str, **form: Any) -> Any:
+    return client.post(f"/studies/{drafted.uid}/reviews", data={"revision": 1, "verdict": verdict, **form})
+
+
+def standing(context: WebContext, drafted: Drafted) -> dict[str, reviews.Review]:
+    with context.ledger.read() as view:
+        return reviews.standing(view, drafted.uid, 1)
+
+
+def test_a_judgement_is_kept_with_who_what_and_when_and_leads_back_to_its_finding(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+    done = judge(client, drafted, ACCEPTED, finding="pleural_effusion")
+    assert done.status_code == 303
+    assert done.headers["location"] == f"/studies/{drafted.uid}?revision=1#finding-pleural_effusion"
+    judge(client, drafted, CORRECTED, finding="pneumothorax", presence="present", laterality="left", words="small <b>")
+    judge(client, drafted, REJECTED)
+    kept = standing(context, drafted)
+    assert {f: r.verdict for f, r in kept.items()} == {
+        "pleural_effusion": ACCEPTED,
+        "pneumothorax": CORRECTED,
+        "": REJECTED,
+    }
+    assert kept["pleural_effusion"].account == "radiologist"
+    assert kept["pneumothorax"].stated == "absent"
+    assert (kept["pneumothorax"].presence, kept["pneumothorax"].laterality) == ("present", "left")
+    page = client.get(f"/studies/{drafted.uid}").text
+    assert "small &lt;b&gt;" in page
+    with context.ledger.read() as view:
+        history = [e for e in overview.history(view, drafted.uid) if e["stage"] == "review"]
+        said = [row.message for row in audit.rows(view)]
+    assert [e["code"] for e in history] == [ACCEPTED, CORRECTED, REJECTED]
+    assert all("small" not in e["words"] for e in history), "a radiologist's words stay in the agreement data"
+    action = base64.b64encode(b"review").decode()
+    assert len([m for m in said if action in m and drafted.uid in m]) == 3
+
+
+def test_a_judgement_changes_nothing_of_what_was_drafted_or_sent(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    tables = (
+        schema.reading,
+        schema.flag,
+        schema.document,
+        schema.delivery,
+        schema.study,
+        schema.study_revision,
+        schema.job,
+    )
+
+    def all_of_it() -> str:
+        with context.ledger.read() as view:
+            return repr([view.execute(select(table)).all() for table in tables])
+
+    before = all_of_it()
+    client = browser(Role.RADIOLOGIST)
+    for verdict in (REJECTED, ACCEPTED, TAKEN_BACK):
+        assert judge(client, drafted, verdict, finding="pleural_effusion").status_code == 303
+    assert all_of_it() == before
+
+
+def test_what_was_judged_can_be_taken_back_and_what_was_missed_can_be_added(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+    judge(client, drafted, REJECTED, finding="cardiomegaly")
+    judge(client, drafted, TAKEN_BACK, finding="cardiomegaly")
+    added = judge(
+        client, drafted, MISSED, finding="nodule", laterality="right", words="behind the hilum", part="missed"
+    )
+    assert added.status_code == 200
+    assert "behind the hilum" in added.text
+    kept = standing(context, drafted)
+    assert list(kept) == ["nodule"]
+    assert (kept["nodule"].presence, kept["nodule"].laterality, kept["nodule"].stated) == ("present", "right", "")
+
+
+def test_the_script_gets_the_changed_part_alone(drafted: Drafted, browser: Browser) -> None:
+    part = judge(browser(Role.RADIOLOGIST), drafted, ACCEPTED, finding="pleural_effusion", part="finding")
+    assert part.status_code == 200
+    assert "Accepted" in part.text
+    assert "<html" not in part.text
+    assert 'value="taken-back"' in part.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "form"),
+    [
+        (ACCEPTED, {"finding": "fracture_of_nothing"}),
+        (ACCEPTED, {"finding": "mass"}),  # the draft says nothing of it
+        (CORRECTED, {"finding": "pleural_effusion"}),  # to what?
+        (CORRECTED, {}),
+        (CORRECTED, {"finding": "pleural_effusion", "presence": "perhaps"}),
+        (MISSED, {"finding": "pleural_effusion"}),  # the draft has it
+        (MISSED, {}),
+        ("praised", {"finding": "pleural_effusion"}),
+        (ACCEPTED, {"finding": "pleural_effusion", "revision": 7}),
+        (ACCEPTED, {"finding": "pleural_effusion", "revision": "x"}),
+        (CORRECTED, {"finding": "pleural_effusion", "words": "x" * 1001}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(
+    drafted: Drafted, browser: Browser, context: WebContext, verdict: str, form: dict[str, Any]
+) -> None:
+    assert judge(browser(Role.RADIOLOGIST), drafted, verdict, **form).status_code in (404, 422)
+    with context.ledger.read() as view:
+        assert reviews.history(view, drafted.uid) == ()
+
+
+def test_only_radiologists_judge_and_the_others_see_what_was_said(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    judge(browser(Role.RADIOLOGIST), drafted, REJECTED, finding="pleural_effusion")
+    for role in (Role.VIEWER, Role.ADMINISTRATOR):
+        client = browser(role)
+        assert judge(client, drafted, ACCEPTED, finding="pleural_effusion").status_code == 403
+        page = client.get(f"/studies/{drafted.uid}").text
+        assert "Rejected" in page
+        assert "/reviews" not in page, "no form for who may not"
+    assert standing(context, drafted)["pleural_effusion"].verdict == REJECTED
+
+
+def test_a_call_from_another_site_judges_nothing(drafted: Drafted, browser: Browser, context: WebContext) -> None:
+    client = browser(Role.RADIOLOGIST)
+    client.headers["Sec-Fetch-Site"] = "cross-site"
+    assert judge(client, drafted, ACCEPTED, finding="pleural_effusion").status_code == 403
+    assert standing(context, drafted) == {}
+
+
+def test_a_withdrawn_draft_is_not_judged(desk: Desk, browser: Browser) -> None:
+    withdrawn = desk.study([small_image()], read_as=Read(Outcome.WITHDRAWN, explanation="wrong"))
+    assert judge(browser(Role.RADIOLOGIST), withdrawn, REJECTED).status_code == 422

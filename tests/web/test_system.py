@@ -1,0 +1,108 @@
+"""The system page: what is wrong with the site is on it, for those who may see it, and what others wrote is text there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from agent.health.trouble import WORDS
+from agent.numbers.count import Counting
+from agent.store import alarms, processes, qc
+from agent.store.qc import QcRun
+from agent.store.schema import job
+from agent.web.context import WebContext
+from agent.web.pages.texts import Texts
+from agent.web.rights import Role
+from tests.support.planted_days import Planted, plant
+
+PLANTED = "<script>alert(1)</script>"
+Browser = Callable[[Role], TestClient]
+
+
+def all_run(context: WebContext, *, words: str = "") -> None:
+    with context.ledger.begin() as tx:
+        for role in processes.ROLES:
+            said = "the model" if role == "read" else words
+            processes.announce(tx, role, 1, "ready", said, now=context.clock.now())
+
+
+def test_a_role_that_does_not_run_is_seen(context: WebContext, browser: Browser) -> None:
+    client = browser(Role.VIEWER)
+    assert "never ran" in client.get("/system").text
+    all_run(context)
+    page = client.get("/system").text
+    assert "never ran" not in page
+    assert page.count(">runs<") == 3
+
+
+def test_an_alarm_is_seen_while_it_lasts_and_kept_after(context: WebContext, browser: Browser) -> None:
+    all_run(context)
+    now = context.clock.now()
+    with context.ledger.begin() as tx:
+        alarm = alarms.raise_alarm(tx, "deliveries-parked", "to-ris", 3, now=now)
+    client = browser(Role.RADIOLOGIST)
+    assert "Something is wrong" in client.get("/system").text
+    with context.ledger.begin() as tx:
+        alarms.recover(tx, alarm, now=now)
+    page = client.get("/system").text
+    assert "Something is wrong" not in page
+    assert "deliveries-parked: to-ris" in page
+
+
+def test_every_alarm_has_words_in_both_languages() -> None:
+    texts = Texts()
+    for language in texts.languages:
+        assert set(texts.of(language).starting("system.alarm.")) == set(WORDS)
+
+
+def test_words_of_others_are_text(context: WebContext, browser: Browser) -> None:
+    all_run(context, words=PLANTED)
+    now = context.clock.now()
+    checks = [{"film": PLANTED, "what": PLANTED, "words": PLANTED, "passed": False}]
+    with context.ledger.begin() as tx:
+        alarms.raise_alarm(tx, "stage-stands", PLANTED, 1, now=now)
+        qc.keep(tx, QcRun("1", "hand", now, now, False, {}, [{"name": PLANTED}], checks))
+    page = browser(Role.ADMINISTRATOR).get("/system").text
+    assert PLANTED not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 6
+    assert "style=" not in page
+
+
+def test_details_of_the_site_are_for_administrators(context: WebContext, browser: Browser) -> None:
+    all_run(context, words="PREREAD accepts associations on 10.1.2.3:11112")
+    for role in (Role.VIEWER, Role.RADIOLOGIST):
+        page = browser(role).get("/system").text
+        assert "10.1.2.3" not in page
+        assert str(context.files.root) not in page
+    page = browser(Role.ADMINISTRATOR).get("/system").text
+    assert "10.1.2.3" in page
+    assert str(context.files.root) in page
+
+
+def runs_that_wait(context: WebContext) -> int:
+    with context.ledger.read() as view:
+        return len(view.execute(select(job.c.id).where(job.c.kind == "qc")).all())
+
+
+def test_the_constancy_test_is_begun_once(context: WebContext, browser: Browser) -> None:
+    client = browser(Role.ADMINISTRATOR)
+    assert client.post("/system/qc").headers["location"].startswith("/system?done=qc-not")
+    assert runs_that_wait(context) == 0, "a line that does not run cannot be tested"
+    all_run(context)
+    assert client.post("/system/qc").headers["location"].startswith("/system?done=qc#")
+    assert client.post("/system/qc").headers["location"].startswith("/system?done=qc-not")
+    assert runs_that_wait(context) == 1
+
+
+def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -> None:
+    now = context.clock.now()
+    with context.ledger.begin() as tx:
+        plant(tx, [Planted(f"1.{n}", now - timedelta(days=n), size=2_000_000_000) for n in range(1, 6)])
+    Counting(context.ledger, context.clock, context.settings.web.zone).count()
+    disk = browser(Role.VIEWER).get("/api/v1/system").json()["disk"]
+    assert disk["daily"] == 2_000_000_000
+    assert disk["days_left"] == (disk["free"] - disk["reserve"]) // 2_000_000_000
+    assert "2 GB a day" in browser(Role.VIEWER).get("/system").text
