@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from agent.bench import on_screen
 from agent.bench.filled import WITH_FILMS, Filled, filled
 from agent.bench.visitor import Visitor
+from agent.bench.web_pages import PAGES, Asking, Page
 from agent.demo.site import free_port
 from agent.errors import Permanent
 from agent.settings import load
@@ -33,14 +34,6 @@ FLAT_AIM = 2.0
 WEIGHT_AIM_KB = 200.0
 _NAME = "bench"
 _FIRST_ASKED = 3  # not counted: the server has not done it before
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is asked for: the path and the form, None for a page that is got, of a site and a source of choices."""
-
-    name: str
-    of: Callable[[Filled, random.Random], tuple[str, Mapping[str, str] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +93,6 @@ class Measured:
     pictures: list[FirstPicture]
 
 
-def _study(site: Filled, choice: random.Random) -> str:
-    """Any that has been read."""
-    return site.study(choice.randrange(site.count - 2)).study_instance_uid
-
-
-PAGES: tuple[Page, ...] = (
-    Page("worklist", lambda _, __: ("/", None)),
-    Page("study", lambda site, choice: (f"/studies/{_study(site, choice)}", None)),
-)
-
-
 def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: Callable[[str], None]) -> Measured:
     """Measure every page `rounds` times at every size.
 
@@ -132,11 +114,11 @@ def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: 
             choices = {size: random.Random(page.name) for size in sites}  # noqa: S311  a choice, no secret
             for number in range(rounds + _FIRST_ASKED):
                 for size, (site, visitor) in sites.items():
-                    took, _ = visitor.ask(*page.of(site, choices[size]))
+                    took, _ = visitor.ask(*page.of(Asking(site, visitor, choices[size])))
                     if number >= _FIRST_ASKED:
                         taken.setdefault((page.name, size), []).append(took * 1000)
         last, visitor = sites[max(sites)]
-        weights = [_weight(page, last, visitor) for page in PAGES if page.of(last, random.Random(0))[1] is None]  # noqa: S311
+        weights = [_weight(page, Asking(last, visitor, random.Random(0))) for page in PAGES if page.is_weighed]  # noqa: S311
         pictures = [found for site, visitor in sites.values() if (found := _first_pictures(site, visitor)) is not None]
     timings = [
         Timing(page, size, rounds, statistics.median(ms), _percentile(ms, 95)) for (page, size), ms in taken.items()
@@ -172,8 +154,8 @@ def _address(site: Filled) -> str:
     return f"http://127.0.0.1:{site.settings.web.port}"
 
 
-def _weight(page: Page, site: Filled, visitor: Visitor) -> Weight:
-    parts = visitor.weight(page.of(site, random.Random(0))[0])  # noqa: S311  a choice, no secret
+def _weight(page: Page, asking: Asking) -> Weight:
+    parts = asking.visitor.weight(page.of(asking)[0])
     return Weight(page.name, sum(parts.values()) / 1000, parts)
 
 
