@@ -92,7 +92,7 @@ def busy(hospital: Hospital) -> Hospital:
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda p: p.name)
 def test_the_documents_show_every_page(request: pytest.FixtureRequest, picture: Picture) -> None:
     if request.config.getoption("--write-screenshots"):
-        request.getfixturevalue("busy")
+        busy: Hospital = request.getfixturevalue("busy")
         at: Callable[..., Window] = request.getfixturevalue("at")
         window = at(picture.who, **picture.window)
         cookie = {"name": "theme", "value": picture.theme, "url": window.address}
@@ -102,7 +102,7 @@ def test_the_documents_show_every_page(request: pytest.FixtureRequest, picture: 
         page = window.go(picture.path)
         picture.doing(page)
         page.wait_for_load_state("networkidle" if picture.path != "/?all=1" else "load")
-        keep(page, picture.name)
+        keep(page, picture.name, busy.site.folder)
     file = FOLDER / f"{picture.name}.png"
     assert file.is_file(), "take it with --write-screenshots"
     assert file.stat().st_size <= LARGEST
