@@ -17,7 +17,7 @@ from tests.support.hospital import DOCTOR, IT, Hospital, films
 from tests.support.site import until
 from tests.support.study_page import StudyPage
 
-pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 ACCESSION = "ACC-0014"
 
