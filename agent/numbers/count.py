@@ -80,7 +80,7 @@ class Counting:
             counts[Counted(day, "image", "", scanner)] += 1
             counts[Counted(day, "bytes", "", "")] += row.size
             if first[row.study_instance_uid] == row.id:
-                counts[Counted(day, "study", at.strftime("%H"), scanner)] += 1
+                counts[Counted(day, "study", at.strftime("%H"), "")] += 1
         return counts
 
     def _events(self, view: Connection, span: Span) -> Counts:

@@ -18,7 +18,8 @@ FEW = 30  # of which a share says little, however it came out
 MOST_SCANNERS = 20
 OTHERS = "others"  # the scanners beyond them, together
 FLAGGED = (Priority.URGENT, Priority.CRITICAL)
-LONGEST_DAYS = 3660
+LONGEST_DAYS, LONG_DAYS = 3660, 185
+_LATEST = date(9998, 12, 31)  # after which there is room for a month
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,14 @@ class Period:
 
     @classmethod
     def up_to(cls, last: date, days: int) -> Period:
-        """So many days, the last of them included, and none before the calendar begins."""
+        """So many days, the last of them included, and none before the calendar begins or after it ends."""
+        last = min(last, _LATEST)
         return cls(last - min(timedelta(days=days - 1), last - date.min), last)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is shown by months."""
+        return (self.last - self.first).days >= LONG_DAYS
 
     @property
     def days(self) -> list[date]:
@@ -61,7 +68,7 @@ class DayFigures:
 @dataclass(frozen=True, slots=True)
 class Took:
     """How long after the last image something was done. `buckets`: `agent.numbers.buckets` -> how many; `by_day`: the same
-    of every day on which it was done."""
+    of every day on which it was done, in a long period of every month, by its first day."""
 
     what: str
     destination: str
@@ -163,8 +170,8 @@ def figures_of(view: Connection, period: Period) -> Figures:
 def _days(view: Connection, period: Period) -> tuple[DayFigures, ...]:
     counts: defaultdict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
     for what in ("study", "outcome", "flag"):
-        for day, about, _, n in daily.between(view, what, period.first, period.last):
-            counts[date.fromisoformat(day)][what, "" if what == "study" else about] += n
+        for day, about, n in daily.by_day(view, what, period.first, period.last):
+            counts[day][what, "" if what == "study" else about] += n
     return tuple(_day(day, counts[day]) for day in period.days)
 
 
@@ -191,9 +198,10 @@ def _hours(view: Connection, period: Period) -> tuple[int, ...]:
 def _took(view: Connection, what: str, period: Period) -> list[Took]:
     whole: defaultdict[str, Counter[int]] = defaultdict(Counter)
     by_day: defaultdict[str, defaultdict[date, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
-    for day, bucket, place, n in daily.between(view, daily.TOOK + what, period.first, period.last):
+    months = period.is_long
+    for start, bucket, place, n in daily.by_step(view, daily.TOOK + what, period.first, period.last, months=months):
         whole[place][int(bucket)] += n
-        by_day[place][date.fromisoformat(day)][int(bucket)] += n
+        by_day[place][start][int(bucket)] += n
     return [Took(what, place, dict(whole[place]), by_day[place]) for place in sorted(whole)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -14,7 +15,7 @@ from agent.web.numbers.kinds import Bar, Point
 from agent.web.numbers.tongue import Tongue
 
 Cell = str | int | float | None
-_DAILY_UP_TO, _WEEKLY_UP_TO = 92, 731  # days of a period
+_DAILY_UP_TO = 92  # days of a period
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,14 @@ def _steps(figures: Figures, days: Sequence[DayFigures]) -> list[Step]:
     length = (figures.period.last - figures.period.first).days + 1
     found: dict[date, list[DayFigures]] = {}
     for day in days:
-        if length <= _DAILY_UP_TO:
-            start = day.day
-        elif length <= _WEEKLY_UP_TO:
+        if figures.period.is_long:
+            start = day.day.replace(day=1)
+        elif length > _DAILY_UP_TO:
             start = day.day - timedelta(days=day.day.weekday())
         else:
-            start = day.day.replace(day=1)
+            start = day.day
         found.setdefault(start, []).append(day)
-    form = "%Y-%m" if length > _WEEKLY_UP_TO else "%m-%d"
+    form = "%Y-%m" if figures.period.is_long else "%m-%d"
     return [(start.isoformat(), start.strftime(form), of) for start, of in found.items()]
 
 
@@ -152,7 +153,10 @@ def _times(took: Took, tongue: Tongue) -> Chart:
 
 def _times_by_day(took: Took, steps: Sequence[Step], tongue: Tongue) -> Chart:
     t, name = tongue.t, f"{name_of(took)}-by-day"
-    found = [(start, axis, _together(took.by_day, days)) for start, axis, days in steps]
+    found = [
+        (start, axis, _together(took.by_day, {date.fromisoformat(start), *(d.day for d in days)}))
+        for start, axis, days in steps
+    ]
     rows = tuple((start, quantile(of, 0.5), quantile(of, 0.95), sum(of.values())) for start, _, of in found)
     named = (t("numbers.series.median"), t("numbers.series.p95"))
     title = t("numbers.chart.by_day", what=_called(took, tongue))
@@ -170,10 +174,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _together(by_day: Mapping[date, Mapping[int, int]], days: Sequence[DayFigures]) -> dict[int, int]:
+def _together(by_day: Mapping[date, Mapping[int, int]], days: AbstractSet[date]) -> dict[int, int]:
     found: dict[int, int] = {}
     for day in days:
-        for bucket, n in by_day.get(day.day, {}).items():
+        for bucket, n in by_day.get(day, {}).items():
             found[bucket] = found.get(bucket, 0) + n
     return found
 
