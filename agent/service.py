@@ -221,8 +221,8 @@ def _office(parts: Parts) -> None:
 
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
-        reload = _reload(parts, "office", take_up)
         live.take_up(s)
+        reload = _reload(parts, "office", take_up)
         _work_until_stopped(parts, workers, said(), reload)
         live.stop()
         live.join(time.monotonic() + GRACE_S)
