@@ -59,6 +59,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/worklist/views"): Right.SEE,
     ("POST", "/worklist/views/forget"): Right.SEE,
     ("GET", "/studies/{uid}"): Right.SEE,
+    ("GET", "/studies/{uid}/standing"): Right.SEE,
     ("POST", "/studies/{uid}/reviews"): Right.JUDGE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/preview"): Right.SEE,
     ("GET", "/studies/{uid}/images/{sop_instance_uid}/about"): Right.SEE,

@@ -302,7 +302,7 @@ def test_certificates_are_shown_with_who_issued_them_and_how_long_they_last(
         site = made(port=server.server_address[1], destination=tls)
         page = site.tried("tls", "to-ris")
         assert "CN=127.0.0.1" in page and "CN=test authority" in page and "TLSv1.3" in page
-        assert "something is wrong" in page and "1 days" in page  # it ends within alarms.certificate_days
+        assert "something is wrong" in page and "days: 1" in page  # it ends within alarms.certificate_days
         stranger, _, _ = certificates(tmp_path / "other")
         page = made(port=server.server_address[1], destination=tls.replace(str(ca), str(stranger))).tried(
             "tls", "to-ris"
