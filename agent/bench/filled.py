@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from sqlalchemy.engine import make_url
 
 from agent.bench.many_studies import MadeStudy, Rows, blocks, made_study
 from agent.bench.real_films import put_films
+from agent.clock import SystemClock
 from agent.errors import Permanent
+from agent.numbers.count import Counting
 from agent.settings import Settings
 from agent.store import listing_progress, listing_rows, schema
 from agent.store.engine import Ledger
@@ -25,6 +27,7 @@ SEED = 1
 WITH_FILMS = 8
 _MARK = "made.json"
 _SAY_EVERY = 100_000
+_COUNTED_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ def _shape() -> str:
 
 def _fill(ledger: Ledger, url: str, count: int, now: datetime, say: Callable[[str], None]) -> None:
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    done = 0
+    counting, done = Counting(ledger, SystemClock(), UTC), 0
     with closing(_Sqlite(str(make_url(url).database)) if is_sqlite else _Postgres(ledger)) as into:
         for rows in blocks(count, now, seed=SEED):
             into.write(rows)
             _list(ledger, [row["study_instance_uid"] for row in rows["study"]], now)
+            while counting.count(_COUNTED_AT_ONCE):
+                pass
             done += len(rows["study"])
             if done % _SAY_EVERY == 0 or done == count:
                 say(f"made {done:,} of {count:,} studies")

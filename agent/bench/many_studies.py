@@ -124,6 +124,7 @@ _FACTS = InstanceFacts(
     presentation_intent_type="FOR PRESENTATION", body_part_examined="CHEST", descriptions=("XR CHEST", "%VIEW%"),
     acquisition_datetime="%DAY%%TIME%", study_date="%DAY%", study_time="%TIME%", patient_id="%PID%", patient_name="%NAME%",
     patient_birth_date="%BORN%", patient_sex="%SEX%", accession_number="%ACC%", study_description="XR CHEST", study_id="1",
+    manufacturer="Synthetic", manufacturer_model_name="%MODEL%",
 ).to_json()  # fmt: skip
 _ABOUT = _text(
     asdict(
@@ -215,10 +216,11 @@ class _Writer:
 
     def _images(self, made: MadeStudy) -> None:
         scanner = _SCANNERS[self._choice.randrange(len(_SCANNERS))]
+        facts = _FACTS.replace("%MODEL%", scanner)
         for image in (0, 1):
             uid = image_uid(made, image)
             self._put(
-                "instance", id=made.number * 2 + image + 1, sop_instance_uid=uid, version=1, facts=_filled_in(_FACTS, made, image),
+                "instance", id=made.number * 2 + image + 1, sop_instance_uid=uid, version=1, facts=_filled_in(facts, made, image),
                 study_instance_uid=made.study_instance_uid, series_instance_uid=f"{made.study_instance_uid}.{image + 1}", sop_class_uid=_DX,
                 transfer_syntax_uid="1.2.840.10008.1.2.1", digest=f"{made.number:064x}", size=1_720_000, data_set_offset=0,
                 path=image_path(made, image), calling_ae_title=scanner, address="10.0.0.7", received_at=_stored(made.at),

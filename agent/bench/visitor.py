@@ -46,9 +46,12 @@ class Visitor:
         return dict(self._client.cookies)
 
     def ask(self, path: str, form: Mapping[str, str] | None = None) -> tuple[float, str]:
-        """Seconds until the whole page is there, and the page. Raises `Permanent` for any answer but 200."""
+        """Seconds until the whole page is there, after what the answer may lead to, and the page. Raises `Permanent` when there
+        is none."""
         began = time.perf_counter()
         answer = self._client.get(path) if form is None else self._client.post(path, data=dict(form))
+        if answer.status_code == 303:
+            answer = self._client.get(answer.headers["location"])
         took = time.perf_counter() - began
         if answer.status_code != 200:
             raise Permanent(f"{path} was answered {answer.status_code}", code="bench-refused")

@@ -4,6 +4,7 @@ same run, in turn. The server is the office's, in a process of its own; the visi
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import subprocess
@@ -20,6 +21,7 @@ from sqlalchemy.engine import make_url
 from agent.bench import on_screen
 from agent.bench.filled import WITH_FILMS, Filled, filled
 from agent.bench.visitor import Visitor
+from agent.bench.web_pages import PAGES, Asking, Page
 from agent.demo.site import free_port
 from agent.errors import Permanent
 from agent.settings import load
@@ -36,22 +38,16 @@ _FIRST_ASKED = 3  # not counted: the server has not done it before
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What is asked for: the path and the form, None for a page that is got, of a site and a source of choices."""
-
-    name: str
-    of: Callable[[Filled, random.Random], tuple[str, Mapping[str, str] | None]]
-
-
-@dataclass(frozen=True, slots=True)
 class Timing:
-    """One page at one size. Milliseconds over HTTP, from the question to the last byte."""
+    """One page at one size. Milliseconds over HTTP, from the question to the last byte; `cpu_ms`: of a processor, that the server
+    used for it at the mean, which other work on the machine makes no longer."""
 
     page: str
     studies: int
     asked: int
     p50_ms: float
     p95_ms: float
+    cpu_ms: float
 
     @property
     def verdict(self) -> str:
@@ -100,17 +96,6 @@ class Measured:
     pictures: list[FirstPicture]
 
 
-def _study(site: Filled, choice: random.Random) -> str:
-    """Any that has been read."""
-    return site.study(choice.randrange(site.count - 2)).study_instance_uid
-
-
-PAGES: tuple[Page, ...] = (
-    Page("worklist", lambda _, __: ("/", None)),
-    Page("study", lambda site, choice: (f"/studies/{_study(site, choice)}", None)),
-)
-
-
 def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: Callable[[str], None]) -> Measured:
     """Measure every page `rounds` times at every size.
 
@@ -122,26 +107,38 @@ def run(folder: Path, sizes: Sequence[int], *, database: str, rounds: int, say: 
         Permanent: a page cannot be had, or the folder holds something else.
     """
     with ExitStack() as stack:
-        sites: dict[int, tuple[Filled, Visitor]] = {}
+        sites = {}
         for size in sorted(sizes):
             site = _site(folder / f"{_backend(database)}-{size}", size, database, say)
-            sites[size] = (site, stack.enter_context(_visited(site)))
-        taken: dict[tuple[str, int], list[float]] = {}
+            sites[size] = stack.enter_context(_visited(site))
+        timings: list[Timing] = []
         for page in PAGES:
             say(page.name)
-            choices = {size: random.Random(page.name) for size in sites}  # noqa: S311  a choice, no secret
-            for number in range(rounds + _FIRST_ASKED):
-                for size, (site, visitor) in sites.items():
-                    took, _ = visitor.ask(*page.of(site, choices[size]))
-                    if number >= _FIRST_ASKED:
-                        taken.setdefault((page.name, size), []).append(took * 1000)
-        last, visitor = sites[max(sites)]
-        weights = [_weight(page, last, visitor) for page in PAGES if page.of(last, random.Random(0))[1] is None]  # noqa: S311
-        pictures = [found for site, visitor in sites.values() if (found := _first_pictures(site, visitor)) is not None]
-    timings = [
-        Timing(page, size, rounds, statistics.median(ms), _percentile(ms, 95)) for (page, size), ms in taken.items()
-    ]
+            timings += _timed(page, sites, rounds)
+        last = sites[max(sites)]
+        asking = Asking(last.site, last.visitor, random.Random(0))  # noqa: S311  a choice, no secret
+        weights = [_weight(page, asking) for page in PAGES if page.is_weighed]
+        pictures = [found for one in sites.values() if (found := _first_pictures(one.site, one.visitor)) is not None]
     return Measured(_backend(database), timings, _flatness(timings), weights, pictures)
+
+
+def _timed(page: Page, sites: Mapping[int, Visited], rounds: int) -> list[Timing]:
+    """Each site in turn, so that whatever else the machine does falls on all of them."""
+    asking = {size: Asking(one.site, one.visitor, random.Random(page.name)) for size, one in sites.items()}  # noqa: S311
+    taken: dict[int, list[float]] = {size: [] for size in sites}
+    used = dict.fromkeys(sites, 0.0)
+    for number in range(rounds + _FIRST_ASKED):
+        for size, one in sites.items():
+            question = page.of(asking[size])
+            before = one.cpu_seconds()
+            took, _ = one.visitor.ask(*question)
+            if number >= _FIRST_ASKED:
+                taken[size].append(took * 1000)
+                used[size] += (one.cpu_seconds() - before) * 1000
+    return [
+        Timing(page.name, size, rounds, statistics.median(ms), _percentile(ms, 95), used[size] / rounds)
+        for size, ms in taken.items()
+    ]
 
 
 def _backend(database: str) -> str:
@@ -172,8 +169,8 @@ def _address(site: Filled) -> str:
     return f"http://127.0.0.1:{site.settings.web.port}"
 
 
-def _weight(page: Page, site: Filled, visitor: Visitor) -> Weight:
-    parts = visitor.weight(page.of(site, random.Random(0))[0])  # noqa: S311  a choice, no secret
+def _weight(page: Page, asking: Asking) -> Weight:
+    parts = asking.visitor.weight(page.of(asking)[0])
     return Weight(page.name, sum(parts.values()) / 1000, parts)
 
 
@@ -202,8 +199,25 @@ def _own_schema(database: str, size: int) -> str:
     return chosen.render_as_string(hide_password=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A site whose server runs, and who asks it."""
+
+    site: Filled
+    visitor: Visitor
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What the server has used so far (proc(5): utime and stime); 0 where the system does not say."""
+        try:
+            said = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def _visited(site: Filled) -> Iterator[Visitor]:
+def _visited(site: Filled) -> Iterator[Visited]:
     """The server on that site, and a visitor who has signed in."""
     password = _account(site)
     settings_file = site.settings.storage.root.parent / "settings.toml"
@@ -216,7 +230,7 @@ def _visited(site: Filled) -> Iterator[Visitor]:
             with Visitor(_address(site)) as visitor:
                 _until_it_answers(visitor)
                 visitor.sign_in(_NAME, password)
-                yield visitor
+                yield Visited(site, visitor, process.pid)
         finally:
             process.terminate()
             process.wait(30)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from agent.evaluation.films.statistics import wilson
 from agent.numbers.buckets import quantile
 from agent.store import daily
+from agent.store.reviews import ACCEPTED, CORRECTED, REJECTED
 from structured_report.content import Outcome, Priority
 
 FEW = 30  # of which a share says little, however it came out
@@ -127,7 +128,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that is shown of a period."""
+    """Everything that is shown of a period.
+
+    Attributes:
+        agreement: of the statements of each finding that a radiologist judged, how many were accepted; ``-``: of whole drafts.
+        judged: verdict -> how many on each day, in a long period in each month.
+    """
 
     period: Period
     counted_since: date | None
@@ -139,6 +145,8 @@ class Figures:
     findings: tuple[Rate, ...]
     findings_by_scanner: Mapping[str, tuple[Rate, ...]]
     reasons: tuple[Reason, ...]
+    agreement: tuple[Rate, ...]
+    judged: Mapping[str, Mapping[date, int]]
 
 
 TIMES = ("flag", "sr", "oru")
@@ -164,6 +172,8 @@ def figures_of(view: Connection, period: Period) -> Figures:
         findings=findings,
         findings_by_scanner=_by_scanner(found, [r.name for r in findings], read, scanners),
         reasons=_reasons(view, period),
+        agreement=_agreement(view, period),
+        judged=_judged(view, period),
     )
 
 
@@ -252,3 +262,20 @@ def _reasons(view: Connection, period: Period) -> tuple[Reason, ...]:
     rows = daily.summed(view, "reason", period.first, period.last)
     found = [Reason(outcome, code, n) for (code, outcome), n in rows.items()]
     return tuple(sorted(found, key=lambda r: (-r.n, r.outcome, r.code)))
+
+
+def _agreement(view: Connection, period: Period) -> tuple[Rate, ...]:
+    """What the draft did not state can be missed, and cannot be agreed with."""
+    accepted, judged = Counter[str](), Counter[str]()
+    for (finding, verdict), n in daily.summed(view, "judged", period.first, period.last).items():
+        if n and verdict in (ACCEPTED, CORRECTED, REJECTED):
+            judged[finding] += n
+            accepted[finding] += n if verdict == ACCEPTED else 0
+    return tuple(Rate(finding, accepted[finding], n) for finding, n in _in_order(judged))
+
+
+def _judged(view: Connection, period: Period) -> dict[str, dict[date, int]]:
+    found: defaultdict[str, Counter[date]] = defaultdict(Counter)
+    for start, _, verdict, n in daily.by_step(view, "judged", period.first, period.last, months=period.is_long):
+        found[verdict][start] += n
+    return {verdict: dict(counts) for verdict, counts in found.items()}

@@ -12,6 +12,7 @@ outcome    `structured_report.Outcome`      scanner
 reason     code                             outcome
 found      concept, where it is present     scanner
 took-WHAT  number of a bucket of seconds    destination
+judged     finding, or ``-``: the whole     verdict of a radiologist; the newest counts, on its day
 ========== ================================ ===========================
 
 Each stands there twice: for its day, and for its month, so that a long period is read as months with days at its ends.
@@ -36,6 +37,7 @@ from agent.store.schema import (
     flag,
     instance,
     reading,
+    review,
     study_revision,
     turnaround,
 )
@@ -62,7 +64,7 @@ class Span:
     up_to: int
 
 
-_SOURCES = {"instance": instance.c.id, "event": event.c.id, "turnaround": turnaround.c.id}
+_SOURCES = {"instance": instance.c.id, "event": event.c.id, "turnaround": turnaround.c.id, "review": review.c.id}
 
 
 def uncounted(view: Connection, name: str, most: int) -> Span:
@@ -166,6 +168,26 @@ def times(view: Connection, span: Span) -> Sequence[Any]:
     return view.execute(
         select(c.at, c.what, c.destination, c.seconds).where(c.id > span.after, c.id <= span.up_to)
     ).all()
+
+
+def judgements(view: Connection, span: Span) -> Sequence[Any]:
+    """(study_instance_uid, finding, verdict, at, verdict_before, at_before) of those judgements: each with the one about the same
+    thing that it took the place of, None where there was none."""
+    c, before, older = review.c, review.alias(), review.alias()
+    same = (
+        older.c.study_instance_uid == c.study_instance_uid,
+        older.c.revision == c.revision,
+        older.c.finding == c.finding,
+    )
+    newest = select(func.max(older.c.id)).where(*same, older.c.id < c.id).correlate(review).scalar_subquery()
+    return view.execute(
+        select(
+            c.study_instance_uid, c.finding, c.verdict, c.at, before.c.verdict.label("verdict_before"), before.c.at.label("at_before"),
+        )
+        .select_from(review.outerjoin(before, before.c.id == newest))
+        .where(c.id > span.after, c.id <= span.up_to)
+        .order_by(c.id)
+    ).all()  # fmt: skip
 
 
 def by_day(view: Connection, what: str, first: date, last: date) -> list[tuple[date, str, int]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, StorageState, sync_playwright
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
 from tests.support.browsing import Window, launched, window
 from tests.support.hl7_sender import header
@@ -18,6 +19,9 @@ FIRST = {
     "effusion": films("left-effusion-cardiomegaly", 12, name="Phantom^Berta"),
     "edema": films("cardiomegaly-edema", 13, name="Phantom^Carl"),
 }
+
+# A merge that somebody has to look at.
+TWO_ISSUERS = ("PID|1||P8^^^NORTH^MR||Phantom^Nobody", "MRG|P9^^^SOUTH^MR")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +35,11 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Hospital]:
-    """With three studies that have been read, one of them with an earlier film, and a message that is about nobody."""
+    """With three studies that have been read, one of them with an earlier film, and a message that waits for a person."""
     with Hospital(tmp_path_factory.mktemp("hospital"), checkpoint) as made:
         earlier = films("clear", 12, name="Phantom^Berta", prior_of=FIRST["effusion"])
         made.send(earlier, "earlier")
-        made.hear(header("ADT^A08", control_id="ADT1"), "EVN|A08|20260103101500", "PID|1||||Phantom^Nobody")
+        made.hear(header("ADT^A40^ADT_A39", control_id="ADT1"), "EVN|A40|20260103101500", *TWO_ISSUERS)
         uids = [made.send(study, name) for name, study in FIRST.items()]
         for uid in uids:
             made.wait_for(uid)
@@ -60,10 +64,21 @@ def at(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState])
         yield opened
 
 
-@pytest.fixture(scope="session")
-def holes(hospital: Hospital) -> Mapping[str, str]:
-    """What stands in the addresses of pages, by the names of the holes."""
-    return {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1"}
+@pytest.fixture(scope="module")
+def holes(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState]) -> Mapping[str, str]:
+    """What stands in the addresses of pages, by the names of the holes; and whole addresses of what had to be done first."""
+    found = {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1", "what": "peer"}
+    with window(chromium, hospital.address, storage_state=sessions[IT]) as made:
+        for path, button in (
+            ("/peers/test/{task_id}", "section[aria-labelledby=peers] button[value=echo]"),
+            ("/peers/reload/{number}", "section[aria-labelledby=reload] button"),
+        ):
+            page = made.go("/peers")
+            with page.expect_navigation():
+                page.locator(button).first.click()
+            expect(page.locator("#again .told")).to_have_class(re.compile("good"), timeout=60_000)
+            found[path] = made.path()
+    return found
 
 
 def _signed_in(chromium: Browser, hospital: Hospital, name: str) -> StorageState:

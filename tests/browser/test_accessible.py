@@ -14,7 +14,7 @@ from agent.web.pages.render import THEMES
 from tests.support.browsing import HALF, TABLET, Window
 from tests.support.every_page import address, pages, who_sees
 
-pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 _LOOK = """
@@ -71,8 +71,13 @@ _MARK = """
 """
 _FOCUSED = """
 () => {
-  const e = document.activeElement, style = getComputedStyle(e);
-  const seen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  const e = document.activeElement;
+  const marked = (one) => {
+    const style = getComputedStyle(one);
+    return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  };
+  const line = e.closest("tr");  // a list marks the whole line
+  const seen = marked(e) || (line !== null && marked(line));
   return {which: e.type === "radio" ? `radio-${e.name}` : e.dataset.reach ?? null, seen, what: e.outerHTML.slice(0, 200)};
 }
 """
@@ -97,7 +102,10 @@ def test_every_control_of_a_page_is_reached_with_the_tab_key_and_is_seen_to_be(
     assert not missing, [
         page.locator(f'[data-reach="{n}"]').first.evaluate("e => e.outerHTML") for n in sorted(missing)
     ]
-    assert not [one["what"] for one in reached if one["which"] is not None and not one["seen"]]
+    seen = {
+        one["which"] for one in reached if one["seen"]
+    }  # a field for a date has several parts, each marked in itself
+    assert not [one["what"] for one in reached if one["which"] is not None and one["which"] not in seen]
 
 
 @pytest.mark.parametrize("path", pages())

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.support.browsing import window
 from tests.support.site import until
 
-pytestmark = [pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture

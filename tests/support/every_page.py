@@ -13,7 +13,7 @@ _PEOPLE = {DOCTOR: Role.RADIOLOGIST, IT: Role.ADMINISTRATOR}
 
 
 # Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
-NOT_SHOWN = {"/live", "/sign-in/oidc", "/sign-in/oidc/callback"} | {
+NOT_SHOWN = {"/live", "/numbers/{name}", "/sign-in/oidc", "/sign-in/oidc/callback"} | {
     f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")
 }
 
@@ -36,5 +36,8 @@ def who_sees(path: str) -> str:
 
 
 def address(path: str, values: Mapping[str, str]) -> str:
-    """The path with something in each of its holes. Raises `KeyError` for a hole that nobody has thought of."""
+    """The path with something in each of its holes: by their names, or for that path alone. Raises `KeyError` for a hole that
+    nobody has thought of."""
+    if path in values:
+        return values[path]
     return re.sub(r"{(\w+)(?::path)?}", lambda hole: values[hole.group(1)], path)

@@ -81,7 +81,7 @@ class Hospital:
             return bool(lines) and lines[0].state == state and lines[0].deliveries.get("delivered", 0) >= delivered
 
         try:
-            until(done, seconds=180, what=f"{uid} is {state} and delivered {delivered} times")
+            until(done, seconds=400, what=f"{uid} is {state} and delivered {delivered} times")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.site.log.read_text('utf-8')[-3000:]}") from None
         finally:

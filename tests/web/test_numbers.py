@@ -23,9 +23,20 @@ from agent.clock import SystemClock
 from agent.numbers.buckets import bucket_of, quantile, upper
 from agent.numbers.count import Counting
 from agent.numbers.figures import Figures, Period, figures_of
+from agent.store import reviews
 from agent.store.daily import Counted, Span, by_day, by_step, summed, write
 from agent.store.engine import Ledger
-from agent.store.schema import counted_up_to, daily_count
+from agent.store.schema import (
+    counted_up_to,
+    daily_count,
+    event,
+    flag,
+    instance,
+    reading,
+    review,
+    study,
+    study_revision,
+)
 from agent.web.context import WebContext
 from agent.web.numbers.table import as_csv
 from agent.web.rights import Role
@@ -33,6 +44,7 @@ from tests.support.planted_days import Planted, plant, realistic
 
 ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 3, 27, 22, 30, tzinfo=UTC)  # over the night in which the clock is put forward
+_OF_A_STUDY = (study, instance, study_revision, flag, reading, event)
 WHOLE = Period(date(2026, 3, 27), date(2026, 4, 2))
 
 _PLANTED = st.lists(
@@ -182,6 +194,39 @@ def test_counting_twice_counts_once(context: WebContext) -> None:
     assert sum(d.studies for d in figures.days) == 1
     assert [(r.n, r.of) for r in figures.findings] == [(1, 1)]
     assert figures.took[0].count == 1
+
+
+_JUDGED = st.lists(
+    st.tuples(
+        st.sampled_from(("1.1", "1.2")), st.sampled_from(("", "consolidation", "cardiomegaly")),
+        st.sampled_from(reviews.VERDICTS), st.integers(0, 5),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=_JUDGED, most=st.integers(1, 30))
+def test_of_each_statement_the_newest_judgement_counts(
+    site: Ledger, said: list[tuple[str, str, str, int]], most: int
+) -> None:
+    with site.begin() as tx:
+        for table in (review, daily_count, counted_up_to, *reversed(_OF_A_STUDY)):
+            tx.execute(delete(table))
+        plant(tx, [Planted(uid, START) for uid in ("1.1", "1.2")])
+        for uid, finding, verdict, days in said:
+            at = START + timedelta(days=days)
+            reviews.add(tx, reviews.Review(uid, 1, finding, "present", verdict, "ruth", at))
+    counting = Counting(site, SystemClock(), ZONE)
+    while counting.count(most):
+        pass
+    with site.read() as view:
+        figures = figures_of(view, WHOLE)
+        kept = reviews.agreement(view, START - timedelta(days=9), START + timedelta(days=9))
+    assert {(r.name, r.n, r.of) for r in figures.agreement} == {
+        (a.finding or "-", a.accepted, a.judged) for a in kept if a.judged
+    }
+    assert sum(figures.judged.get("missed", {}).values()) == sum(a.missed for a in kept)
 
 
 @pytest.fixture

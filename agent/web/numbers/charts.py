@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from agent.numbers.buckets import quantile
+from agent.numbers.count import WHOLE
 from agent.numbers.figures import DayFigures, Figures, Rate, Took
+from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED
 from agent.web.numbers import kinds
 from agent.web.numbers.draw import Labels
 from agent.web.numbers.kinds import Bar, Point
 from agent.web.numbers.tongue import Tongue
 
+_VERDICTS = (ACCEPTED, CORRECTED, REJECTED, MISSED)
 Cell = str | int | float | None
 _DAILY_UP_TO = 92  # days of a period
 
@@ -62,6 +65,10 @@ def _charts(figures: Figures, tongue: Tongue) -> Iterator[Chart]:
         yield _shares("findings", figures.findings, tongue, finding_name)
     if figures.reasons:
         yield _reasons(figures, tongue)
+    if figures.agreement:
+        yield _shares("agreement", figures.agreement, tongue, finding_name)
+    if any(sum(counts.values()) for counts in figures.judged.values()):
+        yield _judged(figures, steps, tongue)
 
 
 Step = tuple[str, str, Sequence[DayFigures]]  # the first day, the name on the axis, the days
@@ -190,7 +197,9 @@ def scanner_name(name: str, tongue: Tongue) -> str:
 
 
 def finding_name(concept: str, tongue: Tongue) -> str:
-    """A finding in the reader's words."""
+    """A finding in the reader's words; or the draft as a whole."""
+    if concept == WHOLE:
+        return tongue.t("numbers.whole")
     key = f"findings.name.{concept}"
     return tongue.t(key) if tongue.t.has(key) else concept.replace("_", " ")
 
@@ -220,6 +229,23 @@ def _said(rate: Rate, tongue: Tongue) -> str:
     n, of = tongue.number(rate.n), tongue.number(rate.of)
     text = tongue.t("numbers.say.share", name=rate.name, n=n, of=of, share=share, low=low, high=high)
     return f"{text}; {tongue.t('numbers.few')}" if rate.few else text
+
+
+def _judged(figures: Figures, steps: Sequence[Step], tongue: Tongue) -> Chart:
+    t = tongue.t
+    named = tuple(t(f"numbers.series.{verdict}") for verdict in _VERDICTS)
+    rows: list[tuple[Cell, ...]] = []
+    for start, _, days in steps:
+        on = {date.fromisoformat(start), *(d.day for d in days)}
+        values = [sum(n for day, n in figures.judged.get(v, {}).items() if day in on) for v in _VERDICTS]
+        rows.append((start, *values))
+    said = t("numbers.say.judged")
+    labels = Labels(t("numbers.chart.judged"), said, t("numbers.axis.day"), t("numbers.axis.judged"), named)
+    bars = [Bar(axis, tuple(int(v or 0) for v in row[1:])) for (_, axis, _), row in zip(steps, rows, strict=True)]
+    return Chart(
+        "judged", labels.title, said, (t("numbers.axis.day"), *named), tuple(rows), _numbers(rows, tongue),
+        kinds.bars("judged", labels, bars, tongue.number),
+    )  # fmt: skip
 
 
 def _reasons(figures: Figures, tongue: Tongue) -> Chart:
