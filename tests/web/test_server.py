@@ -180,3 +180,19 @@ def read_all(caller: socket.socket) -> bytes:
         while piece := caller.recv(65536):
             found += piece
         return found
+
+
+def test_beyond_this_machine_without_https_monitors_alone_are_answered_and_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path, host="0.0.0.0") as (server, _, port):
+        assert server.words == f"web server on 0.0.0.0:{port}, for monitors alone: no pages without HTTPS"
+        said = {}
+        for path in ("/healthz", "/sign-in"):
+            with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as caller:
+                caller.request("GET", path)
+                said[path] = caller.getresponse().status
+    assert said == {"/healthz": 200, "/sign-in": 403}
+    logged = capsys.readouterr().out
+    assert "no pages without HTTPS" in logged
+    assert "preread users add NAME --role administrator" in logged
