@@ -19,11 +19,11 @@ import structlog
 from agent.audit.refusal_book import RefusalBook
 from agent.audit.trail import Trail
 from agent.clock import Clock, SystemClock
-from agent.errors import ModelUnavailable, PrereadError, Transient
+from agent.errors import ModelUnavailable, Permanent, PrereadError, Transient
 from agent.model.protocol import Model
 from agent.settings import Settings, SettingsFile
 from agent.settings.live import LiveSettings
-from agent.store import alarms, identity, processes
+from agent.store import alarms, home, identity, processes
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.work.queue import Queue
@@ -60,13 +60,26 @@ def open_store(settings: Settings) -> tuple[Ledger, FileStore]:
     """The ledger and the files of a site, made where there are none.
 
     Raises:
-        Permanent: the folder cannot be written, or the database belongs to a newer program.
+        Permanent: the folder cannot be written, or the database belongs to a newer program, or to another line.
     """
     files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
     files.prepare()
     ledger = Ledger(settings.database_url)
     ledger.create()
+    if ledger.place.is_shared:
+        _claim(ledger, files)
     return ledger, files
+
+
+def _claim(ledger: Ledger, files: FileStore) -> None:
+    """Refuse a ledger that another machine's line works with."""
+    with ledger.begin() as tx:
+        if not home.claim(tx, files.identity()):
+            raise Permanent(
+                f"the ledger {ledger.name} belongs to the line with another storage.root than {files.root}; give this one a "
+                "database of its own, or name the storage.root that goes with the ledger",
+                code="storage-differs",
+            )
 
 
 def run_role(role: str, file: SettingsFile, *, supervised: bool = False) -> None:
@@ -143,6 +156,7 @@ def _receive(parts: Parts) -> None:
         reload.look()
         if not scp.is_listening() or (hl7 is not None and not hl7.is_listening()):
             raise Transient("the listening thread has died; this process starts again", code="not-listening")
+        admission.write_ends()
         refusals.write()
     if hl7 is not None:
         hl7.stop()
@@ -200,15 +214,16 @@ def _office(parts: Parts) -> None:
             live.take_up(settings)
             watch.take_up(settings)
             schedule.take_up(live.destinations)
-            parts.heart.say("ready", said())
+            with contextlib.suppress(PrereadError):  # they are taken up, whether that can be said or not
+                parts.heart.say("ready", said())
 
         def said() -> str:
             return f"{live.words}; {web.words}" if web is not None else live.words
 
         schedule.reconcile()
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
-        reload = _reload(parts, "office", take_up)
         live.take_up(s)
+        reload = _reload(parts, "office", take_up)
         _work_until_stopped(parts, workers, said(), reload)
         live.stop()
         live.join(time.monotonic() + GRACE_S)

@@ -7,6 +7,7 @@ a marker is only there where the film itself has one.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -254,17 +255,28 @@ def _as_far_as_it_goes(passages: Sequence[_Passage], size: int, area: Area) -> l
     lines: list[Line] = []
     for passage in passages:
         said = sentences(passage.text)
-        for count in range(len(said), 0, -1):
-            text = passage.text if count == len(said) else " ".join(said[:count])
-            made = _set(_Passage(passage.heading, text, passage.colour, passage.heavy), size, area.width)
-            if height(lines + made) <= room:
-                lines += made
-                break
-        else:
-            count = 0
+        if not said:
+            continue
+        count = _most_that_fit(passage, said, size, area.width, room - height(lines))
+        if count:
+            lines += _with_sentences(passage, said, count, size, area.width)
         if count < len(said):
             return lines + last
     return lines
+
+
+def _most_that_fit(passage: _Passage, said: Sequence[str], size: int, width: int, room: int) -> int:
+    """How many of its sentences there is room for. One more never makes it lower: the number is found by halving."""
+
+    def too_high(count: int) -> bool:
+        return height(_with_sentences(passage, said, count, size, width)) > room
+
+    return bisect_left(range(1, len(said)), True, key=too_high) if too_high(len(said)) else len(said)
+
+
+def _with_sentences(passage: _Passage, said: Sequence[str], count: int, size: int, width: int) -> list[Line]:
+    text = passage.text if count == len(said) else " ".join(said[:count])
+    return _set(_Passage(passage.heading, text, passage.colour, passage.heavy), size, width)
 
 
 def _passages(preread: PreRead) -> Iterator[_Passage]:

@@ -6,8 +6,10 @@ import sys
 
 import click
 
+from agent.clock import SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
 from agent.store import audit as trail
+from agent.store import audit_checks
 
 
 @click.group()
@@ -25,13 +27,15 @@ def verify(ctx: click.Context) -> None:
     settings = settings_of(ctx)
     ledger, _ = existing_store(settings)
     with ledger.read() as view:
-        count, head, broken = trail.verify(view)
+        found = audit_checks.proved(view, "", now=SystemClock().now())
         sent = trail.forwarded(view)
+    with ledger.begin() as tx:
+        audit_checks.keep(tx, found)
     ledger.close()
-    if broken is not None:
-        click.echo(f"bad: the chain breaks at message {broken.id}: {broken.why}", err=True)
+    if found.broken:
+        click.echo(f"bad: the chain breaks at {found.broken}", err=True)
         sys.exit(1)
-    click.echo(f"{count} messages, whole; the last link is {head}")
+    click.echo(f"{found.up_to} messages, whole; the last link is {found.head}")
     if settings.audit.syslog is not None:
         click.echo(f"the syslog server has been sent {sent} of them")
 

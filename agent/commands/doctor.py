@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from agent.commands.common import print_json
-from agent.doctor import (
-    alarms,
-    calibration,
-    certificates,
-    constancy,
-    in_force,
-    ledger,
-    line,
-    machine,
-    model,
-    network,
-    signing,
-)
-from agent.doctor.check import Check, examined
-from agent.settings import Settings, read
-
-Look = Callable[[Settings], Sequence[Check]]
-HERE: dict[str, Look] = {
-    "versions": lambda _: machine.versions(),
-    "decoders": lambda _: machine.decoders(),
-    "disk": machine.disk,
-    "database": ledger.ledger,
-    "processes": line.line,
-    "model": model.model,
-    "calibration": calibration.calibration,
-    "constancy test": constancy.constancy,
-    "certificates": certificates.certificates,
-    "alarms": alarms.alarms,
-    "pages": signing.pages,
-}
-NETWORK: dict[str, Look] = {
-    "port": network.node,
-    "HL7 port": network.orders,
-    "peers": network.peers,
-    "services": network.services,
-    "destinations": network.destinations,
-    "model servers": model.model_servers,
-    "OpenID provider": signing.provider,
-}
+from agent.doctor.looks import looked, looks_at
+from agent.settings import read
 
 
 @click.command()
@@ -61,9 +23,8 @@ def doctor(ctx: click.Context, as_json: bool, no_network: bool) -> None:
     Exit status 1 when something is bad.
     """
     file = read(ctx.find_object(Path))
-    settings = file.settings
-    looks = HERE | {"settings": lambda _: in_force.in_force(file)} | ({} if no_network else NETWORK)
-    checks = [check for what, look in looks.items() for check in examined(what, lambda look=look: look(settings))]  # type: ignore[misc]
+    looks = looks_at(file, network=not no_network)
+    checks = [check for found in looked(file.settings, looks) for check in found]
     if as_json:
         print_json([asdict(c) for c in checks])
     else:

@@ -50,6 +50,11 @@ def remarks(values: Settings) -> list[str]:
         found.append("model.recordings: the words of every question are kept there, indications of patients among them")
     if values.web.enabled and not values.web.is_local and values.web.token_file is None:
         found.append("web.host: others can call, so /metrics answers nobody until web.token_file is named")
+    if values.database.may_be_overheard:
+        found.append(
+            "database.url: names of patients go to another host, and nothing proves which; add ?sslmode=verify-full (and "
+            "sslrootcert=FILE for the hospital's own authority)"
+        )
     if values.model.backend == "local" and (licence := licence_of(values.model.weights)):
         found.append(f"licence of the weights {values.model.weights}: {licence}")
     return found

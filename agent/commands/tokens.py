@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 
 import click
-from sqlalchemy.exc import IntegrityError
 
+from agent.audit.trail import Trail
 from agent.clock import SystemClock
 from agent.commands.common import existing_store, print_json, settings_of
-from agent.errors import Permanent
-from agent.mending.hand import one_line
 from agent.service import open_store
 from agent.store import tokens as store
 from agent.web.rights import Role
-from agent.web.signing.tokens import new_token
-
-LONGEST_DAYS = 1830
+from agent.web.signing.programs import LONGEST_DAYS, USUAL_DAYS, Programs
 
 
 @click.group()
@@ -28,24 +23,16 @@ def tokens() -> None:
 @tokens.command()
 @click.argument("name")
 @click.option("--role", type=click.Choice([r.value for r in Role]), required=True)
-@click.option("--days", type=click.IntRange(1, LONGEST_DAYS), default=365, show_default=True, help="It ends by itself.")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST_DAYS), default=USUAL_DAYS, show_default=True, help="It ends by itself."
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
 def add(ctx: click.Context, name: str, role: str, days: int, as_json: bool) -> None:
     """Make a token for the program NAME and print it. It is shown now and never again."""
-    name = one_line(name)
-    if len(name) > 64:
-        raise click.UsageError("a name has at most 64 characters")
-    ledger, _ = open_store(settings_of(ctx))
-    token, now = new_token(), SystemClock().now()
-    until = now + timedelta(days=days)
-    try:
-        with ledger.begin() as tx:
-            store.add(tx, token, name, role, made_by="", expires_at=until, now=now)
-    except IntegrityError as error:
-        raise Permanent(
-            f"there is, or was, a token {name}; give this one another name, see: preread tokens list", code="name-taken"
-        ) from error
+    settings = settings_of(ctx)
+    ledger, _ = open_store(settings)
+    token, until = Programs(ledger, Trail.of(settings), SystemClock()).add(name, Role(role), days)
     if as_json:
         print_json({"name": name, "role": role, "expires_at": until, "token": token})
         return
@@ -80,9 +67,7 @@ def list_tokens(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def revoke(ctx: click.Context, name: str) -> None:
     """Take a token back: it opens nothing from now on."""
-    ledger, _ = existing_store(settings_of(ctx))
-    with ledger.begin() as tx:
-        done = store.revoke(tx, one_line(name), now=SystemClock().now())
-    if not done:
-        raise Permanent(f"there is no token {name} that counts; see: preread tokens list", code="no-such-token")
+    settings = settings_of(ctx)
+    ledger, _ = existing_store(settings)
+    Programs(ledger, Trail.of(settings), SystemClock()).revoke(name)
     click.echo(f"{name}: revoked")

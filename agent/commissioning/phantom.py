@@ -7,6 +7,7 @@ gives the same film, at any number of rows and columns; it is never mirrored.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +55,18 @@ def _shares(pixels: int, cells: int) -> Field:
 
 
 def draw(scene: Scene, rows: int = 1024, columns: int = 840) -> Drawing:
-    """Draw a scene."""
+    """Draw a scene. Its `density` is read-only: who asks again for what was just drawn gets the same."""
+    return _drawn(scene, rows, columns)
+
+
+# A film is drawn in half a second, and asked for when it is stored, when its boxes are wanted, and when it is compared.
+@lru_cache(maxsize=4)
+def _drawn(scene: Scene, rows: int, columns: int) -> Drawing:
     c = _placed(scene, rows, columns)
     density, boxes = (lateral(c, scene), []) if scene.view == "LL" else frontal(c, scene)
-    return Drawing(_exposed(c, scene, density), tuple(boxes))
+    shown = _exposed(c, scene, density)
+    shown.flags.writeable = False
+    return Drawing(shown, tuple(boxes))
 
 
 def _placed(scene: Scene, rows: int, columns: int) -> Canvas:

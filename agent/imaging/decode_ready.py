@@ -56,7 +56,7 @@ class ReadyDecoder:
         """
         with self._lock:
             try:
-                status, out = self._asked(self._ready(), path)
+                status, out = self._had(path)
             except TimeoutError as error:
                 self._end()
                 raise too_long(self._bounds) from error
@@ -99,6 +99,14 @@ class ReadyDecoder:
             its.close()
         self._channel = ours
         return ours
+
+    def _had(self, path: Path) -> tuple[int, bytes]:
+        """As `_asked`; of another process, when this one has died since it was last asked."""
+        try:
+            return self._asked(self._ready(), path)
+        except ConnectionError:
+            self._end()
+            return self._asked(self._ready(), path)
 
     def _asked(self, channel: socket.socket, path: Path) -> tuple[int, bytes]:
         """Exit status and output. Raises `TimeoutError`, or another `OSError` when the process is gone."""

@@ -7,7 +7,7 @@ and PS3.7 Annex C.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,7 @@ class Admission:
         self._moves = settings.priors.source if settings.priors.retrieve == "move" else ""
         self._trail = Trail.of(settings)
         self._brought: dict[str, Counter[tuple[str, str, str]]] = {}
+        self._ended: deque[AssociationInfo] = deque()  # and their end is not written yet
         self._committer = Committer(ledger, files, clock, timedelta(seconds=settings.intake.quiet_time_s))
         self._log = structlog.get_logger()
         self._refused_until: dict[tuple[str, str, str], float] = {}
@@ -91,6 +92,7 @@ class Admission:
     def close(self) -> None:
         """Commit what is pending."""
         self._committer.close()
+        self.write_ends()
         self._refusals.write()
 
     def admit(self, association: AssociationInfo) -> Rejection | None:
@@ -112,17 +114,34 @@ class Admission:
 
     def closed(self, association: AssociationInfo, how: str) -> None:
         self._log.debug("association closed", calling_ae_title=association.calling_ae_title, words=how)
+        if not self._write_end(association):
+            self._ended.append(association)
+
+    def write_ends(self) -> None:
+        """Write down the ends of associations that could not be written when they came; called again and again, by one thread.
+
+        Until then the studies of such an association wait, at the longest `intake.longest_wait_s`.
+        """
+        while self._ended and self._write_end(self._ended[0]):
+            self._ended.popleft()
+
+    def _write_end(self, association: AssociationInfo) -> bool:
+        brought = self._brought.get(association.id, Counter())
         try:
             with self._ledger.begin() as tx:
                 arrivals.association_closed(tx, association.id)
-                self._audit_what_came(tx, association)
+                self._audit_what_came(tx, association, brought)
         except PrereadError as error:
-            # The study waits for `intake.longest_wait_s` instead; nothing is lost.
-            self._log.error("association end not written", reason=error.code)
+            self._log.error("association end not written yet", reason=error.code)
+            return False
+        self._brought.pop(association.id, None)
+        return True
 
-    def _audit_what_came(self, tx: Connection, association: AssociationInfo) -> None:
+    def _audit_what_came(
+        self, tx: Connection, association: AssociationInfo, brought: Counter[tuple[str, str, str]]
+    ) -> None:
         counts: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        for (study, patient_id, sop_class), count in self._brought.pop(association.id, Counter()).items():
+        for (study, patient_id, sop_class), count in brought.items():
             counts.setdefault((study, patient_id), []).append((sop_class, count))
         for (study, patient_id), classes in counts.items():
             about = About(study, patient_id, tuple(classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from agent.imaging.facts import InstanceFacts
 from agent.intake.inspect import inspect
 from agent.mending.hand import Hand, idle_roles
-from agent.store import overview, results, studies
+from agent.store import failing, overview, results, studies
 from agent.work.queue import revive
 from structured_report.content import Outcome
 
@@ -40,6 +41,26 @@ def retry(hand: Hand, uid: str, reason: str = "") -> Retried:
         words = f"by hand: {len(deliveries)} deliveries, {len(stages)} stages{f'; {reason}' if reason else ''}"
         hand.write_down(tx, uid, "retry", "retry", words, now=now)
         return Retried(len(deliveries), len(stages), again, tuple(idle_roles(tx, uid, now)))
+
+
+def retry_destination(hand: Hand, name: str, reason: str, told: Callable[[int, int], None]) -> int:
+    """Send again what could not be delivered to one destination, study by study, and nothing else; returns of how many studies.
+
+    Args:
+        told: called with how many studies are done, and how many there are.
+    """
+    with hand.ledger.read() as view:
+        uids = [str(uid) for uid in view.execute(failing.of_destination(name)).scalars()]
+    for number, uid in enumerate(uids, 1):
+        now = hand.clock.now()
+        with hand.ledger.begin() as tx:
+            deliveries = results.try_again(tx, uid, destination=name, now=now)
+            for delivery_id, destination in deliveries:
+                revive(tx, "deliver", str(delivery_id), lane=destination, now=now)
+            words = f"by hand: {len(deliveries)} deliveries to {name}; {reason}"
+            hand.write_down(tx, uid, "retry", "retry", words, now=now)
+        told(number, len(uids))
+    return len(uids)
 
 
 def _decode_again(tx: Connection, uid: str, hand: Hand) -> None:

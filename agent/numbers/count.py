@@ -21,12 +21,13 @@ from agent.numbers.buckets import bucket_of
 from agent.store import daily
 from agent.store.daily import Counted, Span
 from agent.store.engine import Ledger
+from agent.store.reviews import TAKEN_BACK
 from structured_report.content import Outcome, Presence
 
 AT_ONCE = 1000
 _LONGEST = timedelta(seconds=20)  # of one tick; a ledger that is gone through for the first time takes several
 _OF_REVISION = re.compile(r"revision (\d{1,9})(?:, \d+ tokens|: not analysed)")
-UNNAMED = ""  # a scanner that does not say what it is
+WHOLE = "-"  # in place of a finding: the draft as a whole
 
 Counts = Counter[Counted]
 
@@ -40,6 +41,7 @@ class Counting:
             "instance": self._images,
             "event": self._events,
             "turnaround": self._times,
+            "review": self._judgements,
         }
 
     def tick(self) -> None:
@@ -80,7 +82,7 @@ class Counting:
             counts[Counted(day, "image", "", scanner)] += 1
             counts[Counted(day, "bytes", "", "")] += row.size
             if first[row.study_instance_uid] == row.id:
-                counts[Counted(day, "study", at.strftime("%H"), scanner)] += 1
+                counts[Counted(day, "study", at.strftime("%H"), "")] += 1
         return counts
 
     def _events(self, view: Connection, span: Span) -> Counts:
@@ -106,6 +108,18 @@ class Counting:
         for row in daily.times(view, span):
             day = self._day(row.at).strftime("%Y-%m-%d")
             counts[Counted(day, f"{daily.TOOK}{row.what}", str(bucket_of(row.seconds)), row.destination)] += 1
+        return counts
+
+    def _judgements(self, view: Connection, span: Span) -> Counts:
+        """The newest judgement about a thing counts; the one before it does not any more, on the day on which it was made."""
+        rows, counts = daily.judgements(view, span), Counts()
+        real = _scanners(view, sorted({row.study_instance_uid for row in rows}))
+        for row in rows:
+            if row.study_instance_uid not in real:
+                continue
+            for verdict, at, n in ((row.verdict, row.at, 1), (row.verdict_before, row.at_before, -1)):
+                if verdict is not None and verdict != TAKEN_BACK:
+                    counts[Counted(self._day(at).strftime("%Y-%m-%d"), "judged", row.finding or WHOLE, verdict)] += n
         return counts
 
 

@@ -12,13 +12,15 @@ from sqlalchemy import Connection
 from agent.evaluation.films.statistics import wilson
 from agent.numbers.buckets import quantile
 from agent.store import daily
+from agent.store.reviews import ACCEPTED, CORRECTED, REJECTED
 from structured_report.content import Outcome, Priority
 
 FEW = 30  # of which a share says little, however it came out
 MOST_SCANNERS = 20
 OTHERS = "others"  # the scanners beyond them, together
 FLAGGED = (Priority.URGENT, Priority.CRITICAL)
-LONGEST_DAYS = 3660
+LONGEST_DAYS, LONG_DAYS = 3660, 185
+_LATEST = date(9998, 12, 31)  # after which there is room for a month
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,14 @@ class Period:
 
     @classmethod
     def up_to(cls, last: date, days: int) -> Period:
-        """So many days, the last of them included, and none before the calendar begins."""
+        """So many days, the last of them included, and none before the calendar begins or after it ends."""
+        last = min(last, _LATEST)
         return cls(last - min(timedelta(days=days - 1), last - date.min), last)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is shown by months."""
+        return (self.last - self.first).days >= LONG_DAYS
 
     @property
     def days(self) -> list[date]:
@@ -61,7 +69,7 @@ class DayFigures:
 @dataclass(frozen=True, slots=True)
 class Took:
     """How long after the last image something was done. `buckets`: `agent.numbers.buckets` -> how many; `by_day`: the same
-    of every day on which it was done."""
+    of every day on which it was done, in a long period of every month, by its first day."""
 
     what: str
     destination: str
@@ -120,7 +128,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that is shown of a period."""
+    """Everything that is shown of a period.
+
+    Attributes:
+        agreement: of the statements of each finding that a radiologist judged, how many were accepted; ``-``: of whole drafts.
+        judged: verdict -> how many on each day, in a long period in each month.
+    """
 
     period: Period
     counted_since: date | None
@@ -132,6 +145,8 @@ class Figures:
     findings: tuple[Rate, ...]
     findings_by_scanner: Mapping[str, tuple[Rate, ...]]
     reasons: tuple[Reason, ...]
+    agreement: tuple[Rate, ...]
+    judged: Mapping[str, Mapping[date, int]]
 
 
 TIMES = ("flag", "sr", "oru")
@@ -157,14 +172,16 @@ def figures_of(view: Connection, period: Period) -> Figures:
         findings=findings,
         findings_by_scanner=_by_scanner(found, [r.name for r in findings], read, scanners),
         reasons=_reasons(view, period),
+        agreement=_agreement(view, period),
+        judged=_judged(view, period),
     )
 
 
 def _days(view: Connection, period: Period) -> tuple[DayFigures, ...]:
     counts: defaultdict[date, Counter[tuple[str, str]]] = defaultdict(Counter)
     for what in ("study", "outcome", "flag"):
-        for day, about, _, n in daily.between(view, what, period.first, period.last):
-            counts[date.fromisoformat(day)][what, "" if what == "study" else about] += n
+        for day, about, n in daily.by_day(view, what, period.first, period.last):
+            counts[day][what, "" if what == "study" else about] += n
     return tuple(_day(day, counts[day]) for day in period.days)
 
 
@@ -191,9 +208,10 @@ def _hours(view: Connection, period: Period) -> tuple[int, ...]:
 def _took(view: Connection, what: str, period: Period) -> list[Took]:
     whole: defaultdict[str, Counter[int]] = defaultdict(Counter)
     by_day: defaultdict[str, defaultdict[date, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
-    for day, bucket, place, n in daily.between(view, daily.TOOK + what, period.first, period.last):
+    months = period.is_long
+    for start, bucket, place, n in daily.by_step(view, daily.TOOK + what, period.first, period.last, months=months):
         whole[place][int(bucket)] += n
-        by_day[place][date.fromisoformat(day)][int(bucket)] += n
+        by_day[place][start][int(bucket)] += n
     return [Took(what, place, dict(whole[place]), by_day[place]) for place in sorted(whole)]
 
 
@@ -244,3 +262,20 @@ def _reasons(view: Connection, period: Period) -> tuple[Reason, ...]:
     rows = daily.summed(view, "reason", period.first, period.last)
     found = [Reason(outcome, code, n) for (code, outcome), n in rows.items()]
     return tuple(sorted(found, key=lambda r: (-r.n, r.outcome, r.code)))
+
+
+def _agreement(view: Connection, period: Period) -> tuple[Rate, ...]:
+    """What the draft did not state can be missed, and cannot be agreed with."""
+    accepted, judged = Counter[str](), Counter[str]()
+    for (finding, verdict), n in daily.summed(view, "judged", period.first, period.last).items():
+        if n and verdict in (ACCEPTED, CORRECTED, REJECTED):
+            judged[finding] += n
+            accepted[finding] += n if verdict == ACCEPTED else 0
+    return tuple(Rate(finding, accepted[finding], n) for finding, n in _in_order(judged))
+
+
+def _judged(view: Connection, period: Period) -> dict[str, dict[date, int]]:
+    found: defaultdict[str, Counter[date]] = defaultdict(Counter)
+    for start, _, verdict, n in daily.by_step(view, "judged", period.first, period.last, months=period.is_long):
+        found[verdict][start] += n
+    return {verdict: dict(counts) for verdict, counts in found.items()}

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
 from agent.settings.types import Frozen
-from agent.settings.values import check_home, check_one_line, check_path
+from agent.settings.values import LOOPBACK, check_home, check_one_line, check_path
 
 SQLITE, POSTGRESQL = "sqlite:///", "postgresql+psycopg://"
 _SECRETS_OF_A_QUERY = {"password", "sslpassword"}
@@ -82,6 +82,18 @@ class Database(Frozen):
         from sqlalchemy.engine import make_url
 
         return make_url(value).render_as_string(hide_password=True)
+
+    @property
+    def may_be_overheard(self) -> bool:
+        """Whether what goes to the server can be read, or changed, on the way: it is another host, and its certificate is not
+        asked for (libpq, `sslmode`)."""
+        if not self.on_a_server:
+            return False
+        from sqlalchemy.engine import make_url
+
+        url = make_url(self.url)
+        host = url.host or str(url.query.get("host", ""))
+        return not host.startswith("/") and host not in LOOPBACK and url.query.get("sslmode") != "verify-full"
 
     @property
     def on_a_server(self) -> bool:

@@ -99,7 +99,7 @@ def count_failure(tx: Connection, account_id: int) -> int:
     """One more attempt that may fail; how many in a row there have been now."""
     more = {"failures": account.c.failures + 1}
     tx.execute(update(account).where(account.c.id == account_id).values(more))
-    return int(tx.execute(select(account.c.failures).where(account.c.id == account_id)).scalar_one())
+    return int(tx.execute(select(account.c.failures).where(account.c.id == account_id)).scalar() or 0)
 
 
 def set_values(tx: Connection, account_id: int, **values: object) -> None:

@@ -4,7 +4,7 @@ only grow once; read by whoever shows numbers, for a million studies as for one.
 What is counted (`what`, `about`, `place`):
 
 ========== ================================ ===========================
-study      hour of its first image, 00-23   scanner
+study      hour of its first image, 00-23
 image                                       scanner
 bytes      (bytes of images)
 flag       priority, or ``none``            scanner
@@ -12,19 +12,22 @@ outcome    `structured_report.Outcome`      scanner
 reason     code                             outcome
 found      concept, where it is present     scanner
 took-WHAT  number of a bucket of seconds    destination
+judged     finding, or ``-``: the whole     verdict of a radiologist; the newest counts, on its day
 ========== ================================ ===========================
 
+Each stands there twice: for its day, and for its month, so that a long period is read as months with days at its ends.
 A scanner is manufacturer and model of the study's first image. Films of the constancy test are not counted.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from agent.store.dialect import upsert
 from agent.store.schema import (
@@ -34,6 +37,7 @@ from agent.store.schema import (
     flag,
     instance,
     reading,
+    review,
     study_revision,
     turnaround,
 )
@@ -60,7 +64,7 @@ class Span:
     up_to: int
 
 
-_SOURCES = {"instance": instance.c.id, "event": event.c.id, "turnaround": turnaround.c.id}
+_SOURCES = {"instance": instance.c.id, "event": event.c.id, "turnaround": turnaround.c.id, "review": review.c.id}
 
 
 def uncounted(view: Connection, name: str, most: int) -> Span:
@@ -87,7 +91,10 @@ def write(tx: Connection, span: Span, counts: Mapping[Counted, int]) -> bool:
             index_elements=[daily_count.c[name] for name in Counted._fields],
             set_={"n": daily_count.c.n + made.excluded.n},
         )
-        tx.execute(adding, [{**key._asdict(), "n": n} for key, n in counts.items()])
+        every = Counter(counts)
+        for key, n in counts.items():
+            every[key._replace(day=key.day[:_MONTH])] += n
+        tx.execute(adding, [{**key._asdict(), "n": n} for key, n in every.items()])
     return True
 
 
@@ -163,31 +170,98 @@ def times(view: Connection, span: Span) -> Sequence[Any]:
     ).all()
 
 
-def between(view: Connection, what: str, first: date, last: date) -> list[tuple[str, str, str, int]]:
-    """(day, about, place, n) of what was counted on these days, both included."""
-    c = daily_count.c
-    rows = view.execute(
-        select(c.day, c.about, c.place, c.n).where(
-            c.what == what, c.day >= first.isoformat(), c.day <= last.isoformat()
-        )
+def judgements(view: Connection, span: Span) -> Sequence[Any]:
+    """(study_instance_uid, finding, verdict, at, verdict_before, at_before) of those judgements: each with the one about the same
+    thing that it took the place of, None where there was none."""
+    c, before, older = review.c, review.alias(), review.alias()
+    same = (
+        older.c.study_instance_uid == c.study_instance_uid,
+        older.c.revision == c.revision,
+        older.c.finding == c.finding,
     )
-    return [(str(day), str(about), str(place), int(n)) for day, about, place, n in rows]
+    newest = select(func.max(older.c.id)).where(*same, older.c.id < c.id).correlate(review).scalar_subquery()
+    return view.execute(
+        select(
+            c.study_instance_uid, c.finding, c.verdict, c.at, before.c.verdict.label("verdict_before"), before.c.at.label("at_before"),
+        )
+        .select_from(review.outerjoin(before, before.c.id == newest))
+        .where(c.id > span.after, c.id <= span.up_to)
+        .order_by(c.id)
+    ).all()  # fmt: skip
+
+
+def by_day(view: Connection, what: str, first: date, last: date) -> list[tuple[date, str, int]]:
+    """(day, about, n) of what was counted on these days, both included, wherever it was."""
+    c = daily_count.c
+    days = _is_day(), c.day >= first.isoformat(), c.day <= last.isoformat()
+    rows = view.execute(
+        select(c.day, c.about, func.sum(c.n)).where(c.what == what, *days).group_by(c.day, c.about).order_by(c.day)
+    )
+    return [(date.fromisoformat(day), str(about), int(n)) for day, about, n in rows]
+
+
+def by_step(view: Connection, what: str, first: date, last: date, *, months: bool) -> list[tuple[date, str, str, int]]:
+    """(first day of the step, about, place, n) of these days, both included: day by day, or month by month, of which the first
+    and the last may lack days."""
+    c = daily_count.c
+    which = _parts(first, last) if months else _days(first, last)
+    rows = view.execute(select(c.day, c.about, c.place, c.n).where(c.what == what, which))
+    step = (lambda day: date.fromisoformat(f"{day[:_MONTH]}-01")) if months else date.fromisoformat
+    return [(step(day), str(about), str(place), int(n)) for day, about, place, n in rows]
 
 
 def summed(view: Connection, what: str, first: date, last: date) -> dict[tuple[str, str], int]:
     """(about, place) -> n of these days together, both included."""
     c = daily_count.c
     rows = view.execute(
-        select(c.about, c.place, func.sum(c.n))
-        .where(c.what == what, c.day >= first.isoformat(), c.day <= last.isoformat())
-        .group_by(c.about, c.place)
+        select(c.about, c.place, func.sum(c.n)).where(c.what == what, _parts(first, last)).group_by(c.about, c.place)
     )
     return {(str(about), str(place)): int(n) for about, place, n in rows}
 
 
+_MONTH = len("YYYY-MM")
+
+
+def _is_day() -> ColumnElement[bool]:
+    return func.length(daily_count.c.day) > _MONTH
+
+
+def _days(first: date, last: date) -> ColumnElement[bool]:
+    c = daily_count.c
+    return and_(c.day >= first.isoformat(), c.day <= last.isoformat(), _is_day())
+
+
+def _parts(first: date, last: date) -> ColumnElement[bool]:
+    """The whole months of the period, and the days before and after them."""
+    if (first.year, first.month) == (last.year, last.month):
+        return _days(first, last)
+    start = first if first.day == 1 else _next_month(first)
+    end = last if _is_last_of_month(last) else last.replace(day=1) - timedelta(days=1)
+    if start > end:
+        return _days(first, last)
+    c, parts = daily_count.c, []
+    if first < start:
+        parts.append(_days(first, start - timedelta(days=1)))
+    months = [start]
+    while (following := _next_month(months[-1])) <= end:
+        months.append(following)
+    parts.append(c.day.in_([month.isoformat()[:_MONTH] for month in months]))
+    if end < last:
+        parts.append(_days(end + timedelta(days=1), last))
+    return or_(*parts)
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _is_last_of_month(day: date) -> bool:
+    return (day + timedelta(days=1)).day == 1
+
+
 def first_day(view: Connection) -> date | None:
-    """The first day of which anything was counted."""
-    found = view.execute(select(func.min(daily_count.c.day))).scalar()
+    """The first day on which an image came."""
+    found = view.execute(select(func.min(daily_count.c.day)).where(daily_count.c.what == "bytes", _is_day())).scalar()
     return None if found is None else date.fromisoformat(found)
 
 

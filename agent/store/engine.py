@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from agent.errors import Permanent
 from agent.store import schema
 from agent.store.dialect import step_for
-from agent.store.place import BUSY_TIMEOUT_S, Place
+from agent.store.place import BUSY_TIMEOUT_S, Place, unfinished
 from agent.store.postgres_server import PostgresServer
 from agent.store.sqlite_file import SqliteFile
 
@@ -88,11 +88,7 @@ class Ledger:
         version = tx.execute(select(schema.schema_version.c.version)).scalar()
         if version is None:
             if known and of_version is None:
-                raise Permanent(
-                    f"the database {self.name} has tables and does not say of which version: bringing back a backup was broken "
-                    "off. Put an empty database in its place, then: preread restore",
-                    code="database-unfinished",
-                )
+                raise unfinished(self.name)
             version = of_version or schema.SCHEMA_VERSION
             tx.execute(insert(schema.schema_version).values(version=version))
         if version > schema.SCHEMA_VERSION:

@@ -54,6 +54,26 @@ class FileStore:
                 code="storage-unwritable",
             ) from error
 
+    def identity(self) -> str:
+        """What tells this root from every other, in 32 hex digits; it stays what it is when the root is moved or copied.
+
+        Raises:
+            Transient: it cannot be read or written.
+        """
+        file = self.root / "storage-id"
+        try:
+            if not file.exists():
+                fresh = self.root / f".storage-id-{uuid.uuid4().hex}"
+                fresh.write_text(f"{uuid.uuid4().hex}\n", "ascii")
+                sync_file(fresh)
+                with contextlib.suppress(FileExistsError):  # another process of this line came first
+                    os.link(fresh, file)
+                fresh.unlink()
+                sync_folder(self.root)
+            return file.read_text("ascii").strip()[:32]
+        except OSError as error:
+            raise _storage_error(error, self.root) from error
+
     def clear_incoming(self) -> None:
         """Forget what an earlier receiver was in the middle of; none of it was acknowledged, so the senders still
         have it."""

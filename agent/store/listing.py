@@ -161,7 +161,7 @@ def page(view: Connection, wanted: Wanted, *, after: Cursor | None = None, size:
     rows, seen = list[Row](), 0
     for number in range(part, len(ways)):
         start = after if number == part else None
-        if start is not None and not ways[number].fits(start):
+        if start is not None and not ways[number].holds(start):
             return Page((), None)
         found = _along(view, ways[number], start, size - len(rows), LOOKED_AT - seen)
         rows += found.rows
@@ -234,32 +234,51 @@ def scanners(view: Connection, *, most: int = 200) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One index along which rows are found: its leading conditions, its order, and what is left to be looked at in each row."""
+    """One index along which rows are found: what is equal in all of them, from where to where its key goes, and what is left to be
+    looked at in each row. Of two bounds on one side a planner takes either, so that there is never more than one."""
 
     key: Any
     uid: Any
     leading: tuple[ColumnElement[bool], ...]
     rest: tuple[ColumnElement[bool], ...]
+    start: Any = None  # least key
+    end: Any = None  # the key before which it ends
     newest_first: bool = False
     kind: type = int
     table: Any = listing
-
-    def fits(self, cursor: Cursor) -> bool:
-        return isinstance(cursor.key, self.kind) or not cursor.uid
 
     def beyond(self, key: Any, uid: str) -> ColumnElement[bool]:
         """Rows after that one."""
         here, there = tuple_(self.key, self.uid), tuple_(literal(key, self.key.type), literal(uid, self.uid.type))
         return here < there if self.newest_first else here > there
 
+    def bounds(self, after: Cursor | None, edge: tuple[Any, str] | None) -> list[ColumnElement[bool]]:
+        """After the one row, and up to the other."""
+        here = self.beyond(after.key, after.uid) if after is not None and after.uid else None
+        there = ~self.beyond(*edge) if edge is not None else None
+        lower, upper = (there, here) if self.newest_first else (here, there)
+        if lower is None and self.start is not None:
+            lower = self.key >= self.start
+        if upper is None and self.end is not None:
+            upper = self.key < self.end
+        return [bound for bound in (lower, upper) if bound is not None]
+
+    def holds(self, cursor: Cursor) -> bool:
+        """Whether the cursor is of this way, and within it."""
+        if not cursor.uid:
+            return True
+        if not isinstance(cursor.key, self.kind):
+            return False
+        return (self.start is None or cursor.key >= self.start) and (self.end is None or cursor.key < self.end)
+
     def order(self) -> tuple[Any, Any]:
         return (self.key.desc(), self.uid.desc()) if self.newest_first else (self.key.asc(), self.uid.asc())
 
     def everything(self) -> tuple[ColumnElement[bool], ...]:
+        along = (*self.leading, *self.bounds(None, None))
         if self.table is listing:
-            return (*self.leading, *self.rest)
-        inside = exists().where(self.uid == listing.c.study_instance_uid, *self.leading)
-        return (inside, *self.rest)
+            return (*along, *self.rest)
+        return (exists().where(self.uid == listing.c.study_instance_uid, *along), *self.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,27 +292,27 @@ class _Found:
 
 def _along(view: Connection, way: _Way, after: Cursor | None, size: int, most: int) -> _Found:
     """Rows along one way: at most `size`, from at most `most` that are looked at."""
-    conditions = [*way.leading]
-    if after is not None and after.uid:
-        conditions.append(way.beyond(after.key, after.uid))
     if not way.rest:
-        rows = _rows(view, way, conditions, size + 1)
+        rows = _rows(view, way, way.bounds(after, None), size + 1)
         more = len(rows) > size
         return _Found(rows[:size], min(len(rows), size), _place(view, way, rows[size - 1]) if more else None)
     # The last row that may be looked at: found in the index alone.
     edge = view.execute(
-        select(way.key, way.uid).where(*conditions).order_by(*way.order()).limit(1).offset(most - 1)
+        select(way.key, way.uid)
+        .where(*way.leading, *way.bounds(after, None))
+        .order_by(*way.order())
+        .limit(1)
+        .offset(most - 1)
     ).first()
-    if edge is not None:
-        conditions.append(~way.beyond(edge[0], str(edge[1])))
-    rows = _rows(view, way, [*conditions, *way.rest], size + 1)
+    last = None if edge is None else (edge[0], str(edge[1]))
+    rows = _rows(view, way, [*way.bounds(after, last), *way.rest], size + 1)
     if len(rows) > size:
         return _Found(rows[:size], size, _place(view, way, rows[size - 1]))
-    return _Found(rows, most, (edge[0], str(edge[1]))) if edge is not None else _Found(rows, len(rows), None)
+    return _Found(rows, len(rows) if last is None else most, last)
 
 
 def _rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:
-    query = select(*_COLUMNS).where(*conditions).order_by(*way.order()).limit(size)
+    query = select(*_COLUMNS).where(*way.leading, *conditions).order_by(*way.order()).limit(size)
     if way.table is not listing:
         query = query.join(way.table, way.uid == listing.c.study_instance_uid)
     return [Row(*row) for row in view.execute(query)]
@@ -313,15 +332,15 @@ def _ways(wanted: Wanted) -> list[_Way]:
     if text := folded(wanted.text):
         return _search_ways(text, list(tests.values()))
     if wanted.since or wanted.until:
-        leading = [c.study_moment >= (wanted.since or "0")]
-        if wanted.until:
-            leading.append(c.study_moment < wanted.until + "~")
-        return [_Way(c.study_moment, c.study_instance_uid, tuple(leading), tuple(tests.values()), True, str)]
+        start, end = wanted.since or "0", (wanted.until or "9") + "~"
+        rest = tuple(tests.values())
+        return [_Way(c.study_moment, c.study_instance_uid, (), rest, start, end, newest_first=True, kind=str)]
+    end_of_list = bands()["finished"][0] if wanted.waiting else None
     if wanted.finding:
         f = listing_finding.c
-        leading = [f.concept == wanted.finding, *_band(wanted, f.position)]
         rest = tuple(test for name, test in tests.items() if name not in ("finding", "waiting"))
-        return [_Way(f.position, f.study_instance_uid, tuple(leading), rest, table=listing_finding)]
+        of_it = (f.concept == wanted.finding,)
+        return [_Way(f.position, f.study_instance_uid, of_it, rest, end=end_of_list, table=listing_finding)]
     exact = (
         ("scanner", c.scanner, wanted.scanner),
         ("failing", c.failing, wanted.failing),
@@ -334,15 +353,10 @@ def _ways(wanted: Wanted) -> list[_Way]:
     if leading_by is None and wanted.unreviewed:
         leading_by = ("unreviewed", c.reviewed.is_(False))
         leading = [c.reviewed == False]  # noqa: E712  a comparison that both databases answer from the index
-    leading += _band(wanted, c.position)
     rest = tuple(
         test for name, test in tests.items() if name != "waiting" and (leading_by is None or name != leading_by[0])
     )
-    return [_Way(c.position, c.study_instance_uid, tuple(leading), rest)]
-
-
-def _band(wanted: Wanted, column: Any) -> list[ColumnElement[bool]]:
-    return [column < bands()["finished"][0]] if wanted.waiting else []
+    return [_Way(c.position, c.study_instance_uid, tuple(leading), rest, end=end_of_list)]
 
 
 def _tests(wanted: Wanted) -> dict[str, ColumnElement[bool]]:
@@ -375,6 +389,5 @@ def _search_ways(text: str, tests: Sequence[ColumnElement[bool]]) -> list[_Way]:
     for number, name in enumerate(_KEYS):
         column = c[name]
         before = [func.substr(c[other], 1, len(text)) != text for other in _KEYS[:number]]
-        leading = (column >= text, column < text + _END)
-        ways.append(_Way(column, c.study_instance_uid, leading, (*before, *tests), kind=str))
+        ways.append(_Way(column, c.study_instance_uid, (), (*before, *tests), text, text + _END, kind=str))
     return ways

@@ -83,6 +83,17 @@ def events_between(view: Connection, after: int, up_to: int | None = None, *, mo
     return [Noted(*row) for row in view.execute(query.order_by(c.id).limit(most))]
 
 
+def late_since(view: Connection) -> datetime | None:
+    """When the oldest thing was noted that the rows do not say yet; None when they say everything."""
+    known = progress(view)
+    if known is None:
+        return None
+    c = event.c
+    query = select(c.at).where(c.id > known.event_id, c.study_instance_uid != "").order_by(c.id).limit(1)
+    found: datetime | None = view.execute(query).scalar()
+    return found
+
+
 def grown_since(view: Connection, moment: datetime, *, most: int) -> list[str]:
     """Studies that have grown since then, and whose rows do not say so; newest first. Every image makes its study grow, and not
     every one is noted."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -237,10 +238,10 @@ def failing_stages(view: Connection) -> set[tuple[str, str]]:
     j, c, of_delivery = job.c, study_revision.c, ("commit",)
     failed = view.execute(select(j.kind, j.key).where(j.error != "", j.kind.in_(STAGES), j.kind != "deliver")).all()
     found = {(str(kind), str(key)) for kind, key in failed if kind == "assemble"}
-    revisions = {
-        int(key): str(kind) for kind, key in failed if kind not in ("assemble", *of_delivery) and key.isdigit()
-    }
-    deliveries = {int(key): str(kind) for kind, key in failed if kind in of_delivery and key.isdigit()}
+    revisions, deliveries = defaultdict[int, set[str]](set), defaultdict[int, set[str]](set)
+    for kind, key in failed:
+        if kind != "assemble" and key.isdigit():
+            (deliveries if kind in of_delivery else revisions)[int(key)].add(str(kind))
     by_revision = select(c.id, c.study_instance_uid)
     by_delivery = (
         select(delivery.c.id, c.study_instance_uid)
@@ -249,7 +250,8 @@ def failing_stages(view: Connection) -> set[tuple[str, str]]:
     )
     for query, column, kinds in ((by_revision, c.id, revisions), (by_delivery, delivery.c.id, deliveries)):
         for part in batched(sorted(kinds), MOST_AT_ONCE):
-            found |= {(kinds[int(n)], str(uid)) for n, uid in view.execute(query.where(column.in_(part)))}
+            rows = view.execute(query.where(column.in_(part))).all()
+            found |= {(kind, str(uid)) for n, uid in rows for kind in kinds[int(n)]}
     return found
 
 

@@ -196,13 +196,15 @@ def backlog(view: Connection) -> list[dict[str, Any]]:
 
 def parked_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     """(kind, key, lane) of the parked jobs of a study."""
-    rows = view.execute(select(job.c.kind, job.c.key, job.c.lane).where(jobs_of(uid), job.c.state == "parked"))
+    parked = select(job.c.kind, job.c.key, job.c.lane).where(jobs_of(uid), job.c.state == "parked").order_by(job.c.id)
+    rows = view.execute(parked)
     return [(str(r.kind), str(r.key), str(r.lane)) for r in rows]
 
 
 def failing_jobs(view: Connection, uid: str) -> list[tuple[str, str, str]]:
     """(kind, state, error) of the jobs about a study that failed when they were last tried."""
-    rows = view.execute(select(job.c.kind, job.c.state, job.c.error).where(jobs_of(uid), job.c.error != ""))
+    failed = select(job.c.kind, job.c.state, job.c.error).where(jobs_of(uid), job.c.error != "").order_by(job.c.id)
+    rows = view.execute(failed)
     return [(str(r.kind), str(r.state), str(r.error)) for r in rows]
 
 

@@ -16,16 +16,27 @@ class CopierMissing(Permanent):
     """The program that copies a ledger is not on this machine; those who look after the server have theirs."""
 
 
+def unfinished(name: str) -> Permanent:
+    """Tables without the version of their schema: a backup was not brought back to its end."""
+    return Permanent(
+        f"the database {name} has tables and does not say of which version: bringing back a backup was broken off. Put an "
+        "empty database in its place, then: preread restore",
+        code="database-unfinished",
+    )
+
+
 class Place(Protocol):
     """A database that keeps one ledger.
 
     Attributes:
         name: what messages call it; never with a password.
         engine: where connections come from.
+        is_shared: whether other machines can reach it.
     """
 
     name: str
     engine: Engine
+    is_shared: bool
 
     def start_writing(self, connection: Connection) -> Connection:
         """Begin a transaction that nobody else writes beside; returns the connection to write with."""

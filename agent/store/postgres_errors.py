@@ -45,6 +45,11 @@ def in_words(error: DBAPIError, name: str, user: str) -> PrereadError | None:
         )
     if state in _DAMAGED:
         return Permanent(f"the database {name} is damaged: {words}; restore it from a backup", code="database-damaged")
+    if state == "54000":
+        return Permanent(
+            f"the database {name} cannot index a value that is so long ({words}); whoever sent it has to shorten it",
+            code="value-too-long",
+        )
     if state == "55P03":
         return Transient(f"another writer holds the database {name} for too long", code="database-busy")
     if state.startswith(_PASSING) or error.connection_invalidated or (not state and _is_of_connection(error)):

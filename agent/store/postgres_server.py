@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
 from agent.store.dialect import storable, storable_json
+from agent.store.place import unfinished
 from agent.store.postgres_errors import in_words
 
 # Whoever writes holds this advisory lock of the database until its transaction ends. "preread" in ASCII.
@@ -44,6 +45,7 @@ class PostgresServer:
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self.url = url
         self.name = f"{url.database} on {address_of(url)}"
+        self.is_shared = True
         self.engine = _engine(url, busy_timeout_s)
 
     def start_writing(self, connection: Connection) -> Connection:
@@ -56,7 +58,12 @@ class PostgresServer:
 
     def is_there(self) -> bool:
         with self.mapped(), self.engine.connect() as connection:
-            return inspect(self.start_reading(connection)).has_table("schema_version")
+            view = self.start_reading(connection)
+            if not inspect(view).has_table("schema_version"):
+                return False
+            if view.exec_driver_sql("SELECT version FROM schema_version").first() is None:
+                raise unfinished(self.name)
+            return True
 
     def prepare(self) -> None:
         """Whoever has the server made the database; nothing else is needed."""

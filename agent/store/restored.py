@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, select, update
 
-from agent.store import studies
+from agent.store import home, studies
 from agent.store.dialect import upsert
 from agent.store.messages import MESSAGES
 from agent.store.schema import delivery, document, process, study_revision, unanswered
@@ -42,4 +42,5 @@ def mark_doubt(tx: Connection, made_at: datetime, *, now: datetime) -> int:
     for uid in touched:
         studies.note(tx, uid, "restore", "restored", words, now=now)
     tx.execute(delete(process))
+    home.leave(tx)
     return int(changed.rowcount)

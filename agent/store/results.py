@@ -344,14 +344,16 @@ def delivered(tx: Connection, delivery_id: int, *, words: str, now: datetime) ->
     )
 
 
-def try_again(tx: Connection, study_instance_uid: str, *, now: datetime) -> list[tuple[int, str]]:
-    """Make parked deliveries of a study due at once and bring waiting ones forward; returns (delivery id,
-    destination) of each."""
+def try_again(
+    tx: Connection, study_instance_uid: str, *, destination: str = "", now: datetime
+) -> list[tuple[int, str]]:
+    """Make parked deliveries of a study due at once and bring waiting ones forward, those to one destination or to all; returns
+    (delivery id, destination) of each."""
+    mine = delivery.c.document_id.in_(_documents_of(study_instance_uid))
+    wanted = (mine, *((delivery.c.destination == destination,) if destination else ()))
     changed = tx.execute(
         update(delivery)
-        .where(
-            delivery.c.document_id.in_(_documents_of(study_instance_uid)), delivery.c.state.in_(("parked", "waiting"))
-        )
+        .where(*wanted, delivery.c.state.in_(("parked", "waiting")))
         .values(state="waiting", next_try_at=now, finished_at=None, created_at=now)
         .returning(delivery.c.id, delivery.c.destination)
     )

@@ -28,6 +28,7 @@ class SqliteFile:
         path = url.database
         self.name = path or ":memory:"
         self._on_disk = Path(path) if path and path != ":memory:" else None
+        self.is_shared = False
         self.engine = _engine(url, busy_timeout_s)
         self._file: tuple[int, int] | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from agent.store.schema import event, urgency
 
@@ -30,20 +30,15 @@ class Told:
     priority: str
 
 
-def newest(view: Connection) -> int:
-    """The number of the last event; 0 before the first."""
-    return int(view.execute(select(func.max(event.c.id))).scalar() or 0)
-
-
-def since(view: Connection, after: int, *, most: int) -> tuple[Told, ...]:
-    """What happened after that event, oldest first."""
+def since(view: Connection, after: int, up_to: int, *, most: int) -> tuple[Told, ...]:
+    """What happened after one event and up to another, oldest first."""
     c = event.c
     named = [(c.stage == stage) & (c.code == code) for stage, code in _NAMES]
     read = (c.stage == "read") & (c.code != "superseded")
     rows = view.execute(
         select(c.id, c.stage, c.code, c.at, c.study_instance_uid, urgency.c.priority)
         .outerjoin(urgency, urgency.c.study_instance_uid == c.study_instance_uid)
-        .where(c.id > after, or_(read, *named))
+        .where(c.id > after, c.id <= up_to, or_(read, *named))
         .order_by(c.id)
         .limit(most)
     )

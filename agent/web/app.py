@@ -29,7 +29,7 @@ from agent.web.peers import pages as peers
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
-from agent.web.signing import account_page, oidc_pages, people_page
+from agent.web.signing import account_page, oidc_pages, people_page, tokens_page
 from agent.web.signing import pages as signing
 from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
@@ -59,6 +59,7 @@ def make_app(context: WebContext) -> FastAPI:
         oidc_pages.router(context, pages),
         account_page.router(context, pages),
         people_page.router(context, pages),
+        tokens_page.router(context, pages),
         worklist.router(context, pages),
         stream.router(live, guard),
         study.router(context, pages, films, seen),
@@ -69,7 +70,7 @@ def make_app(context: WebContext) -> FastAPI:
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
-        api.router(context),
+        api.router(context, live, guard),
     )
     for router in app.state.routers:
         app.include_router(router)

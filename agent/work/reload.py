@@ -39,11 +39,12 @@ class Reload:
         self._log = structlog.get_logger()
 
     def begin(self) -> None:
-        """Say with which settings the role has started; what was asked for before is done with that."""
+        """Say with which settings the role has started, and take up what was asked for since they were read: to load a model takes
+        its time."""
         with self._ledger.begin() as tx:
-            self._answered = reloads.newest(tx)
-            row = InForce(self._role, self._answered, self._clock.now(), STARTED, self._digest, [])
+            row = InForce(self._role, 0, self._clock.now(), STARTED, self._digest, [])
             reloads.answer(tx, row)
+        self.look()
 
     def look(self) -> None:
         """Do what was asked for, if anything was. A ledger that cannot be used now is looked at the next time."""

@@ -73,17 +73,62 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return Folder(films, top / "labels.csv")
 
 
+@pytest.fixture(scope="module")
+def few(folder: Folder) -> Path:
+    """Labels of two films that differ, where it does not matter how many there are."""
+    lines = folder.labels.read_text(encoding="utf-8").splitlines()
+    kept = [lines[0], *(line for line in lines if line.startswith((f"{AIR[0]}.dcm", f"{NORMAL[0]}.dcm")))]
+    file = folder.labels.with_name("short.csv")
+    file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return file
+
+
+class Runs:
+    """Runs of the command over the whole folder, each made once: what some tests look at, and others begin with."""
+
+    def __init__(self, folder: Folder, top: Path) -> None:
+        self._folder, self._top, self._made = folder, top, dict[str, Result]()
+
+    def one(self, kind: str, into: Path) -> Result:
+        """What the run printed; what it wrote is copied into ``into/out``."""
+        out = self._top / kind
+        if kind not in self._made:
+            model, more = {
+                "full": (LookingModel(), ()),
+                "short": (LookingModel(), ("--flags-only",)),
+                "slow": (Failing(Transient("slow", code="model-timeout")), ("--flags-only",)),
+                "faulty": (Failing(ValueError("ours")), ("--flags-only",)),
+            }[kind]
+            out.mkdir()
+            arguments = [str(self._folder.films), "--labels", str(self._folder.labels), "--test-set", "x", *more]
+            self._made[kind] = evaluated(out, model, *arguments)
+        shutil.copytree(out / "out", into / "out", dirs_exist_ok=True)
+        return self._made[kind]
+
+
+@pytest.fixture(scope="module")
+def runs(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(folder, tmp_path_factory.mktemp("runs"))
+
+
+def evaluated(where: Path, model: Any, *arguments: str) -> Result:
+    """The command, with that model and the settings that lie there, into ``where/out``."""
+    settings = where / "settings.toml"
+    if not settings.exists():
+        settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_COLOR", "1")
+        patch.setattr("agent.commands.evaluate.load_model", lambda _: model)
+        words = ["--settings", str(settings), "evaluate", *arguments, "--out", str(where / "out")]
+        return CliRunner().invoke(preread, words)
+
+
 @pytest.fixture
-def evaluate(tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def evaluate(tmp_path: Path, folder: Folder) -> Callable[..., Result]:
     """The command, into `tmp_path/out`."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    settings = tmp_path / "settings.toml"
-    settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
 
     def run(*more: str, model: Any = None, labels: Path = folder.labels, films: Path = folder.films) -> Result:
-        monkeypatch.setattr("agent.commands.evaluate.load_model", lambda _: model or LookingModel())
-        words = ["--settings", str(settings), "evaluate", str(films), "--labels", str(labels)]
-        return CliRunner().invoke(preread, [*words, "--out", str(tmp_path / "out"), *more])
+        return evaluated(tmp_path, model or LookingModel(), str(films), "--labels", str(labels), *more)
 
     return run
 
@@ -92,10 +137,8 @@ def numbers(tmp_path: Path) -> dict[str, Any]:
     return dict(json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8")))
 
 
-def test_what_is_drawn_is_measured_and_what_cannot_be_read_is_listed(
-    evaluate: Callable[..., Result], tmp_path: Path
-) -> None:
-    done = evaluate("--test-set", "drawn films")
+def test_what_is_drawn_is_measured_and_what_cannot_be_read_is_listed(runs: Runs, tmp_path: Path) -> None:
+    done = runs.one("full", tmp_path)
     assert done.exit_code == 0, done.output
     assert "4 of 16 films were not read" in done.output
     value = numbers(tmp_path)
@@ -111,12 +154,12 @@ def test_what_is_drawn_is_measured_and_what_cannot_be_read_is_listed(
         ("notes.txt", "not-dicom"), ("cut.png", "undecodable"), ("knee.dcm", "not-chest"), ("gone.dcm", "file-unreadable"),
     }  # fmt: skip
     assert any("taken on trust" in note for note in value["notes"])
-    assert value["made"]["test_set"] == "drawn films"
+    assert value["made"]["test_set"] == "x"
     assert value["made"]["build"]["for_commissioning"]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "knee.dcm" in page
     results = [json.loads(line) for line in (tmp_path / "out" / FILE).read_text().splitlines()[1:]]
-    assert {r["test_set"] for r in results} == {"drawn films"}
+    assert {r["test_set"] for r in results} == {"x"}
 
 
 class Backwards(LookingModel):
@@ -132,8 +175,10 @@ def test_a_mirrored_model_has_every_side_wrong(evaluate: Callable[..., Result], 
     assert (sides["right"]["value"], sides["swapped"]) == (0.0, 8)
 
 
-def test_short_answers_alone_are_asked_where_that_is_enough(evaluate: Callable[..., Result], tmp_path: Path) -> None:
-    assert evaluate("--test-set", "x", "--flags-only").exit_code == 0
+def test_short_answers_alone_are_asked_where_that_is_enough(
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path
+) -> None:
+    assert runs.one("short", tmp_path).exit_code == 0
     value = numbers(tmp_path)
     assert value["outcomes"] == {"flagged": 12, "failed": 4}
     assert value["findings"]["pneumothorax"]["draft"] is None
@@ -153,17 +198,17 @@ def test_a_model_for_commissioning_reads_no_films_without_the_name_of_their_set(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_that_is_for_patients_needs_no_name(evaluate: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_model_that_is_for_patients_needs_no_name(evaluate: Callable[..., Result], few: Path, tmp_path: Path) -> None:
     model = LookingModel()
     model.identity = replace(LookingModel.identity, for_commissioning=False)
-    assert evaluate("--flags-only", model=model).exit_code == 0
+    assert evaluate("--flags-only", model=model, labels=few).exit_code == 0
     assert numbers(tmp_path)["made"]["test_set"] == ""
 
 
 def test_a_second_run_reads_nothing_again_and_takes_corrected_labels(
-    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, folder: Folder
 ) -> None:
-    evaluate("--test-set", "x", "--flags-only")
+    runs.one("short", tmp_path)
     before = (tmp_path / "out" / FILE).read_bytes()
     corrected = tmp_path / "corrected.csv"
     corrected.write_text(folder.labels.read_text().replace("normal.dcm,P4,0,,", "normal.dcm,P4,1,left,"))
@@ -203,9 +248,9 @@ def copied(folder: Folder, tmp_path: Path, name: str) -> Path:
 
 
 def test_results_of_one_folder_are_not_passed_off_as_those_of_another(
-    evaluate: Callable[..., Result], tmp_path: Path, folder: Folder
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, folder: Folder
 ) -> None:
-    evaluate("--test-set", "x", "--flags-only")
+    runs.one("short", tmp_path)
     done = evaluate("--test-set", "x", "--flags-only", films=copied(folder, tmp_path, "other"))
     assert done.exit_code == 1
     assert "differ in: folder" in str(done.exception)
@@ -243,14 +288,14 @@ def test_a_film_that_came_back_is_read_and_one_that_was_refused_is_not_asked_of_
     assert [json.loads(line)["file"] for line in added] == ["gone.dcm"]
 
 
+@pytest.mark.parametrize("moment", ["slow", "faulty"])
 def test_films_that_a_slow_or_faulty_moment_cost_are_read_when_it_is_over(
-    evaluate: Callable[..., Result], tmp_path: Path
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, moment: str
 ) -> None:
-    for error in (Transient("slow", code="model-timeout"), ValueError("ours")):
-        evaluate("--test-set", "x", "--flags-only", "--restart", model=Failing(error))
-        assert numbers(tmp_path)["outcomes"] == {"flagged": 2, "failed": 14}
-        evaluate("--test-set", "x", "--flags-only")
-        assert numbers(tmp_path)["outcomes"] == {"flagged": 12, "failed": 4}
+    runs.one(moment, tmp_path)
+    assert numbers(tmp_path)["outcomes"] == {"flagged": 2, "failed": 14}
+    evaluate("--test-set", "x", "--flags-only")
+    assert numbers(tmp_path)["outcomes"] == {"flagged": 12, "failed": 4}
 
 
 @pytest.mark.parametrize(
@@ -263,9 +308,9 @@ def test_films_that_a_slow_or_faulty_moment_cost_are_read_when_it_is_over(
     ],
 )
 def test_what_changes_a_draft_is_not_mixed_with_drafts_from_before(
-    evaluate: Callable[..., Result], tmp_path: Path, changed: str, differs: str
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, changed: str, differs: str
 ) -> None:
-    evaluate("--test-set", "x", "--flags-only")
+    runs.one("short", tmp_path)
     rules = (ROOT / "agent" / "reading" / "triage.toml").read_text(encoding="utf-8")
     (tmp_path / "rules.toml").write_text(re.sub(r"probability = \S+", "probability = 0.99", rules, count=1))
     (tmp_path / "lines.json").write_text('{"name": "x", "findings": {"nodule": [1, 0]}}', encoding="utf-8")
@@ -288,19 +333,17 @@ class CertainSession(LookingSession):
         return tuple(Choice((1 - 1e-9, 1e-9) if yes else (2e-9, 1 - 2e-9), 0 if yes else 1) for yes in sure)
 
 
-def test_a_very_sure_answer_is_kept_as_sure_as_it_was(evaluate: Callable[..., Result], tmp_path: Path) -> None:
-    evaluate("--test-set", "x", "--flags-only", model=Certain())
+def test_a_very_sure_answer_is_kept_as_sure_as_it_was(
+    evaluate: Callable[..., Result], few: Path, tmp_path: Path
+) -> None:
+    evaluate("--test-set", "x", "--flags-only", model=Certain(), labels=few)
     results = [json.loads(line) for line in (tmp_path / "out" / FILE).read_text().splitlines()[1:]]
     assert {r["shares"]["pneumothorax"] for r in results if r["shares"]} == {1 - 1e-9, 2e-9}
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(Transient("slow", code="model-timeout"), "model-timeout"), (ValueError("ours"), "internal")]
-)
-def test_a_film_the_model_fails_on_is_listed_with_why(
-    evaluate: Callable[..., Result], tmp_path: Path, error: Exception, code: str
-) -> None:
-    assert evaluate("--test-set", "x", "--flags-only", model=Failing(error)).exit_code == 0
+@pytest.mark.parametrize(("moment", "code"), [("slow", "model-timeout"), ("faulty", "internal")])
+def test_a_film_the_model_fails_on_is_listed_with_why(runs: Runs, tmp_path: Path, moment: str, code: str) -> None:
+    assert runs.one(moment, tmp_path).exit_code == 0
     value = numbers(tmp_path)
     assert value["outcomes"] == {"flagged": 2, "failed": 14}
     assert sum(r["code"] == code for r in value["not_read"]) == 10
@@ -325,24 +368,29 @@ def test_mistakes_in_the_labels_are_said_before_anything_is_loaded(
 
 
 def test_the_site_can_use_the_calibration_that_was_written(
-    evaluate: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five with and five without in each half are enough here; what is written names the set and fits the settings."""
     monkeypatch.setattr("agent.evaluation.films.platt.LEAST", 1)
     monkeypatch.setattr(
         "agent.evaluation.films.calibrate.is_for_fitting", lambda patient: patient in ("P0", "P4", "P5")
     )
-    assert evaluate("--test-set", "drawn", "--flags-only").exit_code == 0
+    runs.one("short", tmp_path)
+    assert not (tmp_path / "out" / "calibration.json").exists(), "of so few it is not fitted otherwise"
+    assert evaluate("--test-set", "x", "--flags-only").exit_code == 0
     calibration = load_calibration(tmp_path / "out" / "calibration.json")
-    assert calibration.name.startswith("evaluate drawn ")
+    assert calibration.name.startswith("evaluate x ")
     assert set(calibration.lines) == {"pneumothorax"}
 
 
-def start(folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str) -> subprocess.Popen[bytes]:
+def start(
+    folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str, labels: Path | None = None
+) -> subprocess.Popen[bytes]:
     """The command as a process of its own, where each film takes the model at least so long."""
     settings = tmp_path / "settings.toml"
     settings.write_text("[log]\nlevel = 'error'\n", encoding="utf-8")
-    words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(folder.labels), *more]
+    words = ["--settings", str(settings), "evaluate", str(folder.films), "--labels", str(labels or folder.labels)]
+    words += more
     command = [sys.executable, "-m", "tests.support.evaluating", str(seconds), *words, "--test-set", "x"]
     return subprocess.Popen(
         [*command, "--out", str(tmp_path / out)],
@@ -353,8 +401,8 @@ def start(folder: Folder, tmp_path: Path, out: str, seconds: float, *more: str) 
     )
 
 
-def test_scripts_get_the_numbers_and_nothing_else(folder: Folder, tmp_path: Path) -> None:
-    process = start(folder, tmp_path, "out", 0.0, "--json", "--flags-only")
+def test_scripts_get_the_numbers_and_nothing_else(folder: Folder, few: Path, tmp_path: Path) -> None:
+    process = start(folder, tmp_path, "out", 0.0, "--json", "--flags-only", labels=few)
     printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0
     assert json.loads(printed) == numbers(tmp_path)
@@ -365,8 +413,8 @@ def comparable(value: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in value.items() if k != "seconds"} | {"made": made}
 
 
-def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, tmp_path: Path) -> None:
-    assert start(folder, tmp_path, "whole", 0.0).wait(200) == 0
+def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, runs: Runs, tmp_path: Path) -> None:
+    runs.one("full", tmp_path / "whole")
     results, kills = tmp_path / "cut" / FILE, 0
     for wanted in (3, 7):
         cut = start(folder, tmp_path, "cut", 0.3)
@@ -380,5 +428,5 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_report(folder: Folder, 
     kept = results.read_bytes()
     assert start(folder, tmp_path, "cut", 0.0).wait(200) == 0
     assert results.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
-    one, other = (json.loads((tmp_path / out / "report.json").read_text()) for out in ("whole", "cut"))
+    one, other = (json.loads((tmp_path / out / "report.json").read_text()) for out in ("whole/out", "cut"))
     assert comparable(one) == comparable(other)

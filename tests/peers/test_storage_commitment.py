@@ -19,7 +19,7 @@ from tests.support.commitments import VALUE, Office, ScriptedPacs, report
 from tests.support.peers import Orthanc
 from tests.support.site import free_port
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(120), pytest.mark.xdist_group("commitment")]
 UID = VALUE.sr_instance_uid
 
 

@@ -18,7 +18,9 @@ from structured_report.sr import encode_sr, file_bytes
 from tests.support.peers import Orthanc
 from tests.support.reports import images, preread
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120), pytest.mark.requirement("STOW-1")]
+pytestmark = [
+    pytest.mark.peers, pytest.mark.timeout(120), pytest.mark.requirement("STOW-1"), pytest.mark.xdist_group("stow"),
+]  # fmt: skip
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 EVIDENCE = images()
 VALUE = preread(EVIDENCE)

@@ -15,6 +15,8 @@ from agent.store import schema
 from structured_report.content import Order, Patient, Study
 from structured_report.plain import study_to_json
 
+_DX = "1.2.840.10008.5.1.4.1.1.1.1"
+
 
 @dataclass(frozen=True)
 class Planted:
@@ -76,13 +78,15 @@ def _study(put: Any, one: Planted, revision: int) -> None:
     who = ("QC1", "QC1") if one.drawn else ("PID-7", one.accession)
     facts = InstanceFacts(
         manufacturer=maker, manufacturer_model_name=model, patient_id=who[0], accession_number=who[1], patient_name=one.name,
-        study_instance_uid=uid,
+        study_instance_uid=uid, sop_class_uid=_DX, modality="DX", view_position="PA", body_part_examined="CHEST", rows=64,
+        columns=64, bits_allocated=16, bits_stored=12, photometric_interpretation="MONOCHROME2",
+        presentation_intent_type="FOR PRESENTATION", image_type=("ORIGINAL", "PRIMARY"),
     )  # fmt: skip
     for number in range(one.images):
         sop = f"{uid}.{number + 1}"
         put(
             schema.instance, sop_instance_uid=sop, version=1, study_instance_uid=uid, series_instance_uid=f"{uid}.9",
-            sop_class_uid="1.2", transfer_syntax_uid="1.2", digest="d", size=one.size, data_set_offset=0, path=sop,
+            sop_class_uid=_DX, transfer_syntax_uid="1.2", digest="d", size=one.size, data_set_offset=0, path=sop,
             calling_ae_title="DX", address="10.0.0.1", received_at=at, facts=facts.to_json(),
         )  # fmt: skip
     later = at + timedelta(seconds=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -129,8 +130,8 @@ class PlantedLedger:
 ABOUT_NO_STUDY = {
     "listing_progress",
     "settings_request", "settings_in_force",
-    "schema_version", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround", "audit_check",
-    "daily_count", "counted_up_to", "api_token", "account", "web_session",
+    "schema_version", "home", "process", "alarm", "qc_run", "audit", "audit_forwarded", "doomed_file", "turnaround", "audit_check",
+    "daily_count", "counted_up_to", "api_token", "account", "web_session", "sign_in_brake", "saved_view",
 }  # fmt: skip
 _TARGETS = {"message_id": "hl7_message", "order_id": "patient_order"}
 # Where a row must differ from what its columns' names say.
@@ -142,7 +143,7 @@ _ROWS: dict[str, Callable[[dict[str, int], str, str], list[dict[str, Any]]]] = {
     "job": lambda ids, *_: [{"kind": "read", "key": str(ids["study_revision"]), "state": "waiting", "lane": ""}],
     "hl7_message": lambda _ids, _patient, accession: [
         {"state": "done", "sender": "RIS", "address": "10.0.0.1", "control_id": "M1", "type": "ORM^O01", "content": b"MSH|",
-         "digest": f"digest-{accession}"},
+         "digest": hashlib.sha256(accession.encode()).hexdigest()},
     ],
     "qc_picture": lambda *_: [{"grid": b"x"}],
 }  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from agent.settings import Settings, load
+from tests.support import warm
 
 SENDER = "SENDER"
 ROLES = ("receive", "read", "office")
@@ -65,7 +66,7 @@ class Site:
             "node": {"ae_title": "PREREAD", "host": "127.0.0.1", "port": self.port},
             "intake": {"quiet_time_s": 0.5},
             "storage": {"root": "state", "reserve_gb": 0.0},
-            "model": {"weights": "no-weights-needed-here/x", "quantization": "nf4", "device": "cpu"},
+            "model": {"weights": "./no-weights-needed-here", "quantization": "nf4", "device": "cpu"},
             "web": {"port": free_port()},
             "delivery": {"timeout_s": 10.0, "first_retry_s": 0.2, "longest_retry_s": 1.0},
         }
@@ -101,8 +102,16 @@ class Site:
         return [sys.executable, "-m", "agent.cli", "--settings", str(self.settings_file), *arguments]
 
     def run(self, *arguments: str, check: bool = False, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run a command of the program to its end."""
-        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, check=check)
+        """Run a command of the program to its end. What serves is started as a site starts it, everything else as
+        `tests.support.warm` does."""
+        if arguments[0] == "serve":
+            return subprocess.run(
+                self.command(*arguments), capture_output=True, text=True, timeout=timeout, check=check
+            )
+        done = warm.run(["--settings", str(self.settings_file), *arguments], timeout=timeout)
+        if check:
+            done.check_returncode()
+        return done
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -20,8 +21,9 @@ from sqlalchemy import Connection, Table
 from agent import store
 from agent.audit.trail import Trail
 from agent.settings import Settings
-from agent.store import alarms, schema
+from agent.store import alarms, home, schema
 from agent.store.engine import Ledger
+from agent.store.listing import Wanted
 from agent.store.schema import metadata
 from tests.support.planted_ledger import NOW, PlantedLedger
 from tests.support.postgres import Cluster
@@ -45,17 +47,21 @@ SAID: dict[str, Any] = {
     "role": "office", "pid": 7, "code": "disk", "about": "storage", "facts": '{"patient_id": "PAT-9"}', "run_id": "260101000000",
     "transaction_uid": "2.25.7", "reasons": {f"{ONE}.1": 0}, "patient": {"patient_id": "PAT-1", "name": "One^Una"},
     "rows": 2, "columns": 2, "grid": b"abcd", "digest": "d" * 64, "address": "10.0.0.1", "association_id": "a-1",
-    "study": {"patient": {"patient_id": "PAT-1"}}, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
+    "study": {"patient": {"patient_id": "PAT-1"}},
+    "account_id": 1, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
 }  # fmt: skip
 # Where a name means something else.
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "identity.statements_about": {"patient_ids": ["PAT-1"]}, "identity.studies_with": {"kind": "patient"},
     "identity.stop": {"kind": "reported"}, "identity.no_stop": {"kind": "withdrawn"}, "tallies.span": {"table": schema.reply},
     "flags.raise_urgency": {"reasons": ("pneumothorax",)}, "studies.add_revision": {"about": SAID["study"], "uses": ()},
+    "accounts.set_values": {"account_id": 1, "values": {"failures": 2}},
+    "ledger_list.listed": {"stage": "model", "state": "read", "before": (LATER, OTHER)},
+    "listing.page": {"wanted": Wanted(text="acc"), "after": None}, "listing.where_is": {"wanted": Wanted(), "uid": ONE},
     "alarms.forget_tellers": {"known": ["mail"]}, "commitments.conclude": {"state": "committed"}, "studies.patient_of": {"number": 1},
     "flags.add_flag": {"revision_id": 3, "priority": "urgent"}, "results.add_reading": {"revision_id": 3},
     "daily.uncounted": {"name": "instance", "after": 0}, "daily.write": {"was": 0, "after": 0, "name": "instance"},
-    "daily.between": {"what": "study"}, "daily.summed": {"what": "study"},
+    "daily.summed": {"what": "study"}, "daily.by_day": {"what": "study"}, "daily.by_step": {"what": "study"},
     "priors.begin": {"revision_id": 3}, "priors.copy": {"revision_id": 1, "to_revision_id": 4}, "studies.change_uses": {"revision_id": 3},
 }  # fmt: skip
 
@@ -86,24 +92,28 @@ STEPS = {
 
 def arguments(name: str, function: Function) -> dict[str, Any]:
     """Something for every parameter; the default where there is one and nothing is said of it."""
-    types, said = typing.get_type_hints(function), SAID | ELSEWHERE.get(name, {})
-    return {
-        parameter.name: made_up(parameter.name, types[parameter.name], said)
-        for parameter in list(inspect.signature(function).parameters.values())[1:]
-        if parameter.name in said or parameter.default is parameter.empty
-    }
+    hints, special = typing.get_type_hints(function), ELSEWHERE.get(name, {})
+    said, given = SAID | special, dict[str, Any]()
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            given |= said[parameter.name]
+        elif parameter.name in special:
+            given[parameter.name] = special[parameter.name]
+        elif parameter.name in said or parameter.default is parameter.empty:
+            given[parameter.name] = made_up(parameter.name, hints[parameter.name], said)
+    return given
 
 
 def made_up(name: str, kind: Any, said: Mapping[str, Any]) -> Any:
     """A value of that type for that name; rows are made field by field."""
     options = [o for o in typing.get_args(kind) if o is not type(None)]
-    if type(None) in typing.get_args(kind):
+    if typing.get_origin(kind) is types.UnionType:
         return made_up(name, options[0], said)
     origin = typing.get_origin(kind) or kind
     if dataclasses.is_dataclass(kind):
-        types = typing.get_type_hints(kind)
+        hints = typing.get_type_hints(kind)
         return typing.cast(Any, kind)(
-            **{f.name: made_up(f.name, types[f.name], said) for f in dataclasses.fields(kind)}
+            **{f.name: made_up(f.name, hints[f.name], said) for f in dataclasses.fields(kind)}
         )
     if isinstance(origin, type) and issubclass(origin, Enum):
         return list(origin)[-1]
@@ -145,6 +155,7 @@ def plant(settings: Settings) -> PlantedLedger:
     with planted.ledger.begin() as tx:
         Trail("PREREAD", "host").started(tx, "office", now=NOW)
         alarms.raise_alarm(tx, "disk", "", 1, now=NOW)
+        home.leave(tx)  # the file belongs to nobody
         for table in (schema.flag, schema.urgency):
             tx.execute(table.update().values(priority="urgent", reasons=["pneumothorax"]))
         for what, seconds in (("flag", 0.25), ("sr", 12.0)):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from agent.settings import load
 
@@ -88,6 +89,26 @@ def test_the_compose_file_fits_its_schema_and_its_settings_are_right() -> None:
     assert f'["{settings.node.ae_title}", ' in orthanc["environment"]["ORTHANC__DICOM_MODALITIES"]
 
 
+def test_the_compose_file_of_a_ledger_on_a_server_fits_its_schema_and_names_settings_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = DEPLOY / "container" / "compose.postgres.yaml"
+    done = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", compose)
+    assert done.returncode == 0, done.stdout + done.stderr
+    services = yaml.safe_load(compose.read_text("utf-8"))["services"]
+    assert services["preread"]["build"]["args"]["EXTRAS"] == "[postgres]"
+    for name, value in services["preread"]["environment"].items():
+        monkeypatch.setenv(name, value.replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "ledger-password").write_text("a-secret\n", "utf-8")
+    url = make_url(load(DEPLOY / "container" / "settings.toml").database_url)
+    server = services["ledger"]
+    assert (url.host, url.username) == (
+        server["networks"]["hospital"]["ipv4_address"],
+        server["environment"]["POSTGRES_USER"],
+    )
+    assert url.password == "a-secret"
+
+
 def manifests() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "preread.yaml").read_text("utf-8")))
 
@@ -100,7 +121,7 @@ def test_kubernetes_takes_the_manifests() -> None:
 
 def test_in_kubernetes_there_is_never_a_second_line_on_one_ledger(tmp_path: Path) -> None:
     """Two would answer for each other's films."""
-    by_kind = {m["kind"]: m for m in manifests()}
+    by_kind = {m["kind"]: m for m in reversed(manifests())}  # the first of each
     spec = by_kind["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     assert by_kind["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
@@ -108,3 +129,17 @@ def test_in_kubernetes_there_is_never_a_second_line_on_one_ledger(tmp_path: Path
     file = tmp_path / "settings.toml"
     file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
     assert load(file).node.port == spec["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+
+
+def test_in_kubernetes_the_pages_are_shown_over_https_and_by_the_name_of_the_ingress(tmp_path: Path) -> None:
+    by_kind = {m["kind"]: m for m in reversed(manifests())}
+    services = {m["metadata"]["name"]: m["spec"] for m in manifests() if m["kind"] == "Service"}
+    ingress, file = by_kind["Ingress"]["spec"], tmp_path / "settings.toml"
+    file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
+    web = load(file).web
+    assert web.is_private and not web.is_local and web.proxies
+    assert web.url == f"https://{ingress['rules'][0]['host']}"
+    assert ingress["tls"][0]["hosts"] == [ingress["rules"][0]["host"]]
+    (path,) = ingress["rules"][0]["http"]["paths"]
+    (port,) = services[path["backend"]["service"]["name"]]["ports"]
+    assert (port["name"], port["port"]) == (path["backend"]["service"]["port"]["name"], web.port)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pynetdicom import AE, evt
 
-from agent.commands.doctor import HERE
 from agent.doctor import ledger, line, machine, network
 from agent.doctor.check import Check, examined, tried
+from agent.doctor.looks import HERE
 from agent.doctor.model import device_check
 from agent.plain import without_noise
 from dicom_nodes.contexts import COMPREHENSIVE_SR, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET

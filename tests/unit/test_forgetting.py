@@ -29,8 +29,14 @@ class _Clock:
         return NOW
 
 
+on_both = pytest.mark.usefixtures("ledger_url")
+
+
 @pytest.fixture
-def planted(site: Site) -> Iterator[PlantedLedger]:
+def planted(site: Site, request: pytest.FixtureRequest) -> Iterator[PlantedLedger]:
+    """The site's ledger, where the test wants it."""
+    if "ledger_url" in request.fixturenames:
+        site.set("database", url=request.getfixturevalue("ledger_url"))
     made = PlantedLedger(site.settings())
     yield made
     made.close()
@@ -51,6 +57,7 @@ def whole(ledger: Ledger) -> str:
         )
 
 
+@on_both
 def test_a_purged_study_has_left_no_trace_but_the_audit_trail(planted: PlantedLedger) -> None:
     planted.everything(OLD, patient_id="PAT-GONE", name="Gone^Gwen", accession="ACC-GONE")
     planted.everything(NEW, patient_id="PAT-STAYS", name="Stays^Stan", accession="ACC-STAYS")
@@ -94,6 +101,7 @@ def test_a_study_that_nobody_has_a_result_of_is_not_purged_by_accident(planted: 
     assert OLD in whole(planted.ledger)
 
 
+@on_both
 def test_files_of_a_purge_that_was_killed_go_with_the_next_start(planted: PlantedLedger) -> None:
     planted.everything(OLD, patient_id="PAT-GONE", name="Gone^Gwen", accession="ACC-GONE")
     with planted.ledger.begin() as tx:
@@ -135,6 +143,7 @@ def test_what_is_too_old_goes_and_what_is_not_stays(planted: PlantedLedger) -> N
         assert audit.verify(view)[0] == 1
 
 
+@on_both
 def test_images_that_were_let_go_are_no_loss_and_can_come_back(planted: PlantedLedger) -> None:
     planted.finished(OLD, days=31)
     with planted.ledger.read() as view:
@@ -160,6 +169,7 @@ def test_the_words_of_the_model_go_and_what_is_reported_stays(planted: PlantedLe
     assert ("SECRET-REPLY" in text, "THE-DRAFT" in text) == (False, True)
 
 
+@on_both
 def test_the_command_asks_first_and_then_deletes(site: Site, planted: PlantedLedger) -> None:
     planted.finished(OLD, days=1)
     assert site.run("purge", OLD).returncode == 130, "no terminal said yes"

@@ -80,6 +80,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(uid=uids, name=st.sampled_from(["DOE^JOHN", "Müller^Änne=ミュラー", ""]), constancy=st.booleans())
     def an_image_comes(self, uid: str, name: str, constancy: bool) -> None:
+        self.here.clock.time += timedelta(seconds=1)
         self.here.line.arrive(uid, name=name, constancy=constancy)
         self.revisions.setdefault(uid, set())
 

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DatabaseError
 
 from agent.audit.trail import Trail
 from agent.errors import Permanent, PrereadError, Transient
+from agent.service import open_store
 from agent.settings import Settings
-from agent.store import audit, engine, overview, schema, studies
+from agent.store import audit, engine, overview, restored, schema, studies
 from agent.store.engine import Ledger
 from agent.store.schema import SCHEMA_VERSION, UPGRADES, schema_version
 from tests.support.planted_ledger import PlantedLedger
@@ -210,8 +211,29 @@ def columns(view: object, table: str) -> dict[str, str]:
 def test_a_ledger_that_was_brought_back_by_half_is_not_taken_for_one(server: Ledger) -> None:
     with server.begin() as tx:
         tx.execute(schema_version.delete())
-    with pytest.raises(Permanent, match="broken off"):
-        server.create()
+    for ask in (server.create, server.is_there):
+        with pytest.raises(Permanent, match="broken off"):
+            ask()
+
+
+def test_two_lines_do_not_work_on_one_ledger(postgres: Cluster, tmp_path: Path) -> None:
+    """They would take each other's jobs and look for each other's files."""
+    url = postgres.ledger()
+
+    def line(root: str) -> Settings:
+        return Settings(storage={"root": tmp_path / root, "reserve_gb": 0.0}, database={"url": url})
+
+    for root in ("one", "one"):
+        open_store(line(root))[0].close()
+    with pytest.raises(Permanent, match="database of its own") as refused:
+        open_store(line("other"))
+    assert refused.value.code == "storage-differs"
+    (tmp_path / "one").rename(tmp_path / "moved")
+    ledger, _ = open_store(line("moved"))
+    with ledger.begin() as tx:
+        restored.mark_doubt(tx, NOW, now=NOW)
+    ledger.close()
+    open_store(line("other"))[0].close()
 
 
 def test_a_server_that_may_lose_what_was_committed_is_reported(postgres_own: Cluster) -> None:

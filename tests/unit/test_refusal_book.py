@@ -9,11 +9,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import structlog
+from pydicom import Dataset
 
-from agent.store import engine
+from agent.store import audit, engine, studies
 from dicom_nodes.status import OUT_OF_RESOURCES
 from tests.support.films import small_image
 from tests.support.node import Node
+from tests.support.site import until
 
 
 @pytest.fixture
@@ -55,6 +58,35 @@ def test_what_could_not_be_written_comes_with_the_next_refusal_in_their_order(no
     newest, oldest = node.refusals()
     assert (oldest["sop_instance_uid"], newest["sop_instance_uid"]) == (first.SOPInstanceUID, second.SOPInstanceUID)
     assert oldest["at"] < newest["at"]
+
+
+def test_a_study_does_not_wait_for_an_association_whose_end_could_not_be_written(node: Node) -> None:
+    """A database server that is started again would hold up everything that came just before, for `intake.longest_wait_s`."""
+    image = small_image()
+    association = node.associate()
+    assert association.send_c_store(image).Status == 0x0000
+    with closing(locked(node)) as other, structlog.testing.capture_logs() as said:
+        association.release()
+        until(
+            lambda: any("end not written yet" in line["event"] for line in said),
+            seconds=20,
+            what="it could not be written",
+        )
+        node.admission.write_ends()
+        other.execute("ROLLBACK")
+    assert arrived(node, image).association_open
+    node.admission.write_ends()
+    assert not arrived(node, image).association_open
+    with node.ledger.read() as view:
+        trail = [row.message for row in audit.rows(view)]
+    assert sum(str(image.StudyInstanceUID) in message for message in trail) == 1, (
+        "what it brought is in the audit trail, once"
+    )
+
+
+def arrived(node: Node, image: Dataset) -> studies.Arrivals:
+    with node.ledger.read() as view:
+        return studies.arrivals_of(view, str(image.StudyInstanceUID))
 
 
 def test_many_refusals_at_once_are_each_written_once(node: Node) -> None:

@@ -56,6 +56,18 @@ def test_nobody_takes_up_a_file_that_is_being_written_before_somebody_asks(role:
     assert (role.worked_with, role.said().outcome) == ([], "started")
 
 
+def test_what_was_asked_for_while_a_role_came_up_is_taken_up_then(role: Role) -> None:
+    started_with = read(role.path)
+    role.write(PEER)
+    with role.ledger.begin() as tx:
+        asked = reloads.ask(tx, "test", now=CLOCK.now())
+    late = Reload(role.ledger, CLOCK, "receive", started_with, role.live, role.worked_with.append)
+    late.begin()
+    row = role.said()
+    assert (row.request_id, row.outcome, row.digest) == (asked, "taken-up", read(role.path).digest)
+    assert [p.name for p in role.live.settings.peers] == ["ct"]
+
+
 def test_peers_are_taken_up_when_somebody_asks_and_only_once(role: Role) -> None:
     role.write(PEER)
     row = role.asked()

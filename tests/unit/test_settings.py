@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from agent.cli import preread
+from agent.commands.settings import remarks
 from agent.errors import SettingsError
 from agent.settings import Settings, load
 from agent.store.engine import Ledger
@@ -227,6 +228,21 @@ def test_the_password_of_the_database_reaches_the_ledger_and_nobody_else(tmp_pat
     assert ledger.name == "x on h:6543"
     for said in (done.output, repr(settings), str(settings), repr(ledger.place.engine)):
         assert "ter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("10.0.0.7/x", True), ("10.0.0.7/x?sslmode=require", True), ("10.0.0.7/x?sslmode=verify-full", False),
+        ("127.0.0.1/x", False), ("/x?host=/run/postgresql", False),
+    ],
+)  # fmt: skip
+def test_names_that_cross_the_network_in_the_open_are_remarked_on(tmp_path: Path, where: str, said: bool) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        f"[database]\nurl = 'postgresql+psycopg://{'' if where.startswith('/') else 'u@'}{where}'\n", encoding="utf-8"
+    )
+    assert any("sslmode=verify-full" in remark for remark in remarks(load(file))) is said
 
 
 def test_a_mistake_in_the_environment_is_not_blamed_on_the_file(

@@ -64,6 +64,26 @@ def test_the_command_and_the_supervisor_import_nothing_heavy(module: str) -> Non
     )
 
 
+_ALONE = """
+import importlib, os
+import numpy, pydantic, pydicom, pynetdicom, sqlalchemy  # of others: what is asked is whether ours need one another
+from agent.cli import COMMANDS
+failed = []
+for module in sorted({m for m, _ in COMMANDS.values()}):
+    if (pid := os.fork()) == 0:
+        importlib.import_module(f"agent.commands.{module}")
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        failed.append(module)
+print(failed)
+"""
+
+
+def test_every_command_starts_without_another_having_been_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", _ALONE], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_the_receiver_never_imports_torch(site: Site) -> None:
     process = site.serve("--role", "receive")
     maps = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")

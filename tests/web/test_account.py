@@ -61,7 +61,7 @@ def test_a_changed_password_signs_out_everywhere_else_and_the_old_one_is_over(vi
         ("anna-anna-12", "anna-anna-12", "mostly the name"),
         ("qwertyuiop123", "qwertyuiop123", "tried first"),
         (WANTED, WANTED + "!", "differ"),
-        (PASSWORD, PASSWORD, "the password until now"),
+        (PASSWORD, PASSWORD, "the current password already"),
     ],
 )
 def test_a_password_that_is_not_taken_says_why(visitor: Visitors, wanted: str, again: str, words: str) -> None:
@@ -75,7 +75,7 @@ def test_a_password_that_is_not_taken_says_why(visitor: Visitors, wanted: str, a
 def test_a_browser_that_was_left_open_is_no_place_to_try_passwords(visitor: Visitors) -> None:
     browser = visitor.signed_in("anna", Role.VIEWER)
     for _ in range(FREE - 1):
-        assert "is not that" in change(browser, current="a guess").text  # type: ignore[attr-defined]
+        assert "not the current password" in change(browser, current="a guess").text  # type: ignore[attr-defined]
     assert change(browser, current="a guess").headers["location"] == "/sign-in"  # type: ignore[attr-defined]
     assert browser.get("/account").status_code == 303
     assert visitor().post("/sign-in", data={"name": "anna", "password": PASSWORD}).status_code == 401, "locked"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from agent.cli import preread
+from agent.errors import Permanent
 from agent.store import tokens
-from agent.store.schema import api_token
+from agent.store.schema import api_token, audit
 from agent.web.context import WebContext
 from agent.web.rights import Role
 from agent.web.signing.tokens import new_token
@@ -89,3 +96,42 @@ def test_when_a_token_was_used_last_is_known(
     ask(visitor(), token)
     with context.ledger.read() as view:
         assert tokens.every(view)[0].seen_at is not None
+
+
+def test_an_administrator_makes_a_token_that_is_shown_once_and_takes_it_back(
+    context: WebContext, browser: Callable[[Role], TestClient], visitor: Callable[[], TestClient]
+) -> None:
+    it = browser(Role.ADMINISTRATOR)
+    made = it.post("/tokens/add", data={"name": "ris <b>bridge</b>", "role": "viewer", "days": "30"}).text
+    found = re.search(r"preread_[\w-]{43}", made)
+    assert found is not None
+    assert "<b>bridge" not in made
+    assert found[0] not in it.get("/tokens").text
+    assert ask(visitor(), found[0]) == 200
+    assert it.post("/tokens/add", data={"name": "ris <b>bridge</b>", "role": "viewer"}).status_code == 409
+    assert it.post("/tokens/revoke", data={"name": "ris <b>bridge</b>"}).status_code == 303
+    assert ask(visitor(), found[0]) == 401
+    with context.ledger.read() as view:
+        trail = " ".join(view.execute(select(audit.c.message)).scalars())
+    for action in (b"token-viewer", b"token-revoked"):  # PS3.15 A.5.3.11 has it encoded
+        assert base64.b64encode(action).decode() in trail
+    assert found[0] not in trail
+
+
+def test_a_token_is_made_listed_and_revoked_at_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'[storage]\nroot = "{tmp_path}"\n')
+
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(preread, ["--settings", str(file), "tokens", *words])
+
+    made = json.loads(command("add", "pacs", "--role", "administrator", "--days", "7", "--json").output)
+    assert made["token"].startswith("preread_")
+    listed = json.loads(command("list", "--json").output)
+    assert [(t["name"], t["role"], t["counts"]) for t in listed] == [("pacs", "administrator", True)]
+    assert made["token"] not in command("list").output
+    assert command("revoke", "pacs").exit_code == 0
+    assert json.loads(command("list", "--json").output)[0]["counts"] is False
+    again = command("revoke", "pacs")
+    assert isinstance(again.exception, Permanent)
+    assert again.exception.code == "no-such-token"

@@ -113,7 +113,7 @@ def test_a_retry_says_first_what_it_will_do_and_then_does_it_with_name_and_reaso
     assert client.post("/ledger/1.2.3/retry", data={"reason": " "}).status_code == 422
     done = client.post("/ledger/1.2.3/retry", data={"reason": "the RIS is back"})
     assert (done.status_code, done.headers["location"]) == (303, "/ledger/1.2.3?done=retry&n=1&m=0")
-    assert "It is tried again now: 1 deliveries" in client.get(done.headers["location"]).text
+    assert "It is tried again now; deliveries: 1" in client.get(done.headers["location"]).text
     with context.ledger.read() as view:
         (sent,) = overview.deliveries(view, "1.2.3")
         words = [e["words"] for e in overview.history(view, "1.2.3") if e["code"] == "retry"]

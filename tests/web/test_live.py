@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from http.client import HTTPConnection
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import update
 
 from agent.keeping.projector import Projector
-from agent.store import accounts, purging, schema
+from agent.store import accounts, purging, schema, sessions
 from agent.web.context import WebContext
 from agent.web.live import Live, Told, TooMany
 from agent.web.person import Person
 from agent.web.rights import Role
+from agent.web.server import WebServer
 from agent.web.signing.guard import Guard
+from agent.web.signing.session import cookie_name
 from agent.web.worklist import stream
+from tests.support.site import free_port
 from tests.support.worklists import SetClock, Worklist
 
 T = TypeVar("T")
@@ -174,6 +179,34 @@ def test_nobody_watches_when_nobody_listens(here: Here) -> None:
 
 
 # ---- as server-sent events
+
+
+def test_a_server_that_stops_ends_its_streams_and_does_not_cut_them(here: Here) -> None:
+    """One that is cut is an error to the browser, and holds the server up until its patience ends."""
+    port, stop = free_port(), threading.Event()
+    web = here.context.settings.web.model_copy(update={"port": port, "url": f"http://127.0.0.1:{port}"})
+    settings = here.context.settings.model_copy(update={"web": web})
+    token, now = "a-token-of-the-test", here.context.clock.now()
+    with here.context.ledger.begin() as tx:
+        number = accounts.add(tx, "roe", Role.VIEWER, "", must_change=False, now=now)
+        sessions.begin(tx, token, number, "127.0.0.1", now=now)
+    server = WebServer(replace(here.context, settings=settings), stop, lambda: None)
+    server.start()
+    try:
+        calling = HTTPConnection("127.0.0.1", port, timeout=60)
+        calling.request("GET", "/live", headers={"Cookie": f"{cookie_name(web)}={token}"})
+        answer = calling.getresponse()
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert answer.readline() == b"retry: 2000\n"
+        here.arrive("1.1")
+        while not answer.readline().startswith(b"data: "):
+            pass
+    finally:
+        stop.set()
+    answer.read()  # raises when it was cut
+    server.join(60)
+    assert "web" not in {thread.name for thread in threading.enumerate()}
 
 
 def person(context: WebContext, *, ago: timedelta = timedelta()) -> Person:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +16,27 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 from starlette.testclient import TestClient
 
 from agent.clock import SystemClock
 from agent.numbers.buckets import bucket_of, quantile, upper
 from agent.numbers.count import Counting
 from agent.numbers.figures import Figures, Period, figures_of
+from agent.store import reviews
+from agent.store.daily import Counted, Span, by_day, by_step, summed, write
 from agent.store.engine import Ledger
+from agent.store.schema import (
+    counted_up_to,
+    daily_count,
+    event,
+    flag,
+    instance,
+    reading,
+    review,
+    study,
+    study_revision,
+)
 from agent.web.context import WebContext
 from agent.web.numbers.table import as_csv
 from agent.web.rights import Role
@@ -30,6 +44,7 @@ from tests.support.planted_days import Planted, plant, realistic
 
 ZONE = ZoneInfo("Europe/Vienna")
 START = datetime(2026, 3, 27, 22, 30, tzinfo=UTC)  # over the night in which the clock is put forward
+_OF_A_STUDY = (study, instance, study_revision, flag, reading, event)
 WHOLE = Period(date(2026, 3, 27), date(2026, 4, 2))
 
 _PLANTED = st.lists(
@@ -125,6 +140,39 @@ def test_every_number_is_what_a_plain_count_says(studies: list[Planted], most: i
             assert shown <= max(0.1, exact * 1.05) * (1 + 1e-9)
 
 
+@given(
+    on=st.lists(st.dates(date(2024, 1, 1), date(2026, 12, 31)), max_size=25),
+    first=st.dates(date(2024, 1, 1), date(2026, 12, 31)),
+    length=st.integers(0, 800),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_period_is_its_days_however_it_is_read(site: Ledger, on: list[date], first: date, length: int) -> None:
+    last = first + timedelta(days=length)
+    wanted = Counter(day for day in on if first <= day <= last)
+    with site.begin() as tx:
+        tx.execute(delete(daily_count))
+        tx.execute(delete(counted_up_to))
+        span = Span("turnaround", 0, 0, 1)
+        assert write(tx, span, Counter(Counted(day.isoformat(), "took-flag", "7", "") for day in on))
+        assert summed(tx, "took-flag", first, last) == ({("7", ""): wanted.total()} if wanted else {})
+        assert {day: n for day, _, n in by_day(tx, "took-flag", first, last)} == dict(wanted)
+        for months in (True, False):
+            steps = Counter[date]()
+            for start, _, _, n in by_step(tx, "took-flag", first, last, months=months):
+                steps[start] += n
+            assert steps == Counter(day.replace(day=1) if months else day for day in wanted.elements())
+        took = figures_of(tx, Period(first, last)).took
+        assert sum(t.count for t in took) == wanted.total()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.create()
+    yield ledger
+    ledger.close()
+
+
 @given(seconds=st.floats(0, 1e6, allow_nan=False))
 def test_a_time_is_in_the_bucket_whose_bounds_hold_it(seconds: float) -> None:
     bucket = bucket_of(seconds)
@@ -146,6 +194,39 @@ def test_counting_twice_counts_once(context: WebContext) -> None:
     assert sum(d.studies for d in figures.days) == 1
     assert [(r.n, r.of) for r in figures.findings] == [(1, 1)]
     assert figures.took[0].count == 1
+
+
+_JUDGED = st.lists(
+    st.tuples(
+        st.sampled_from(("1.1", "1.2")), st.sampled_from(("", "consolidation", "cardiomegaly")),
+        st.sampled_from(reviews.VERDICTS), st.integers(0, 5),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=_JUDGED, most=st.integers(1, 30))
+def test_of_each_statement_the_newest_judgement_counts(
+    site: Ledger, said: list[tuple[str, str, str, int]], most: int
+) -> None:
+    with site.begin() as tx:
+        for table in (review, daily_count, counted_up_to, *reversed(_OF_A_STUDY)):
+            tx.execute(delete(table))
+        plant(tx, [Planted(uid, START) for uid in ("1.1", "1.2")])
+        for uid, finding, verdict, days in said:
+            at = START + timedelta(days=days)
+            reviews.add(tx, reviews.Review(uid, 1, finding, "present", verdict, "ruth", at))
+    counting = Counting(site, SystemClock(), ZONE)
+    while counting.count(most):
+        pass
+    with site.read() as view:
+        figures = figures_of(view, WHOLE)
+        kept = reviews.agreement(view, START - timedelta(days=9), START + timedelta(days=9))
+    assert {(r.name, r.n, r.of) for r in figures.agreement} == {
+        (a.finding or "-", a.accepted, a.judged) for a in kept if a.judged
+    }
+    assert sum(figures.judged.get("missed", {}).values()) == sum(a.missed for a in kept)
 
 
 @pytest.fixture
@@ -213,7 +294,7 @@ def test_a_period_that_is_none_is_refused(browser: Callable[[Role], TestClient],
     assert browser(Role.VIEWER).get(f"/numbers?{asked}").status_code == 422
 
 
-@pytest.mark.parametrize("days", [1, 30, 365, 1825])
+@pytest.mark.parametrize("days", [1, 30, 100, 365, 1825])
 def test_a_site_without_a_study_says_so(browser: Callable[[Role], TestClient], days: int) -> None:
     assert "Nothing was counted" in browser(Role.VIEWER).get(f"/numbers?days={days}&last=2026-01-01").text
 
@@ -225,3 +306,26 @@ def test_the_page_and_the_interface_say_the_same(busy: WebContext, browser: Call
     assert {row[0]: int(row[1]) for row in rows} == {
         d["day"]: d["studies"] for d in said["days"] if d["day"] >= said["counted_since"]
     }
+
+
+@pytest.mark.parametrize("days", [7, 100, 400])
+def test_charts_of_any_length_hold_every_study(
+    busy: WebContext, browser: Callable[[Role], TestClient], days: int
+) -> None:
+    client = browser(Role.VIEWER)
+    studies = sum(d["studies"] for d in client.get(f"/api/v1/numbers?days={days}").json()["days"])
+    for name, column in (("studies", 1), ("took-flag-by-day", 3)):
+        text = client.get(f"/numbers/{name}.csv?days={days}").content.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text)))[1:]
+        if name == "studies":
+            assert sum(int(row[column]) for row in rows) == studies
+        else:
+            times = {t["what"]: t["count"] for t in client.get(f"/api/v1/numbers?days={days}").json()["times"]}
+            assert sum(int(row[column]) for row in rows) == times["flag"]
+
+
+@pytest.mark.parametrize("last", ["0001-01-01", "9999-12-31"])
+def test_the_ends_of_the_calendar_are_no_trap(browser: Callable[[Role], TestClient], last: str) -> None:
+    for days in (1, 3660):
+        assert browser(Role.VIEWER).get(f"/numbers?days={days}&last={last}").status_code == 200
+        assert browser(Role.VIEWER).get(f"/api/v1/numbers?days={days}&last={last}").status_code == 200

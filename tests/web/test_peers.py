@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from agent.settings import load
 from agent.settings.live import LiveSettings
-from agent.store import reloads, schema
+from agent.store import overview, reloads, schema
 from agent.web.context import WebContext
 from agent.web.rights import Role
 from tests.support.pages import PASSWORD, Visitors
 from tests.support.peers import Orthanc, Ris
+from tests.support.planted_ledger import PlantedLedger
 from tests.support.web import certificates
 
 FILE = """# Our site.
@@ -27,7 +28,7 @@ FILE = """# Our site.
 ae_title = "PREREAD" # as the PACS knows it
 {node}
 [storage]
-root = "state"
+root = "."
 
 [[peers]]
 name = "ct"            # the old one
@@ -79,8 +80,12 @@ class Site:
         """The page of that test once it is over."""
         started = self.browser.post("/peers/test", data={"what": what, "name": name})
         assert started.status_code == 303
+        return self.ended(started.headers["location"])
+
+    def ended(self, address: str) -> str:
+        """That page once its work is over."""
         for _ in range(600):
-            page = self.browser.get(started.headers["location"]).text
+            page = self.browser.get(address).text
             if "data-again" not in page:
                 return html.unescape(page)
             threading.Event().wait(0.05)
@@ -302,7 +307,7 @@ def test_certificates_are_shown_with_who_issued_them_and_how_long_they_last(
         site = made(port=server.server_address[1], destination=tls)
         page = site.tried("tls", "to-ris")
         assert "CN=127.0.0.1" in page and "CN=test authority" in page and "TLSv1.3" in page
-        assert "something is wrong" in page and "1 days" in page  # it ends within alarms.certificate_days
+        assert "something is wrong" in page and "days: 1" in page  # it ends within alarms.certificate_days
         stranger, _, _ = certificates(tmp_path / "other")
         page = made(port=server.server_address[1], destination=tls.replace(str(ca), str(stranger))).tried(
             "tls", "to-ris"
@@ -311,6 +316,26 @@ def test_certificates_are_shown_with_who_issued_them_and_how_long_they_last(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_everything_that_a_destination_could_not_take_is_sent_again_and_nothing_else(site: Site) -> None:
+    planted = PlantedLedger(site.context.settings)
+    for number in range(3):
+        revision = planted.study(f"1.{number}")
+        planted.delivery(revision, state="parked", words="unreachable", destination="to-ris")
+    planted.delivery(planted.study("1.9"), state="parked", words="unreachable", destination="to-pacs")
+    planted.close()
+    assert "studies: 3" in site.browser.get("/peers/retry/to-ris").text
+    assert site.browser.post("/peers/retry/to-ris", data={"reason": ""}).status_code == 422
+    assert "/peers/retry/to-ris" in site.browser.get("/ledger?to=to-ris").text
+    started = site.browser.post("/peers/retry/to-ris", data={"reason": "it is back"})
+    assert "It is tried again; studies" in site.ended(started.headers["location"])
+    with site.context.ledger.read() as view:
+        states = {uid: overview.deliveries(view, uid)[0]["state"] for uid in ("1.0", "1.1", "1.2", "1.9")}
+        words = [e["words"] for e in overview.history(view, "1.1")]
+    assert states == {"1.0": "waiting", "1.1": "waiting", "1.2": "waiting", "1.9": "parked"}
+    assert words == ["by hand: 1 deliveries to to-ris; it is back (administrator)"]
+    assert site.browser.get("/peers/retry/nowhere").status_code == 404
 
 
 def test_a_test_patient_is_not_sent_through_a_line_that_does_not_run(site: Site) -> None:

@@ -60,6 +60,7 @@ def serial(port: int, folder: Path) -> Any:
         return (secured.getpeercert() or {})["serialNumber"]
 
 
+@pytest.mark.filterwarnings("ignore:ssl")  # that TLS 1.1 is deprecated is the point
 def test_with_a_certificate_the_pages_are_served_over_https_and_over_nothing_else(
     tmp_path: Path, certificates: Path
 ) -> None:
@@ -82,8 +83,7 @@ def test_with_a_certificate_the_pages_are_served_over_https_and_over_nothing_els
             browser.request("GET", "/healthz")
             browser.getresponse()
         old = trusting(certificates)
-        old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         old.set_ciphers("ALL:@SECLEVEL=0")
         with socket.create_connection(("127.0.0.1", port), 10) as plain, pytest.raises(ssl.SSLError):
             old.wrap_socket(plain, server_hostname="127.0.0.1")
@@ -180,3 +180,19 @@ def read_all(caller: socket.socket) -> bytes:
         while piece := caller.recv(65536):
             found += piece
         return found
+
+
+def test_beyond_this_machine_without_https_monitors_alone_are_answered_and_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path, host="0.0.0.0") as (server, _, port):
+        assert server.words == f"web server on 0.0.0.0:{port}, for monitors alone: no pages without HTTPS"
+        said = {}
+        for path in ("/healthz", "/sign-in"):
+            with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as caller:
+                caller.request("GET", path)
+                said[path] = caller.getresponse().status
+    assert said == {"/healthz": 200, "/sign-in": 403}
+    logged = capsys.readouterr().out
+    assert "no pages without HTTPS" in logged
+    assert "preread users add NAME --role administrator" in logged

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from agent.reading.guards.codes import Code, Effect
 from agent.reading.labels import label
 from agent.reading.read import Read
+from agent.store import studies
 from agent.web.context import WebContext
 from agent.web.pages.texts import Texts
 from agent.web.rights import Role
@@ -142,12 +143,56 @@ def test_a_reading_that_was_withheld_says_why_in_words_and_in_german(desk: Desk,
     assert "Zur Durchsicht neben dem PACS, nicht zur Befundung." in page
 
 
+def test_a_study_that_was_not_analysed_shows_its_films_and_why_each_was_not_read(desk: Desk, browser: Browser) -> None:
+    image = small_image(ViewPosition="")
+    drafted = desk.study(
+        [image], read_as=Read(Outcome.NOT_ANALYSED, "view-unknown", "nothing says so"), probabilities=()
+    )
+    page = page_of(browser(Role.VIEWER), drafted)
+    assert "Not analysed." in page
+    assert "Nothing in the header says from where the film was taken." in page
+    assert f"images/{image.SOPInstanceUID}/preview" in page
+
+
+def test_a_study_that_was_only_flagged_shows_what_is_likely(desk: Desk, browser: Browser) -> None:
+    page = page_of(browser(Role.VIEWER), desk.study([small_image()], read=False))
+    assert "Not read yet." in page
+    assert "91 %" in page
+    assert 'action="/studies' not in page, "there is no draft to judge"
+
+
+def test_a_study_in_doubt_says_that_nothing_leaves(desk: Desk, browser: Browser, context: WebContext) -> None:
+    drafted = desk.study([small_image()], boxes={})
+    with context.ledger.begin() as tx:
+        studies.set_state(
+            tx, drafted.uid, studies.NEEDS_ATTENTION, reason="patient-differs", explanation="in <b>name</b>"
+        )
+    page = page_of(browser(Role.VIEWER), drafted)
+    assert "A person has to look first" in page
+    assert "The images of the study name different patients." in page
+    assert "in &lt;b&gt;name" in page
+
+
 def test_a_study_that_is_still_arriving_shows_what_is_there(desk: Desk, browser: Browser) -> None:
     image = small_image()
     desk.keep(image)
     page = page_of(browser(Role.VIEWER), Drafted(str(image.StudyInstanceUID), 0, 0, (image,)))
     assert "Images are still arriving." in page
     assert f"images/{image.SOPInstanceUID}/preview" in page
+
+
+def test_an_open_page_can_tell_that_it_has_been_overtaken(desk: Desk, browser: Browser) -> None:
+    image = small_image()
+    drafted = desk.study([image], boxes={})
+    client = browser(Role.VIEWER)
+
+    def standing() -> str:
+        return str(client.get(f"/studies/{drafted.uid}/standing").json()["standing"])
+
+    assert f'data-standing="{standing()}"' in page_of(client, drafted)
+    before = standing()
+    desk.study([image], read_as=Read(Outcome.WITHDRAWN, explanation="wrong patient"), state="withdrawn")
+    assert standing() != before
 
 
 def test_a_study_that_is_not_here_is_not_found(browser: Browser) -> None:

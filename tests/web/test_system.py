@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from agent.audit.trail import Trail
 from agent.health.trouble import WORDS
 from agent.numbers.count import Counting
-from agent.store import alarms, processes, qc
+from agent.store import accounts, alarms, processes, qc
 from agent.store.qc import QcRun
 from agent.store.schema import job
+from agent.web.app import make_app
 from agent.web.context import WebContext
 from agent.web.pages.texts import Texts
 from agent.web.rights import Role
+from agent.web.signing.passwords import hashed
 from tests.support.planted_days import Planted, plant
+from tests.support.site import until
 
 PLANTED = "<script>alert(1)</script>"
+_OURS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+ORIGIN, PASSWORD = "http://localhost", "correct horse battery staple"
 Browser = Callable[[Role], TestClient]
 
 
@@ -106,3 +114,48 @@ def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -
     assert disk["daily"] == 2_000_000_000
     assert disk["days_left"] == (disk["free"] - disk["reserve"]) // 2_000_000_000
     assert "2 GB a day" in browser(Role.VIEWER).get("/system").text
+
+
+def proved(client: TestClient) -> dict[str, str] | None:
+    """What the proof says that was asked for, once it is over."""
+    assert client.post("/system/audit").status_code == 303
+    until(lambda: "It is being proved" not in client.get("/system").text, seconds=60, what="the proof ends")
+    found: dict[str, str] | None = client.get("/api/v1/system").json()["audit_checked"]
+    return found
+
+
+def test_the_audit_trail_is_proved_and_a_changed_message_shows(context: WebContext, browser: Browser) -> None:
+    with context.ledger.begin() as tx:
+        Trail.of(context.settings).started(tx, "office", now=context.clock.now())
+    client = browser(Role.ADMINISTRATOR)
+    whole = proved(client)
+    assert whole is not None
+    assert whole["broken"] == ""
+    with context.ledger.begin() as tx:
+        tx.exec_driver_sql("DROP TRIGGER audit_no_update")
+        tx.exec_driver_sql("UPDATE audit SET message = 'another' WHERE id = 1")
+    changed = proved(client)
+    assert changed is not None
+    assert "message 1" in changed["broken"]
+    assert "message 1" in client.get("/system").text
+
+
+def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    served = '[model]\nbackend = "served"\nserved_model = "m"\nbase_urls = ["http://127.0.0.1:9/v1"]\n'
+    file.write_text(f'{served}[storage]\nroot = "{tmp_path}"\n')
+    client = signed_in(replace(context, path=file))
+    assert client.post("/system/doctor").headers["location"] == "/system/doctor"
+    until(lambda: "data-again" not in client.get("/system/doctor").text, seconds=120, what="the examination ends")
+    page = client.get("/system/doctor").text
+    assert "127.0.0.1:9" in page
+    assert "pydicom" in page
+    assert page.index(">bad<") < page.index(">all right<"), "what is bad stands first"
+
+
+def signed_in(context: WebContext) -> TestClient:
+    client = TestClient(make_app(context), base_url=ORIGIN, headers=_OURS, follow_redirects=False)
+    with context.ledger.begin() as tx:
+        accounts.add(tx, "it", Role.ADMINISTRATOR, hashed(PASSWORD), must_change=False, now=context.clock.now())
+    assert client.post("/sign-in", data={"name": "it", "password": PASSWORD}).status_code == 303
+    return client

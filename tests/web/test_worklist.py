@@ -290,6 +290,15 @@ def test_a_list_that_is_still_being_made_says_so(here: Here, browser: Browser) -
     assert "being made anew" not in client.get("/").text
 
 
+def test_a_list_that_does_not_follow_says_since_when(here: Here, browser: Browser) -> None:
+    here.shown()
+    here.line.arrive("1.1")  # two hours ago
+    client = browser(Role.VIEWER)
+    assert "The list is late" in client.get("/").text
+    here.shown()
+    assert "The list is late" not in client.get("/").text
+
+
 def test_a_page_that_is_open_by_itself_keeps_nobody_signed_in(browser: Browser, context: WebContext) -> None:
     client = browser(Role.VIEWER)
     token = client.cookies[cookie_name(context.settings.web)]

@@ -36,7 +36,7 @@ from agent.store.schema.readings import (
 )
 from agent.store.schema.results import commitment, commitment_request, delivery, document, report_shortfall, unanswered
 from agent.store.schema.reviews import review
-from agent.store.schema.running import alarm, job, process, settings_in_force, settings_request, turnaround
+from agent.store.schema.running import alarm, home, job, process, settings_in_force, settings_request, turnaround
 from agent.store.schema.studies import (
     event,
     image_use,
@@ -72,6 +72,7 @@ __all__ = [
     "flag",
     "forgotten_file",
     "hl7_message",
+    "home",
     "image_use",
     "image_use_change",
     "instance",

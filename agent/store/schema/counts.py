@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Integer, String, Table
 
 from agent.store.schema.base import metadata
 
-# How often something happened on one day of the site. `what` says what `about` and `place` are: agent.store.daily.
+# How often something happened on one day, or in one month, of the site. `what` says what `about` and `place` are:
+# agent.store.daily. It is read along its key, and holds nothing else.
 daily_count = Table(
     "daily_count",
     metadata,
-    Column("day", String(10), primary_key=True),  # YYYY-MM-DD in the site's zone
     Column("what", String(16), primary_key=True),
+    Column(
+        "day", String(10), primary_key=True
+    ),  # YYYY-MM-DD in the site's zone; YYYY-MM: the days of that month together
     Column("about", String(64), primary_key=True),
     Column("place", String(128), primary_key=True),
     Column("n", BigInteger, nullable=False),
-    Index("daily_count_by_what", "what", "day"),
+    sqlite_with_rowid=False,
 )
 
 # Up to which row each of the tables that only grow has been counted.

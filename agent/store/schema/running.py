@@ -91,3 +91,6 @@ settings_in_force = Table(
     Column("restart", JSON, nullable=False),  # sections that differ in the file and need a start
     Column("words", Text, nullable=False, default=""),  # why it was refused
 )
+
+# Whose ledger this is, where several machines can reach it: one row, the identity of the storage root that its paths are in.
+home = Table("home", metadata, Column("storage_id", String(32), primary_key=True))

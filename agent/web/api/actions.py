@@ -45,8 +45,8 @@ def add(routes: APIRouter, context: WebContext) -> None:
         if found is None:
             raise Refused(404, "no-such-study")
         me = person(request)
-        trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        return Hand(context.settings, context.ledger, context.files, context.clock, trail, me.name)
+        trail = Trail.of(context.current).acting(me.name, address_of(request))
+        return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
 
     @routes.post("/studies/{study_instance_uid}/retry", responses=said, tags=["actions"])
     def retry(request: Request, study_instance_uid: StudyUid, why: Why) -> models.Retried:

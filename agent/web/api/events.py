@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -17,12 +19,15 @@ from agent.store import qc, told
 from agent.store.told import Told
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
+from agent.web.live import HEARTBEAT_S, Live, TooMany
+from agent.web.person import person
 from agent.web.refused import Refused
+from agent.web.signing.guard import Guard
+from agent.web.signing.tokens import bearer, owner
 
 MOST_STREAMS = 16
-LONGEST_S = 900  # then the client comes again, with the last id; a token that was revoked meanwhile ends with it
-_EVERY_S = 1.0
-_QUIET_S = 15.0  # a proxy cuts what says nothing
+LONGEST_S = 900  # then the client comes again, with the last id
+_LOOK_AT_CALLER_S = 10.0
 _AT_ONCE = 200
 _TEST_LASTS = timedelta(days=2)
 _LARGEST_ID = 2**53 - 1
@@ -32,7 +37,7 @@ _STREAM = {
 }
 
 
-def add(routes: APIRouter, context: WebContext) -> None:
+def add(routes: APIRouter, context: WebContext, live: Live, guard: Guard) -> None:
     """The routes of this module."""
     free = threading.BoundedSemaphore(MOST_STREAMS)
 
@@ -43,6 +48,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
         responses={200: _STREAM, **answers(422)},
     )
     async def events(
+        request: Request,
         after: Annotated[
             int | None,
             Query(ge=0, le=_LARGEST_ID, description="Only what came after the event of that id; default: from now on."),
@@ -58,45 +64,54 @@ def add(routes: APIRouter, context: WebContext) -> None:
         resumed = int(last_event_id) if last_event_id.isdecimal() and int(last_event_id) <= _LARGEST_ID else after
         if not free.acquire(blocking=False):
             raise Refused(503, "too-many-streams")
-        stream = _Stream(context, resumed)
-        return StreamingResponse(_said(stream, wait_s, free), media_type="text/event-stream")
+        token, who = bearer(request), person(request)
+        still = partial(guard.still, who) if token is None else lambda: owner(context, token) is not None
+        said = _said(live, _Stream(context, resumed, still), wait_s, free)
+        return StreamingResponse(said, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 class _Stream:
-    """Where one client is."""
+    """Where one client is. `still`: whether the caller would be let in."""
 
-    def __init__(self, context: WebContext, after: int | None) -> None:
-        self._context, self._after = context, after
+    def __init__(self, context: WebContext, after: int | None, still: Callable[[], bool]) -> None:
+        self._context, self._after, self.still = context, after, still
 
-    def next(self) -> str:
-        """What there is to say."""
-        with self._context.ledger.read() as view:
-            if self._after is None:
-                self._after = told.newest(view)
+    def next(self, up_to: int) -> str:
+        """What there is to say of what had happened by that event; empty when all of it is said."""
+        if (
+            self._after is None or self._after > up_to
+        ):  # a number from the future is of a ledger that was restored since
+            self._after = up_to
+        said = ""
+        while not said:
+            with self._context.ledger.read() as view:
+                found = told.since(view, self._after, up_to, most=_AT_ONCE)
+                drawn = qc.films_since(view, self._context.clock.now() - _TEST_LASTS) if found else frozenset()
+            if not found:
                 return ""
-            found = told.since(view, self._after, most=_AT_ONCE)
-            drawn = qc.films_since(view, self._context.clock.now() - _TEST_LASTS) if found else frozenset()
-        if found:
             self._after = found[-1].id
-        return "".join(_event(one) for one in found if one.study_instance_uid not in drawn)
+            said = "".join(_event(one) for one in found if one.study_instance_uid not in drawn)
+        return said
 
 
-async def _said(stream: _Stream, wait_s: int, free: threading.BoundedSemaphore) -> AsyncIterator[str]:
+async def _said(live: Live, stream: _Stream, wait_s: int, free: threading.BoundedSemaphore) -> AsyncIterator[str]:
+    """Until the client goes, the time is over, or the caller would not be let in any more."""
     loop = asyncio.get_running_loop()
-    until, spoke = loop.time() + wait_s, loop.time()
+    until, looked = loop.time() + wait_s, loop.time()
     try:
         yield "retry: 2000\n\n"
-        while True:
-            if text := await run_in_threadpool(stream.next):
-                yield text
-                spoke = loop.time()
-            elif loop.time() - spoke >= _QUIET_S:
-                yield ": still here\n\n"
-                spoke = loop.time()
-            if loop.time() >= until:
-                return
-            if not text:
-                await asyncio.sleep(_EVERY_S)
+        with contextlib.suppress(TooMany):
+            async with contextlib.aclosing(live.follow(heartbeat_s=min(HEARTBEAT_S, wait_s + 0.1))) as following:
+                async for heard in following:
+                    if loop.time() - looked >= _LOOK_AT_CALLER_S:
+                        looked = loop.time()
+                        if not await run_in_threadpool(stream.still):
+                            return
+                    while text := await run_in_threadpool(stream.next, heard.up_to):
+                        yield text
+                    if loop.time() >= until:
+                        return
+                    yield ": still here\n\n"
     finally:
         free.release()
 

@@ -439,6 +439,7 @@ class Numbers(Answer):
     flagged_by_scanner: tuple[Rate, ...]
     findings: tuple[Rate, ...]
     reasons: tuple[Reason, ...]
+    agreement: tuple[Rate, ...] = Field(description="Accepted of those judged, by finding; `-`: of drafts as a whole.")
 
 
 class Retried(Answer):

@@ -22,7 +22,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
                 models.PeerState(
                     name=p.name, ae_title=p.ae_title, host=p.host, port=p.port, may=tuple(sorted(p.may)), tls=p.tls
                 )
-                for p in context.settings.peers
+                for p in context.current.peers
             )
         )
 
@@ -32,7 +32,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
         with context.ledger.read() as view:
             counts = tallies.open_deliveries(view)
             words = trouble.last_words(view)
-        settings = context.settings
+        settings = context.current
         return models.Destinations(
             destinations=tuple(
                 models.DestinationState(

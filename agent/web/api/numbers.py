@@ -37,6 +37,7 @@ def _answer(figures: Figures) -> models.Numbers:
         times=tuple(_times(t) for t in figures.took),
         flagged_by_scanner=tuple(_rate(r) for r in figures.flagged_by_scanner),
         findings=tuple(_rate(r) for r in figures.findings),
+        agreement=tuple(_rate(r) for r in figures.agreement),
         reasons=tuple(models.Reason.model_validate(r) for r in figures.reasons),
     )
 

@@ -12,6 +12,8 @@ from agent.version import VERSION
 from agent.web.api import actions, events, network, numbers, study, system, worklist
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
+from agent.web.live import Live
+from agent.web.signing.guard import Guard
 from agent.web.signing.session import cookie_name
 
 PREFIX = "/api/v1"
@@ -23,11 +25,12 @@ A program carries `Authorization: Bearer TOKEN`; tokens are made with `preread t
 written into the audit trail by the name of the token."""
 
 
-def router(context: WebContext) -> APIRouter:
+def router(context: WebContext, live: Live, guard: Guard) -> APIRouter:
     """All calls of the interface."""
     routes = APIRouter(prefix=PREFIX, responses=answers(401, 403, 422, 503))
-    for part in (worklist, study, actions, network, system, numbers, events):
+    for part in (worklist, study, actions, network, system, numbers):
         part.add(routes, context)
+    events.add(routes, context, live, guard)
 
     @routes.get("/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:

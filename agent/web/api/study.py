@@ -33,7 +33,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
             if found is None:
                 raise Refused(404, "no-such-study")
             patient_id = str(found.about.get("patient", {}).get("patient_id", ""))
-            Trail.of(context.settings).acting(person(request).name, address_of(request)).by_hand(
+            Trail.of(context.current).acting(person(request).name, address_of(request)).by_hand(
                 tx, What.ACCESSED, "view", About(study_instance_uid, patient_id), now=context.clock.now()
             )
         return found

@@ -20,7 +20,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
         """How the site stands: roles, model, queue, disk, constancy test, alarms, certificates, audit trail. No patient is
         named."""
         with context.ledger.read() as view:
-            site = site_of(view, context.files, context.settings, context.clock.now())
+            site = site_of(view, context.files, context.current, context.clock.now())
         return _answer(site)
 
 

@@ -79,7 +79,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
             page = listing.page(view, filters.wanted(text), after=cursor, size=filters.limit)
         if cursor is None:  # what follows is the same question
             with context.ledger.begin() as tx:
-                trail = Trail.of(context.settings).acting(person(request).name, address_of(request))
+                trail = Trail.of(context.current).acting(person(request).name, address_of(request))
                 trail.asked(tx, now=context.clock.now())
         return models.Worklist(
             banner=BANNER,

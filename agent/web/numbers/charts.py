@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from agent.numbers.buckets import quantile
+from agent.numbers.count import WHOLE
 from agent.numbers.figures import DayFigures, Figures, Rate, Took
+from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED
 from agent.web.numbers import kinds
 from agent.web.numbers.draw import Labels
 from agent.web.numbers.kinds import Bar, Point
 from agent.web.numbers.tongue import Tongue
 
+_VERDICTS = (ACCEPTED, CORRECTED, REJECTED, MISSED)
 Cell = str | int | float | None
-_DAILY_UP_TO, _WEEKLY_UP_TO = 92, 731  # days of a period
+_DAILY_UP_TO = 92  # days of a period
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ def _charts(figures: Figures, tongue: Tongue) -> Iterator[Chart]:
         yield _shares("findings", figures.findings, tongue, finding_name)
     if figures.reasons:
         yield _reasons(figures, tongue)
+    if figures.agreement:
+        yield _shares("agreement", figures.agreement, tongue, finding_name)
+    if any(sum(counts.values()) for counts in figures.judged.values()):
+        yield _judged(figures, steps, tongue)
 
 
 Step = tuple[str, str, Sequence[DayFigures]]  # the first day, the name on the axis, the days
@@ -71,14 +79,14 @@ def _steps(figures: Figures, days: Sequence[DayFigures]) -> list[Step]:
     length = (figures.period.last - figures.period.first).days + 1
     found: dict[date, list[DayFigures]] = {}
     for day in days:
-        if length <= _DAILY_UP_TO:
-            start = day.day
-        elif length <= _WEEKLY_UP_TO:
+        if figures.period.is_long:
+            start = day.day.replace(day=1)
+        elif length > _DAILY_UP_TO:
             start = day.day - timedelta(days=day.day.weekday())
         else:
-            start = day.day.replace(day=1)
+            start = day.day
         found.setdefault(start, []).append(day)
-    form = "%Y-%m" if length > _WEEKLY_UP_TO else "%m-%d"
+    form = "%Y-%m" if figures.period.is_long else "%m-%d"
     return [(start.isoformat(), start.strftime(form), of) for start, of in found.items()]
 
 
@@ -152,7 +160,10 @@ def _times(took: Took, tongue: Tongue) -> Chart:
 
 def _times_by_day(took: Took, steps: Sequence[Step], tongue: Tongue) -> Chart:
     t, name = tongue.t, f"{name_of(took)}-by-day"
-    found = [(start, axis, _together(took.by_day, days)) for start, axis, days in steps]
+    found = [
+        (start, axis, _together(took.by_day, {date.fromisoformat(start), *(d.day for d in days)}))
+        for start, axis, days in steps
+    ]
     rows = tuple((start, quantile(of, 0.5), quantile(of, 0.95), sum(of.values())) for start, _, of in found)
     named = (t("numbers.series.median"), t("numbers.series.p95"))
     title = t("numbers.chart.by_day", what=_called(took, tongue))
@@ -170,10 +181,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _together(by_day: Mapping[date, Mapping[int, int]], days: Sequence[DayFigures]) -> dict[int, int]:
+def _together(by_day: Mapping[date, Mapping[int, int]], days: AbstractSet[date]) -> dict[int, int]:
     found: dict[int, int] = {}
     for day in days:
-        for bucket, n in by_day.get(day.day, {}).items():
+        for bucket, n in by_day.get(day, {}).items():
             found[bucket] = found.get(bucket, 0) + n
     return found
 
@@ -186,7 +197,9 @@ def scanner_name(name: str, tongue: Tongue) -> str:
 
 
 def finding_name(concept: str, tongue: Tongue) -> str:
-    """A finding in the reader's words."""
+    """A finding in the reader's words; or the draft as a whole."""
+    if concept == WHOLE:
+        return tongue.t("numbers.whole")
     key = f"findings.name.{concept}"
     return tongue.t(key) if tongue.t.has(key) else concept.replace("_", " ")
 
@@ -216,6 +229,23 @@ def _said(rate: Rate, tongue: Tongue) -> str:
     n, of = tongue.number(rate.n), tongue.number(rate.of)
     text = tongue.t("numbers.say.share", name=rate.name, n=n, of=of, share=share, low=low, high=high)
     return f"{text}; {tongue.t('numbers.few')}" if rate.few else text
+
+
+def _judged(figures: Figures, steps: Sequence[Step], tongue: Tongue) -> Chart:
+    t = tongue.t
+    named = tuple(t(f"numbers.series.{verdict}") for verdict in _VERDICTS)
+    rows: list[tuple[Cell, ...]] = []
+    for start, _, days in steps:
+        on = {date.fromisoformat(start), *(d.day for d in days)}
+        values = [sum(n for day, n in figures.judged.get(v, {}).items() if day in on) for v in _VERDICTS]
+        rows.append((start, *values))
+    said = t("numbers.say.judged")
+    labels = Labels(t("numbers.chart.judged"), said, t("numbers.axis.day"), t("numbers.axis.judged"), named)
+    bars = [Bar(axis, tuple(int(v or 0) for v in row[1:])) for (_, axis, _), row in zip(steps, rows, strict=True)]
+    return Chart(
+        "judged", labels.title, said, (t("numbers.axis.day"), *named), tuple(rows), _numbers(rows, tongue),
+        kinds.bars("judged", labels, bars, tongue.number),
+    )  # fmt: skip
 
 
 def _reasons(figures: Figures, tongue: Tongue) -> Chart:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
-from agent.store import processes, reviews
+from agent.errors import PrereadError
+from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
 from agent.web.refused import Refused
-from agent.web.study.case import Case, case_of
+from agent.web.study.case import Case, case_of, standing_of
 from agent.web.study.films import Films
 from agent.web.study.final import final_report
 from agent.web.study.judging import may_be_judged
@@ -23,7 +26,7 @@ Revision = Annotated[int | None, Query(ge=1)]
 
 
 def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:
-    """The page."""
+    """The page, and whether it is still what it was."""
     routes = APIRouter()
 
     @routes.get("/studies/{uid}")
@@ -41,13 +44,22 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
         for film in case.films:
             if film.role == "prior":
                 seen.note(request, film.study_instance_uid, film.facts.patient_id)
-        films.warm()
+        with contextlib.suppress(PrereadError):  # the page can be read without its films, and they say so themselves
+            films.warm()
         t = pages.words(request)
         return pages.html(
             request, "study.html", case=case, sheet=sheet_of(case, t, judged), plain_name=plain_name,
             plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case), final=final,
             line=case.line, judged=may_be_judged(case),
         )  # fmt: skip
+
+    @routes.get("/studies/{uid}/standing")
+    def standing(uid: str) -> Response:
+        with context.ledger.read() as view:
+            found = overview.studies(view, only=[uid])
+        if not found:
+            raise Refused(404, "not-found")
+        return JSONResponse({"standing": standing_of(found[0])})
 
     return routes
 

@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse
 
 from agent.audit.trail import Trail
 from agent.errors import Permanent
+from agent.mending.hand import Hand, one_line
 from agent.settings.editing import CannotEdit, Change
 from agent.settings.network import DESTINATION_KINDS
 from agent.settings.writing import FileHasChanged, NotWritable
-from agent.store import contacts, processes, reloads
+from agent.store import contacts, failing, processes, reloads
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
 from agent.web.peers import forms, trials
@@ -150,6 +151,29 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         work = trials.TESTS[what]
         task = tasks.start(what, name, lambda say: work(context, name, say))
         return RedirectResponse(f"/peers/test/{task.id}", 303)
+
+    @routes.get("/peers/retry/{name}")
+    def ask_again(request: Request, name: str) -> Response:
+        return about_all(request, name, "")
+
+    @routes.post("/peers/retry/{name}")
+    def send_again(request: Request, name: str, reason: Annotated[str, Form(max_length=500)] = "") -> Response:
+        why, me = one_line(reason), person(request)
+        if not why:
+            return about_all(request, name, "reason-missing")
+        trail = Trail.of(context.settings).acting(me.name, address_of(request))
+        hand = Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
+        task = tasks.start("retry", name, lambda say: trials.retry(hand, name, why, say))
+        return RedirectResponse(f"/peers/test/{task.id}", 303)
+
+    def about_all(request: Request, name: str, error: str) -> Response:
+        with context.ledger.read() as view:
+            count = failing.destination_counts(view).get(name, 0)
+        known = any(d.name == name for d in context.current.destinations)
+        if not known and not count:
+            raise Refused(404, "not-found")
+        status = 422 if error else 200
+        return pages.html(request, "peers-retry.html", status=status, name=name, count=count, known=known, error=error)
 
     @routes.get("/peers/test/{task_id}")
     def tested(request: Request, task_id: str) -> Response:

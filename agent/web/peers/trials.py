@@ -15,6 +15,8 @@ from agent.errors import Permanent
 from agent.evaluation.qc.door import find_door
 from agent.evaluation.qc.run import ConstancyTest
 from agent.evaluation.qc.state import AWAY, absence
+from agent.mending.hand import Hand
+from agent.mending.retrying import retry_destination
 from agent.settings import Hl7DestinationSettings, PeerSettings, Settings
 from agent.store.qc import QcRun
 from agent.web.context import WebContext
@@ -133,6 +135,13 @@ def _say_new(test: ConstancyTest, run: QcRun, told: set[str], say: Teller) -> No
         if happened and key not in told:
             told.add(key)
             say.step(key, words.strip(), state="bad" if key == "sent" and words else "ok")
+
+
+def retry(hand: Hand, name: str, reason: str, say: Teller) -> bool:
+    """Send again what could not be delivered there."""
+    count = retry_destination(hand, name, reason, lambda done, of: say.found(done=done, of=of))
+    say.step("retried", str(count))
+    return True
 
 
 def _tls_of(settings: Settings, name: str) -> tuple[str, int, TlsFiles]:

@@ -17,7 +17,7 @@ from agent.web.rights import RIGHTS, Right, Role
 from agent.web.signing.session import token_in
 from agent.web.signing.tokens import bearer, owner
 
-BY_THEMSELVES = frozenset({("GET", "/live"), ("POST", "/worklist/rows")})
+BY_THEMSELVES = frozenset({("GET", "/live"), ("POST", "/worklist/rows"), ("GET", "/studies/{uid}/standing")})
 """What pages ask while nobody touches them: it keeps nobody signed in."""
 _SEEN_EVERY = timedelta(seconds=60)  # more often nobody needs to know, and each is a write
 

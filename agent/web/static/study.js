@@ -2,6 +2,7 @@
 
 import { make, texts } from "./base.js";
 import { Evidence } from "./study/evidence.js";
+import { watch } from "./study/fresh.js";
 import { Reviews } from "./study/reviews.js";
 import { Room } from "./viewer/room.js";
 
@@ -16,6 +17,7 @@ const say = (words) => {
 };
 const evidence = new Evidence(body, t, say);
 new Reviews(body, t, say, () => [...evidence.kept][0]);
+watch(body, t);
 const viewer = document.getElementById("viewer");
 if (viewer.querySelector(".film")) {
   const room = new Room(viewer, t, (concept, kept) => evidence.pointed(concept, kept));

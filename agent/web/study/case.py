@@ -17,7 +17,7 @@ from agent.store.revisions import RevisionLine
 from agent.store.studies import Revision, StoredImage, Use
 from structured_report.content import PreRead
 
-__all__ = ["Case", "Film", "case_of", "film_of"]
+__all__ = ["Case", "Film", "case_of", "film_of", "standing_of"]
 _UNSEEN = Use(0, False, "", "", "")
 
 
@@ -65,6 +65,11 @@ class Case:
         return self.revision is None or self.revision.number == self.line.revision
 
     @property
+    def standing(self) -> str:
+        """What must change for this page to be overtaken."""
+        return standing_of(self.line)
+
+    @property
     def patient_id(self) -> str:
         """As it was reported, or as the images say; empty when nobody says."""
         if self.revision is not None:
@@ -96,6 +101,11 @@ def case_of(view: Connection, uid: str, number: int | None = None) -> Case | Non
         line, revision, revisions.of_study(view, uid), _films(images, prior), said, reading, flag,
         flags.urgency_of(view, uid), search, replies, identity.stops_of(view, uid),
     )  # fmt: skip
+
+
+def standing_of(line: StudyLine) -> str:
+    """Newest revision and state of a study, in one word to compare: what makes a page that shows it out of date."""
+    return f"{line.revision}-{line.state}"
 
 
 def film_of(view: Connection, uid: str, sop_instance_uid: str, number: int | None = None) -> Film | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
@@ -15,26 +16,32 @@ from agent.store import qc
 from agent.web.context import WebContext
 from agent.web.numbers.tongue import Tongue
 from agent.web.pages.render import Pages
+from agent.web.peers.tasks import Task, Tasks
+from agent.web.person import person
+from agent.web.refused import Refused
+from agent.web.system import examine
 from agent.work.queue import enqueue
 
-_DONE = ("qc", "qc-not")
+_DONE = ("qc", "qc-not", "audit")
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
     """The page, and what is started from it."""
-    routes = APIRouter()
+    routes, tasks = APIRouter(), Tasks(context.clock)
 
     @routes.get("/system")
     def system(request: Request, done: str = "") -> Response:
         now = context.clock.now()
         with context.ledger.read() as view:
-            site = site_of(view, context.files, context.settings, now)
-        tongue = Tongue(pages.words(request), pages.language(request))
+            site = site_of(view, context.files, context.current, now)
+        tongue, proof = Tongue(pages.words(request), pages.language(request)), examine.newest(tasks, examine.AUDIT)
         return pages.html(
             request, "system.html", site=site, now=now, done=done if done in _DONE else "", tongue=tongue,
             ago=lambda moment: tongue.duration(max(0.0, (now - moment).total_seconds())),
             alarm_words=WORDS, days_until=lambda moment: _days(moment, now), versions=machine.versions(),
-            certificate_days=context.settings.alarms.certificate_days, verdict=_verdict(site),
+            proving=_runs(proof), not_proved=[step.words for step in proof.steps if step.key == "failed"] if proof else [],
+            certificate_days=context.current.alarms.certificate_days,
+            verdict=_verdict(site),
         )  # fmt: skip
 
     @routes.post("/system/qc")
@@ -47,7 +54,35 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
                 enqueue(tx, "qc", qc.free_id(tx, now), now=now)
         return RedirectResponse(f"/system?done={'qc' if may else 'qc-not'}#test", 303)
 
+    @routes.post("/system/audit")
+    def prove(request: Request) -> Response:
+        examine.begin(tasks, examine.AUDIT, examine.audit(context, person(request).name))
+        return RedirectResponse("/system?done=audit#audit", 303)
+
+    @routes.get("/system/doctor")
+    def examined(request: Request) -> Response:
+        task = examine.newest(tasks, examine.DOCTOR)
+        counts = Counter(step.state for step in task.steps) if task is not None else Counter[str]()
+        return pages.html(
+            request,
+            "system-doctor.html",
+            task=task,
+            counts=counts,
+            may_begin=context.path is not None and not _runs(task),
+        )
+
+    @routes.post("/system/doctor")
+    def begin(request: Request) -> Response:
+        if context.path is None:
+            raise Refused(404, "no-settings-file")
+        examine.begin(tasks, examine.DOCTOR, examine.doctor(context.path))
+        return RedirectResponse("/system/doctor", 303)
+
     return routes
+
+
+def _runs(task: Task | None) -> bool:
+    return task is not None and task.ended_at is None
 
 
 def _days(moment: datetime, now: datetime) -> int:

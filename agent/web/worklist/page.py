@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -24,6 +25,7 @@ from agent.web.worklist.searches import Searches
 from agent.web.worklist.wanted import PRIORITIES, address, kept, of_kept, said, wanted_of
 from structured_report.vocabulary import vocabulary
 
+_LATE = timedelta(seconds=30)
 _MOST_ROWS = 500  # that one page shows, and asks for anew at once
 
 
@@ -75,7 +77,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             wanted = of_kept(chosen.wanted) if chosen is not None else wanted_of(request.query_params)
             wanted = replace(wanted, text=text or "")
             found = listing.page(ledger, wanted, after=_cursor(ledger, wanted, after, at))
-            progress = listing_progress.progress(ledger)
+            progress, late = listing_progress.progress(ledger), listing_progress.late_since(ledger)
             counts, scanners = listing.waiting(ledger), listing.scanners(ledger)
         asked.note(request, wanted)
         lines = lines_of(found.rows, wanted, pages.words(request), context.clock.now())
@@ -84,6 +86,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             more=_more(wanted, found, s), partly=found.partly, counts=counts, counted=listing.COUNTED, scanners=scanners,
             findings=tuple(vocabulary()), standings=STANDINGS, priorities=PRIORITIES, stages=STAGES, views=mine, chosen=chosen,
             heard=progress.event_id if progress is not None else 0, whole=progress is not None and progress.is_whole,
+            late=late if late is not None and context.clock.now() - late > _LATE else None,
             going_on=bool(after or at), here=address(wanted, s=s if text else ""),
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 // One film on the screen: canvas, boxes, letters, scale. It draws what the room tells it and reports what hands do to it.
 
 import { make } from "../base.js";
-import { asWindow, grays } from "./gray.js";
+import { asWindow, grays, modality } from "./gray.js";
 
 const SCALES = [200, 100, 50, 20, 10, 5, 2, 1]; // mm
 const CLOSEST = 32; // screen pixels for one of the film
@@ -32,6 +32,7 @@ export class Pane {
     }
     this.warning = this.stage.appendChild(make("p", { class: "film-warning" }));
     this.facts = this.stage.appendChild(make("p", { class: "film-facts", "aria-hidden": "true" }));
+    this.under = this.stage.appendChild(make("p", { class: "film-under", "aria-hidden": "true" }));
     this.scale = this.stage.appendChild(make("span", { class: "scale", "aria-hidden": "true" }));
     this.stage.appendChild(make("p", { class: "film-beside", text: t("study.beside") }));
     film.preview.classList.add("behind");
@@ -144,6 +145,13 @@ export class Pane {
     return hit[0]?.concept ?? null;
   }
 
+  /** Say what is stored under a point. */
+  probe(left, top) {
+    const found = this.film.about && this.film.valueAt(...this.pictureAt(left, top));
+    const words = found ? this.t("study.viewer.value", { x: found.column, y: found.row, value: Math.round(modality(this.film.about, found.value)) }) : "";
+    this.under.textContent = words;
+  }
+
   /** Draw before the next picture of the screen, once however often it is asked. */
   ask() {
     if (this.asked) return;
@@ -198,15 +206,15 @@ export class Pane {
 
   #facts({ zoom }, ratio) {
     const { film, t } = this;
-    const parts = [`${Math.round((100 * zoom) / 1)} %`, this.depth];
+    const parts = [`${Math.round(100 * zoom)} %`, this.depth];
     if (film.isFull) {
       const { center, width } = asWindow(film.about, this.contrast);
-      parts.unshift(`C ${Math.round(center)} W ${Math.round(width)}`);
+      parts.unshift(`C ${Math.round(center)}, W ${Math.round(width)}`);
     }
     if (this.look.inverted) parts.push(t("study.viewer.inverted"));
     const side = film.about?.laterality;
     if (side && side !== "U") parts.push(t("study.viewer.laterality", { side }));
-    this.facts.textContent = parts.join("  ");
+    this.facts.textContent = parts.join(" · ");
     const millimetres = film.millimetres;
     this.scale.hidden = !millimetres;
     if (!millimetres) return;

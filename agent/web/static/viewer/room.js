@@ -66,8 +66,11 @@ export class Room {
 
   #setLook(pane, look) {
     const wanted = { ...pane.look, ...look };
+    const chosen = pane.presets[wanted.preset];
     this.#each(pane, (one) => {
-      one.look = { ...wanted };
+      // Films need not have the same windows: each takes its own of that kind.
+      const same = one.presets.findIndex((p) => p.key === chosen?.key && p.values.n === chosen?.values.n);
+      one.look = { ...wanted, preset: Math.max(0, same) };
       one.recolour();
     });
     this.#state();
@@ -96,8 +99,8 @@ export class Room {
     };
     const { window, pan, ...rest } = this.buttons;
     if (this.panes.length < 2) {
-      rest.link.hidden = true;
-      rest.layout_one.hidden = true;
+      delete rest.link;
+      delete rest.layout_one;
     }
     return make("div", { class: "viewer-tools", role: "toolbar", "aria-label": t("study.viewer.tools") }, window, pan, this.choice, ...Object.values(rest));
   }
@@ -180,7 +183,10 @@ export class Room {
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, (event) => this.#lift(pane, event, at(event)));
     }
-    canvas.addEventListener("pointerleave", () => this.pointed(null, false));
+    canvas.addEventListener("pointerleave", () => {
+      this.pointed(null, false);
+      pane.probe(-1, -1);
+    });
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.#setPlace(pane, pane.zoomed(Math.exp(-event.deltaY / 400), ...at(event)));
@@ -194,6 +200,7 @@ export class Room {
     const hand = this.hands.get(event.pointerId);
     if (!hand) {
       this.pointed(pane.boxAt(left, top), false);
+      pane.probe(left, top);
       return;
     }
     const before = hand.at;
