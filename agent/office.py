@@ -70,6 +70,9 @@ class LiveWorkers:
         built = {name: destination for name, (_, destination) in destinations.items()}
         stages = self._stages(settings, built)
         workers = [self._worker(kind, lane, stage, over) for (kind, lane), stage in stages.items()]
+        with self._ledger.begin() as tx:
+            commitments.forget_all_but(tx, [lane for kind, lane in stages if kind == "commit"])
+        # From here on nothing fails.
         self._over.set()
         self._destinations, self._over = destinations, over
         self._workers = [w for w in self._workers if w.is_alive()] + workers
@@ -109,8 +112,6 @@ class LiveWorkers:
         stages |= {("deliver", name): outbox for name in built}
         keepers = committing(s, built)
         commit = CommitStage(ledger, queue, clock, s.delivery, keepers)
-        with ledger.begin() as tx:
-            commitments.forget_all_but(tx, keepers)
         stages |= {("commit", name): commit for name in keepers}
         stages |= self._asking_others(s)
         test = ConstancyTest(ledger, clock, s, lambda: find_door(s))

@@ -214,7 +214,8 @@ def _office(parts: Parts) -> None:
             live.take_up(settings)
             watch.take_up(settings)
             schedule.take_up(live.destinations)
-            parts.heart.say("ready", said())
+            with contextlib.suppress(PrereadError):  # they are taken up, whether that can be said or not
+                parts.heart.say("ready", said())
 
         def said() -> str:
             return f"{live.words}; {web.words}" if web is not None else live.words

@@ -312,10 +312,26 @@ def _along(view: Connection, way: _Way, after: Cursor | None, size: int, most: i
 
 
 def _rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:
-    query = select(*_COLUMNS).where(*way.leading, *conditions).order_by(*way.order()).limit(size)
     if way.table is not listing:
-        query = query.join(way.table, way.uid == listing.c.study_instance_uid)
+        return _joined_rows(view, way, conditions, size)
+    query = select(*_COLUMNS).where(*way.leading, *conditions).order_by(*way.order()).limit(size)
     return [Row(*row) for row in view.execute(query)]
+
+
+def _joined_rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:
+    """From the other table first, and no more than may be looked at: a planner that thinks little of the rest of the filters would
+    read all rows, and join that."""
+    rest = [condition for condition in conditions if any(condition is one for one in way.rest)]
+    bounds = [condition for condition in conditions if not any(condition is one for one in way.rest)]
+    first = (
+        select(way.key.label("at"), way.uid.label("uid"))
+        .where(*way.leading, *bounds)
+        .order_by(*way.order())
+        .limit(LOOKED_AT if rest else size)
+        .subquery()
+    )
+    query = select(*_COLUMNS).join(first, first.c.uid == listing.c.study_instance_uid).where(*rest)
+    return [Row(*row) for row in view.execute(query.order_by(first.c["at"], first.c.uid).limit(size))]
 
 
 def _place(view: Connection, way: _Way, row: Row) -> tuple[Any, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select
 
 from agent.store import studies
 from agent.store.schema import review
@@ -57,9 +57,8 @@ def add(tx: Connection, row: Review) -> None:
 def standing(view: Connection, study_instance_uid: str, revision: int) -> dict[str, Review]:
     """What counts at the moment about one revision, by finding; what was taken back is not among it."""
     c = review.c
-    rows = view.execute(
-        _newest().where(c.study_instance_uid == study_instance_uid, c.revision == revision, c.verdict != TAKEN_BACK)
-    )
+    mine = (c.study_instance_uid == study_instance_uid, c.revision == revision)
+    rows = view.execute(_newest(*mine).where(c.verdict != TAKEN_BACK))
     return {row.finding: Review(*row) for row in rows}
 
 
@@ -116,11 +115,12 @@ def agreement(view: Connection, since: datetime, until: datetime) -> tuple[Agree
     return tuple(Agreement(name, *(counts[name].get(kind, 0) for kind in kinds)) for name in sorted(counts))
 
 
-def _newest() -> Select[Any]:
+def _newest(*among: ColumnElement[bool]) -> Select[Any]:
     c = review.c
-    return select(*(c[k] for k in _COLUMNS)).where(c.id.in_(_newest_ids())).order_by(c.id)
+    return select(*(c[k] for k in _COLUMNS)).where(c.id.in_(_newest_ids(*among))).order_by(c.id)
 
 
-def _newest_ids() -> Select[tuple[int]]:
+def _newest_ids(*among: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Of each thing that was judged, the newest row; `among`: of which things, so that not all of them are looked through."""
     c = review.c
-    return select(func.max(c.id)).group_by(c.study_instance_uid, c.revision, c.finding)
+    return select(func.max(c.id)).where(*among).group_by(c.study_instance_uid, c.revision, c.finding)

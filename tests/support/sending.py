@@ -73,7 +73,7 @@ class Sending:
         ).scalar()
         if known is not None:
             return int(known)
-        made = {"number": number, "set_key": str(number), "study": {}, "created_at": now}
+        made = {"number": number, "set_key": str(number), "study": {"patient": {"patient_id": "P"}}, "created_at": now}
         return int(
             tx.execute(insert(schema.study_revision).values(study_instance_uid=uid, **made)).inserted_primary_key[0]
         )

@@ -57,7 +57,7 @@ def test_of_a_message_with_several_reports_only_this_studys_is_shown() -> None:
 def test_what_stands_in_an_observation_is_what_is_read(words: str) -> None:
     content = said("OBR|1|P1|ACC1", f"OBX|1|TX|1||{escape(words, formatted=False)}")
     found = report_text(read(content.replace(b"|2.5.1", b"|2.5.1||||||UNICODE UTF-8")).segments, ())
-    assert found == words
+    assert found == ("" if words == '""' else words.strip())  # the null value of HL7 says nothing
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def legend(series: Sequence[str], y: float) -> Iterable[str]:
     for number, name in enumerate(series):
         yield f'<rect class="s{number}" x="{x:.1f}" y="{y - 9:.1f}" width="11" height="11" fill="{_SERIES[number]}"/>'
         yield words(x + 16, y, name, "start")
-        x += 32 + _LABEL_PX * len(name)
+        x += 36 + (_LABEL_PX + 0.5) * len(name)
 
 
 def steps(highest: float) -> list[float]:

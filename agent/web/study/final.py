@@ -16,7 +16,7 @@ from agent.orders.weigh import FinishedReport
 from agent.reading.labels import label
 from agent.settings import Settings
 from agent.store import heard, orders
-from agent.web.study.evidence import Piece, pieces_of
+from agent.web.study.evidence import LONGEST, Piece, pieces_of
 from structured_report.content import Finding, Laterality, Presence
 from structured_report.vocabulary import vocabulary
 
@@ -78,7 +78,7 @@ def _read(view: Connection, report: FinishedReport, settings: Settings, drafted:
         text,
         not message.content,
         pieces_of(text),
-        compare(drafted, label(text)),
+        compare(drafted, label(text[:LONGEST])),
     )
 
 

@@ -15,6 +15,7 @@ export class Evidence {
     root.addEventListener("pointerover", (event) => this.#glance(of(event)));
     root.addEventListener("pointerleave", () => this.#glance(null));
     root.addEventListener("focusin", (event) => this.#glance(of(event)));
+    root.addEventListener("focusout", () => this.#glance(null));
     root.addEventListener("click", (event) => this.#choose(event, of(event)));
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.keep(new Set()));
   }

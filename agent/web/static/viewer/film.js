@@ -23,16 +23,21 @@ class Level {
     this.width = width;
     this.height = height;
     this.values = values;
-    this.canvas = new OffscreenCanvas(width, height);
-    this.context = this.canvas.getContext("2d", { alpha: false });
-    this.image = this.context.createImageData(width, height);
-    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.canvas = null; // made when it is first painted: the largest one may never be
     this.stamp = -1;
+  }
+
+  #prepare() {
+    this.canvas = new OffscreenCanvas(this.width, this.height);
+    this.context = this.canvas.getContext("2d", { alpha: false });
+    this.image = this.context.createImageData(this.width, this.height);
+    this.pixels = new Uint32Array(this.image.data.buffer);
   }
 
   /** @param {Uint32Array} palette  colour of each stored value from `least` on */
   paint(palette, least, stamp) {
     if (this.stamp === stamp) return;
+    if (!this.canvas) this.#prepare();
     const { values, pixels } = this;
     for (let n = 0; n < values.length; n += 1) pixels[n] = palette[values[n] - least];
     this.context.putImageData(this.image, 0, 0);

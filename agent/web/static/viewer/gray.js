@@ -2,7 +2,8 @@
 // The same arithmetic as agent/imaging/render.py; tests compare the two.
 
 /**
- * @typedef {{kind: string, center?: number, width?: number, function?: string, index?: number}} Contrast
+ * @typedef {{kind: string, center?: number, width?: number, function?: string, index?: number, falling?: boolean}} Contrast
+ * falling: what is high is dark
  */
 
 /** Modality value of a stored value. */
@@ -26,7 +27,7 @@ function windowed(value, { center, width, function: name }) {
 export function grays(about, contrast, inverted) {
   const made = new Uint8Array(about.most - about.least + 1);
   const table = contrast.kind === "table" ? about.tables[contrast.index ?? 0] : null;
-  const exchanged = about.inverted !== inverted;
+  const exchanged = (about.inverted !== inverted) !== Boolean(contrast.falling);
   for (let n = 0; n < made.length; n += 1) {
     const seen = table ? table.values[n] / 65535 : windowed(modality(about, about.least + n), contrast);
     const gray = Math.min(1, Math.max(0, seen));
@@ -48,7 +49,7 @@ export function asWindow(about, contrast) {
     return modality(about, about.least + (found < 0 ? values.length - 1 : found));
   };
   const [low, high] = [where(0.05), where(0.95)];
-  return { kind: "window", center: (low + high) / 2, width: Math.max(2, Math.abs(high - low) / 0.9), function: "LINEAR" };
+  return { kind: "window", center: (low + high) / 2, width: Math.max(2, Math.abs(high - low) / 0.9), function: "LINEAR", falling: !rising };
 }
 
 /** What a film can be shown as, in the order in which a key goes through them: name key, values for it, contrast. */

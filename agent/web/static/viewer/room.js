@@ -66,8 +66,11 @@ export class Room {
 
   #setLook(pane, look) {
     const wanted = { ...pane.look, ...look };
+    const chosen = pane.presets[wanted.preset];
     this.#each(pane, (one) => {
-      one.look = { ...wanted };
+      // Films need not have the same windows: each takes its own of that kind.
+      const same = one.presets.findIndex((p) => p.key === chosen?.key && p.values.n === chosen?.values.n);
+      one.look = { ...wanted, preset: Math.max(0, same) };
       one.recolour();
     });
     this.#state();
