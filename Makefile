@@ -28,11 +28,12 @@ layers: $(VENV)/.test
 peers:
 	sh deploy/install-test-peers.sh
 
-# Some 8 GB and an hour on two cores; each line is a command of its own. FULL_SIZE: where the random weights are made, and kept.
+# Some 30 GB and an hour on two cores; each line is a command of its own. FULL_SIZE: where the random weights are made, and kept.
 FULL_SIZE ?= out/full-size
 bench: $(VENV)/.test peers
 	$(BIN)/preread bench receive
 	$(BIN)/preread bench labels
+	$(BIN)/preread bench web
 	$(BIN)/preread bench read
 	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 128
 	FULL_SIZE=$(FULL_SIZE) $(BIN)/python -m pytest -m slow

@@ -10,9 +10,10 @@ import sys
 # they bring. Inherited by everything the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -24,6 +25,9 @@ from tests.support.postgres import Cluster, running_cluster
 from tests.support.requirements import losses_of, named_by
 from tests.support.sharing import GroupScheduling, check_groups
 from tests.support.site import Site
+
+if TYPE_CHECKING:
+    from agent.model.local import LocalModel
 
 pytest_plugins = ["pytester"]
 
@@ -109,6 +113,14 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     made.create()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def load(checkpoint: Path) -> Callable[[str], LocalModel]:
+    """The commissioning model in a quantization; each is loaded once, and nobody closes it."""
+    from agent.model.local import load_local  # the engine, which most tests do without
+
+    return cache(lambda quantization: load_local(str(checkpoint), quantization=quantization, device="cpu"))
 
 
 @pytest.fixture

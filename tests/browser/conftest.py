@@ -67,7 +67,13 @@ def at(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState])
 @pytest.fixture(scope="module")
 def holes(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageState]) -> Mapping[str, str]:
     """What stands in the addresses of pages, by the names of the holes; and whole addresses of what had to be done first."""
-    found = {"uid": str(FIRST["effusion"][0].StudyInstanceUID), "action": "withdraw", "number": "1", "what": "peer"}
+    found = {
+        "uid": str(FIRST["effusion"][0].StudyInstanceUID),
+        "action": "withdraw",
+        "number": "1",
+        "what": "peer",
+        "name": "to-archive",
+    }
     with window(chromium, hospital.address, storage_state=sessions[IT]) as made:
         for path, button in (
             ("/peers/test/{task_id}", "section[aria-labelledby=peers] button[value=echo]"),

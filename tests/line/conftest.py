@@ -15,7 +15,7 @@ from tests.support.node import Node
 from tests.support.stages import Line
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(checkpoint: Path) -> Model:
     return load_model(Settings(model={"weights": str(checkpoint), "quantization": "none", "device": "cpu"}).model)
 

@@ -35,7 +35,7 @@ class Window:
         self.complaints: list[str] = []
         self._allowed: list[str] = []
         self._host = urlsplit(address).netloc
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.route("**/*", self._only_the_site)
         context.on("console", self._heard)
         context.on("weberror", lambda said: self.complaints.append(f"error: {said.error}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -223,11 +222,6 @@ def test_overlap_of_boxes() -> None:
 
 
 # The weights that are shipped
-
-
-@pytest.fixture(scope="module")
-def load() -> Callable[[str], LocalModel]:
-    return cache(lambda quantization: load_local(str(shipped_weights()), quantization=quantization, device="cpu"))
 
 
 def film(*plants: Plant, seed: int = 11, view: str = "PA") -> tuple[np.ndarray, tuple[Box, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,11 +30,6 @@ PROMPT = PROTOCOL.prompt(PROTOCOL.task("findings"))
 
 def pictures(kind: str, *views: str, seed: int = 7) -> list[Picture]:
     return [picture(kind, view, seed=seed) for view in views]
-
-
-@pytest.fixture(scope="module")
-def load(checkpoint: Path) -> Callable[[str], LocalModel]:
-    return cache(lambda quantization: load_local(str(checkpoint), quantization=quantization, device="cpu"))
 
 
 SHOWN = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ import torch
 from PIL import Image
 
 from agent.model import chat
-from agent.model.local import LocalModel, load_local
+from agent.model.local import LocalModel
 from agent.model.protocol import Picture
 from agent.model.reading_protocol import builtin
 from tests.support.films import picture
@@ -20,11 +18,6 @@ from tests.support.films import picture
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 PROTOCOL = builtin("chexone")
 SELECTIONS = {1: ([0],), 2: ([0, 1], [1]), 3: ([0, 1, 2], [2, 0], [])}
-
-
-@pytest.fixture(scope="module")
-def load(checkpoint: Path) -> Callable[[str], LocalModel]:
-    return cache(lambda quantization: load_local(str(checkpoint), quantization=quantization, device="cpu"))
 
 
 def pictures() -> list[Picture]:
