@@ -246,9 +246,11 @@ class World:
             log.seek(self._log_seen)
             new = log.read().decode("utf-8", "replace")
             self._log_seen = log.tell()
-        found = []
-        for line in new.splitlines():
-            if line.startswith("Traceback") or '"stage failed"' in line or '"delivery failed"' in line:
+        found, lines = [], new.splitlines()
+        for place, line in enumerate(lines):
+            if line.startswith("Traceback"):  # whole, or nobody can say afterwards what it was
+                found.append(Complaint(DEFECT, "\n".join(lines[max(0, place - 3) : place + 40])[:6000]))
+            elif '"stage failed"' in line or '"delivery failed"' in line:
                 found.append(Complaint(DEFECT, line[:2000]))
         return found
 
