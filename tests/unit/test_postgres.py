@@ -20,6 +20,7 @@ from agent.store.engine import Ledger
 from agent.store.schema import SCHEMA_VERSION, UPGRADES, schema_version
 from tests.support.planted_ledger import PlantedLedger
 from tests.support.postgres import PASSWORD, Cluster
+from tests.support.site import until
 
 NOW = datetime(2026, 1, 3, 10, tzinfo=UTC)
 
@@ -58,10 +59,8 @@ def test_who_writes_sees_what_the_writer_before_it_wrote(server: Ledger) -> None
         thread = threading.Thread(target=second)
         thread.start()
         waits.wait()
-        while not tx.execute(
-            text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        ).scalar():
-            pass
+        queued = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        until(lambda: tx.execute(queued).scalar(), seconds=30, what="the second writer waits for its turn")
     thread.join()
     assert seen == [77]
 
