@@ -52,6 +52,8 @@ class Counting:
                 pass
         except PrereadError as error:
             structlog.get_logger().warning("counting put off", reason=error.code)
+        except Exception as error:  # noqa: BLE001  process edge: no study is touched; the scheduler would drop it without a word
+            structlog.get_logger().error("counting failed", error_type=type(error).__name__, exc_info=True)
 
     def count(self, most: int = AT_ONCE) -> bool:
         """One step over each table; returns whether more may be left."""

@@ -296,6 +296,8 @@ def _along(view: Connection, way: _Way, after: Cursor | None, size: int, most: i
         rows = _rows(view, way, way.bounds(after, None), size + 1)
         more = len(rows) > size
         return _Found(rows[:size], min(len(rows), size), _place(view, way, rows[size - 1]) if more else None)
+    if way.table is not listing:
+        return _along_keys(view, way, after, size, most)
     # The last row that may be looked at: found in the index alone.
     edge = view.execute(
         select(way.key, way.uid)
@@ -312,26 +314,25 @@ def _along(view: Connection, way: _Way, after: Cursor | None, size: int, most: i
 
 
 def _rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:
-    if way.table is not listing:
-        return _joined_rows(view, way, conditions, size)
     query = select(*_COLUMNS).where(*way.leading, *conditions).order_by(*way.order()).limit(size)
+    if way.table is not listing:
+        query = query.join(way.table, way.uid == listing.c.study_instance_uid)
     return [Row(*row) for row in view.execute(query)]
 
 
-def _joined_rows(view: Connection, way: _Way, conditions: Sequence[ColumnElement[bool]], size: int) -> list[Row]:
-    """From the other table first, and no more than may be looked at: a planner that thinks little of the rest of the filters would
-    read all rows, and join that."""
-    rest = [condition for condition in conditions if any(condition is one for one in way.rest)]
-    bounds = [condition for condition in conditions if not any(condition is one for one in way.rest)]
-    first = (
-        select(way.key.label("at"), way.uid.label("uid"))
-        .where(*way.leading, *bounds)
-        .order_by(*way.order())
-        .limit(LOOKED_AT if rest else size)
-        .subquery()
-    )
-    query = select(*_COLUMNS).join(first, first.c.uid == listing.c.study_instance_uid).where(*rest)
-    return [Row(*row) for row in view.execute(query.order_by(first.c["at"], first.c.uid).limit(size))]
+def _along_keys(view: Connection, way: _Way, after: Cursor | None, size: int, most: int) -> _Found:
+    """The same where the keys are in another table: first which studies may be looked at, then those. As one question a planner that
+    thinks little of the rest of the filters would read all rows, and join that."""
+    first = select(way.key, way.uid).where(*way.leading, *way.bounds(after, None)).order_by(*way.order()).limit(most)
+    keys, rows = [(row[0], str(row[1])) for row in view.execute(first)], list[Row]()
+    for part in batched(keys, 2 * MOST_AT_ONCE):
+        query = select(*_COLUMNS).where(listing.c.study_instance_uid.in_([uid for _, uid in part]), *way.rest)
+        found = {str(row.study_instance_uid): Row(*row) for row in view.execute(query)}
+        rows += [found[uid] for _, uid in part if uid in found]
+        if len(rows) > size:
+            last = rows[size - 1]
+            return _Found(rows[:size], size, (last.position, last.study_instance_uid))
+    return _Found(rows, len(keys), keys[-1] if len(keys) == most else None)
 
 
 def _place(view: Connection, way: _Way, row: Row) -> tuple[Any, str]:
