@@ -22,7 +22,7 @@ from tests.peers.test_reload import UID, deliveries, lateral, sent
 from tests.support.peers import Ris
 from tests.support.site import SENDER, Site, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300), pytest.mark.xdist_group("mended")]
 COMMENT = "# nobody listens on the discard port"
 
 
