@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import time_machine
 
 from agent.settings import Web
 from agent.store import accounts, sessions
 from agent.web.context import WebContext
 from agent.web.rights import Role
+from agent.web.signing.guard import BY_THEMSELVES
 from tests.support.pages import ORIGIN, PASSWORD, Visitors, site_at
 
 COOKIE = "preread_session"
@@ -67,6 +69,17 @@ def test_who_has_done_nothing_for_so_long_is_signed_out(tmp_path: Path) -> None:
             assert busy.get("/account").status_code == 200
     with time_machine.travel(now + timedelta(minutes=10, seconds=30)):
         assert idle.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(("method", "route"), sorted(BY_THEMSELVES))
+def test_a_page_that_nobody_touches_keeps_nobody_signed_in(tmp_path: Path, method: str, route: str) -> None:
+    visitor = Visitors(site_at(tmp_path, Web(url=ORIGIN, idle_min=10)))
+    browser, now = visitor.signed_in("anna", Role.VIEWER), datetime.now(UTC)
+    with time_machine.travel(now + timedelta(minutes=8)):
+        asked = browser.request(method, route.replace("{uid}", "1.2.3"), json={"uids": [], "wanted": {}})
+        assert asked.status_code not in (303, 401, 403, 405, 422)
+    with time_machine.travel(now + timedelta(minutes=10, seconds=30)):
+        assert browser.get("/account").status_code == 303
 
 
 def test_nobody_stays_signed_in_longer_than_the_longest(tmp_path: Path) -> None:

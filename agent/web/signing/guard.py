@@ -38,7 +38,10 @@ class Guard:
         method = "GET" if request.method == "HEAD" else request.method
         right = RIGHTS[(method, route.path)]
         token = bearer(request)
-        request.state.person = found = self._who(request) if token is None else owner(self._context, token)
+        by_itself = (method, route.path) in BY_THEMSELVES
+        request.state.person = found = (
+            self._who(request, counts=not by_itself) if token is None else owner(self._context, token)
+        )
         if right is Right.OPEN:
             return
         if found is None:
@@ -46,7 +49,8 @@ class Guard:
         if not found.may(right):
             raise Refused(403, "must-change" if found.must_change else "not-yours")
 
-    def _who(self, request: Request) -> Person | None:
+    def _who(self, request: Request, *, counts: bool) -> Person | None:
+        """Whose session it is. `counts`: the call keeps the person signed in."""
         context, now = self._context, self._context.clock.now()
         web = context.settings.web
         token = token_in(request, web)
@@ -57,7 +61,7 @@ class Guard:
             account = accounts.by_id(view, session.account_id) if session is not None else None
         if session is None or account is None or not _counts(session, account, web, now):
             return None
-        if now - session.seen_at > _SEEN_EVERY and (request.method, request.url.path) not in BY_THEMSELVES:
+        if counts and now - session.seen_at > _SEEN_EVERY:
             with context.ledger.begin() as tx:
                 sessions.seen(tx, session.digest, now=now)
         return Person(
