@@ -91,6 +91,15 @@ def test_the_pieces_of_a_text_are_the_text_and_each_finding_has_its_sentence(tex
         assert all(w in finding.evidence for w in words) or len(finding.evidence) == 500
 
 
+def test_the_number_of_a_list_is_no_part_of_the_sentence_before_it() -> None:
+    trace = "3. **Pleura**: Both costophrenic angles are sharp.\n4. **Heart**: The heart is enlarged.\n"
+    told = [p for p in pieces_of(trace) if p.concepts]
+    assert [p.text for p in told] == [
+        "**Pleura**: Both costophrenic angles are sharp.",
+        "**Heart**: The heart is enlarged.",
+    ]
+
+
 def test_what_others_wrote_is_text_wherever_it_stands(desk: Desk, browser: Browser, context: WebContext) -> None:
     image = small_image(
         PatientName=f"Evil^{MARKUP}", PatientID="X<b>1", StudyDescription="<script>1</script>", AccessionNumber="A<i>"

@@ -6,12 +6,14 @@ one by which the finding came to be.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from agent.reading.grammar.tokens import sentences
 from agent.reading.statements import Statement, statements
 from structured_report.content import Laterality, Presence
 
+_NEXT_OF_A_LIST = re.compile(r"\s*\n[ \t]*(?:\d{1,2}[.)]|[-*])[ \t]*\Z")
 LONGEST = 20_000  # characters that are looked at, as by the guards; what follows is shown without links
 
 
@@ -30,7 +32,7 @@ class Piece:
     the text.
 
     Attributes:
-        gap: the white space that follows.
+        gap: the white space that follows, and the number of the next line of a list.
         says: in the order of the words; empty where no finding is named.
     """
 
@@ -60,7 +62,7 @@ def pieces_of(text: str) -> tuple[Piece, ...]:
 
 
 def _piece(text: str, said: list[Statement]) -> Piece:
-    words = text.rstrip()
+    words = _NEXT_OF_A_LIST.sub("", text.rstrip())
     return Piece(words, text[len(words) :], tuple(_says(c, said) for c in dict.fromkeys(s.concept for s in said)))
 
 
