@@ -86,6 +86,11 @@ def messages(folder: Path) -> Counter[str]:
     return Counter(a for a, _ in {(str(m.segment("OBR")[18]), str(m.segment("MSH")[10])) for m in parsed})
 
 
+def delivered(site: Site) -> int:
+    """How many deliveries the ledger calls done."""
+    return sum(study["deliveries"].get("delivered", 0) for study in site.json("studies")["studies"])
+
+
 def test_after_a_restore_every_destination_has_one_result_of_every_study(hospital: Hospital, tmp_path: Path) -> None:
     site, backup = hospital.site, tmp_path / "backup"
     hospital.serve()
@@ -94,6 +99,8 @@ def test_after_a_restore_every_destination_has_one_result_of_every_study(hospita
         site.wait_delivered(1, 2)
     hospital.send(hospital.film(2))  # the RIS is down: its result waits while the backup is made
     until(lambda: hospital.reports()["A2"] == 1, seconds=60, what="the PACS has the second report")
+    # The ledger is a moment later to know than the PACS.
+    until(lambda: delivered(site) == 3, seconds=60, what="the delivery of the second report is written down")
     assert site.run("backup", str(backup)).returncode == 0
     with DemoRis(tmp_path / "ris", port=hospital.ris_port):
         hospital.send(hospital.film(3))

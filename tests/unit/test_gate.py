@@ -180,9 +180,9 @@ def test_other_modalities_that_come_with_pydicom_are_refused() -> None:
 def test_a_verdict_takes_no_time_worth_speaking_of() -> None:
     picture = render_file(pydicom_data_file("RG1_UNCR.dcm")).picture
     judge(picture, FRONTAL)
-    began = time.process_time()
+    began = time.thread_time()
     judge(picture, FRONTAL)
-    assert time.process_time() - began < 0.05
+    assert time.thread_time() - began < 0.05
 
 
 # ------------------------------------------------------------------------------------------------- what becomes of it

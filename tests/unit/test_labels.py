@@ -131,9 +131,9 @@ def test_no_draft_breaks_the_labeller_and_every_statement_points_at_its_words(te
 def test_a_runaway_draft_does_not_hold_up_the_line(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     label(unit)
-    started = time.process_time()
+    started = time.thread_time()
     label(text)
-    assert time.process_time() - started < 1.0
+    assert time.thread_time() - started < 1.0
 
 
 def test_a_statement_knows_its_sentence_and_its_words() -> None:
