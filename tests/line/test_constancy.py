@@ -149,9 +149,9 @@ def not_turned(pixels: Any, _turn: Turn) -> Any:
     return pixels
 
 
-def window_swapped(header: Dataset, values: Any, notes: list[str]) -> Any:
+def window_swapped(header: Dataset, notes: list[str]) -> Any:
     header.WindowCenter, header.WindowWidth = header.WindowWidth, header.WindowCenter
-    return _WINDOW(header, values, notes)
+    return _WINDOW(header, notes)
 
 
 _WINDOW = render._window
@@ -191,8 +191,8 @@ _FIRST_TEXT = render.first_text
         ("apply_turn", mirrored, (WATER,), (WATER, "side")),
         ("_window", window_swapped, (AIR,), (AIR, "priority")),
         ("_window", window_swapped, (AIR,), (AIR, "picture")),
-        ("_square", cut_to_a_square, (WATER,), (WATER, "read")),
-        ("_square", rows_for_columns, (AIR,), (AIR, "priority")),
+        ("square", cut_to_a_square, (WATER,), (WATER, "read")),
+        ("square", rows_for_columns, (AIR,), (AIR, "priority")),
         ("transform_of", boxes_half_as_large, (AIR,), (AIR, "box")),
         ("apply_turn", not_turned, (AIR, "stored-mirrored"), ("stored-mirrored", "storage")),
         ("apply_turn", not_turned, ("stored-upside-down",), ("stored-upside-down", "priority")),
@@ -360,7 +360,7 @@ def test_nobody_is_hurried_to_a_film_of_the_test(sound: Line, tmp_path: Path) ->
 def test_a_film_that_failed_the_test_is_no_study_that_a_person_has_to_see_to(
     sound: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_square", cut_to_a_square)
+    monkeypatch.setattr(render, "square", cut_to_a_square)
     assert (WATER, "read") in failed(run(sound, WATER))
     file = settings_file(sound, tmp_path)
     assert "FAILED" in command(file, "studies").output
@@ -746,7 +746,7 @@ def lent(shipped: Path) -> Iterator[Lent]:
     [
         ("apply_turn", mirrored, AIR, {"picture"}),
         ("_window", window_swapped, AIR, {"picture"}),
-        ("_square", rows_for_columns, AIR, {"picture"}),
+        ("square", rows_for_columns, AIR, {"picture"}),
         ("first_text", polarity_ignored, "stored-monochrome1", {"read"}),  # the gate sees that
         ("transform_of", boxes_half_as_large, AIR, {"box"}),
     ],
