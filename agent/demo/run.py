@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,7 +139,7 @@ def _conclude(console: Console, settings: Settings, out: Path, done: bool) -> in
     console.print(
         f"\nStructured Reports: {out / 'sr'}\nHL7 messages:       {out / 'oru'}\nledger:             {ledger_file}"
     )
-    console.print(f"look again with:    preread --settings {out / 'settings.toml'} studies")
+    console.print(f"look again with:    {sys.argv[0]} --settings {out / 'settings.toml'} studies")
     if not done:
         console.print(
             "[bold red]not every study was delivered and acknowledged[/]; see preread.log and ledger.json in the folder"
