@@ -109,6 +109,7 @@ def test_a_chest_film_becomes_a_report_and_a_message_and_everything_about_it_can
 
 def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing(hospital: Hospital) -> None:
     site, server = hospital.site, hospital.server
+    assert hospital.send(10)
     site.wait_delivered(len(site.studies()), 2)
     before = hospital.delivered()
     assert hospital.send(11, chest=True)

@@ -656,7 +656,7 @@ def test_no_text_holds_the_reading_up(unit: str, length: int) -> None:
     read(text, reasoning=text, impression=text)
     parse_reply(text + "\\boxed{x}", finished=True)
     parse_boxes(text)
-    assert time.thread_time() - started < 4
+    assert time.thread_time() - started < 20
 
 
 @pytest.mark.parametrize("concept", sorted(vocabulary()))

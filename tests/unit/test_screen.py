@@ -214,7 +214,7 @@ def test_who_decodes_is_confined_each_time_anew(decoder: ReadyDecoder, tmp_path:
 
     def look() -> None:
         with film.open("wb") as pipe:  # opens once the decoder does
-            (child,) = _children(_children(os.getpid())[-1])
+            (child,) = _children(_mother(decoder))
             seen.append(Path(f"/proc/{child}/status").read_text())
             pipe.write(content)
 
@@ -225,6 +225,11 @@ def test_who_decodes_is_confined_each_time_anew(decoder: ReadyDecoder, tmp_path:
     watcher.join()
     assert "Seccomp:\t2" in seen[0]
     assert "NoNewPrivs:\t1" in seen[0]
+
+
+def _mother(decoder: ReadyDecoder) -> int:
+    assert decoder._mother is not None
+    return decoder._mother.pid
 
 
 def _children(process: int) -> list[int]:
@@ -247,5 +252,5 @@ def test_a_decoder_that_does_not_come_back_is_ended(tmp_path: Path) -> None:
 def test_a_decoder_that_was_killed_is_had_anew(decoder: ReadyDecoder, tmp_path: Path) -> None:
     plain = save(small_image(), tmp_path / "plain.dcm")
     decoder.stored(plain)
-    os.kill(_children(os.getpid())[-1], signal.SIGKILL)
+    os.kill(_mother(decoder), signal.SIGKILL)
     assert np.array_equal(decoder.stored(plain), small_image().pixel_array)
