@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array, InlineTable, Item, Table, Whitespace
 
 from agent.errors import Permanent
+from agent.settings.toml_text import comments
 
 _BOM = "\ufeff"
 
@@ -51,10 +52,15 @@ def changed(text: str, change: Change) -> str:
     Raises:
         CannotEdit: there is no such entry, or the change cannot be made without losing something.
     """
+    return as_it_was_written(text, lambda plain: _changed(plain, change))
+
+
+def as_it_was_written(text: str, edit: Callable[[str], str]) -> str:
+    """The text after the edit, which sees every line end with one character, and no mark before the first."""
     mark, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
     windows = "\r\n" in text
     plain = text.replace("\r\n", "\n") if windows else text
-    made = _changed(plain if plain.endswith("\n") or not plain else f"{plain}\n", change)
+    made = edit(plain if plain.endswith("\n") or not plain else f"{plain}\n")
     return mark + (made.replace("\n", "\r\n") if windows else made)
 
 
@@ -179,7 +185,7 @@ def _same(one: Any, other: Any) -> bool:
 def _with_comments(document: tomlkit.TOMLDocument, before: str, change: Change) -> str:
     """The text; comments that stood inside of a value that is another now follow the entry."""
     made = document.as_string()
-    lost = Counter(comments_of(before)) - Counter(comments_of(made))
+    lost = Counter(comments(before)) - Counter(comments(made))
     if not lost:
         return made
     entry = _entry(document, change)
@@ -211,12 +217,12 @@ def _must_be(made: str, meant: dict[str, Any], before: str) -> None:
     if not _equal(tomllib.loads(made), meant):
         raise CannotEdit("the change would not say what was meant")
     # A comment that had to move has one blank before it and none behind it, whatever it had.
-    if Counter(_trimmed(comments_of(before))) - Counter(_trimmed(comments_of(made))):
+    if Counter(_trimmed(comments(before))) - Counter(_trimmed(comments(made))):
         raise CannotEdit("a comment would be lost")
 
 
-def _trimmed(comments: Iterator[str]) -> list[str]:
-    return [f"#{c.removeprefix('#').strip()}" for c in comments]
+def _trimmed(found: Iterator[str]) -> list[str]:
+    return [f"#{c.removeprefix('#').strip()}" for c in found]
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -226,36 +232,3 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list) and any(isinstance(v, dict) for v in one):
         return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
     return _same(one, other)
-
-
-def comments_of(text: str) -> Iterator[str]:
-    """Every comment of a TOML text, with its sign; what looks like one inside of a string is none."""
-    place, end = 0, len(text)
-    while place < end:
-        sign = text[place]
-        if sign == "#":
-            stop = text.find("\n", place)
-            stop = end if stop < 0 else stop
-            yield text[place:stop].rstrip()
-            place = stop
-        elif sign in "\"'":
-            place = _after_string(text, place, sign)
-        else:
-            place += 1
-
-
-def _after_string(text: str, place: int, sign: str) -> int:
-    long = text.startswith(sign * 3, place)
-    close = sign * 3 if long else sign
-    place += len(close)
-    while place < len(text):
-        if sign == '"' and text[place] == "\\":
-            place += 2
-        elif text.startswith(close, place):
-            place += len(close)
-            while long and text.startswith(sign, place):  # up to two more of them belong to the string
-                place += 1
-            return place
-        else:
-            place += 1
-    return place

@@ -26,6 +26,7 @@ from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
 from agent.web.peers import pages as peers
+from agent.web.peers import removing
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -67,6 +68,7 @@ def make_app(context: WebContext) -> FastAPI:
         acts.router(context, pages),
         ledger.router(context, pages),
         peers.router(context, pages),
+        removing.router(context, pages),
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),

@@ -78,6 +78,8 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/peers/form/{what}"): Right.MEND,
     ("POST", "/peers/reload"): Right.MEND,
     ("GET", "/peers/reload/{number}"): Right.MEND,
+    ("GET", "/peers/remove/{what}"): Right.MEND,
+    ("POST", "/peers/remove/{what}"): Right.MEND,
     ("GET", "/peers/retry/{name}"): Right.MEND,
     ("POST", "/peers/retry/{name}"): Right.MEND,
     ("POST", "/peers/test"): Right.MEND,

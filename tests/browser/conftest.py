@@ -74,6 +74,7 @@ def holes(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageStat
         "what": "peer",
         "name": "to-archive",
     }
+    found["/peers/remove/{what}"] = "/peers/remove/peer?name=archive"
     with window(chromium, hospital.address, storage_state=sessions[IT]) as made:
         for path, button in (
             ("/peers/test/{task_id}", "section[aria-labelledby=peers] button[value=echo]"),

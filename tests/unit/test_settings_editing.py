@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.settings.editing import CannotEdit, Change, changed, comments_of
+from agent.settings.editing import CannotEdit, Change, changed
 from agent.settings.load import digest_of
+from agent.settings.toml_text import comments
 from agent.settings.writing import FileHasChanged, NotWritable, replace, why_not_writable
 
 ROOT = Path(__file__).parents[2]
@@ -84,8 +85,8 @@ def test_any_file_survives_a_change_of_a_peer_with_every_comment_and_every_other
     assert {"tls": False, "port": 104, "may": []} | mine | {"may": sorted(mine.get("may", []))} == values | {
         "may": sorted(may)
     }
-    kept = Counter(c.removeprefix("#").strip() for c in comments_of(after))
-    assert not Counter(c.removeprefix("#").strip() for c in comments_of(text)) - kept
+    kept = Counter(c.removeprefix("#").strip() for c in comments(after))
+    assert not Counter(c.removeprefix("#").strip() for c in comments(text)) - kept
 
 
 def test_a_change_touches_the_line_that_it_is_about_and_no_other() -> None:

@@ -354,3 +354,55 @@ def test_every_page_of_the_peers_has_its_words(site: Site, language: str) -> Non
     assert site.browser.get("/peers/form/destination?type=fax").status_code == 404
     assert site.browser.get("/peers/form/peer?name=nobody").status_code == 404
     assert PASSWORD not in site.text
+
+
+def test_an_entry_is_taken_out_only_after_what_that_does_was_shown(site: Site) -> None:
+    before = site.text
+    form = site.browser.get("/peers/form/destination?name=to-ris").text
+    assert "/peers/remove/destination?name=to-ris" in form
+    page = site.browser.get("/peers/remove/destination?name=to-ris").text
+    assert "-port = 2575 # of the interface engine" in html.unescape(page)
+    assert site.text == before
+    done = site.browser.post("/peers/remove/destination", data=fields_in(page.split("</form>")[-2]))
+    assert done.status_code == 303 and done.headers["location"].startswith("/peers/reload/")
+    assert 'name = "to-ris"' not in site.text
+    assert site.path.with_name("site.toml.before").read_text(encoding="utf-8") == before
+    with site.context.ledger.read() as view:
+        said = [m for m in view.execute(select(schema.audit.c.message)).scalars() if "Network Configuration" in m]
+    assert len(said) == 1 and 'UserID="administrator"' in said[0]
+    assert site.browser.get("/peers/remove/destination?name=to-ris").status_code == 404
+
+
+def test_what_still_waits_for_a_destination_is_said_before_it_is_taken_out(site: Site) -> None:
+    planted = PlantedLedger(site.context.settings)
+    planted.delivery(planted.study("1.1"), state="waiting", words="unreachable", destination="to-ris")
+    planted.delivery(planted.study("1.2"), state="parked", words="unreachable", destination="to-pacs")
+    planted.close()
+    page = html.unescape(site.browser.get("/peers/remove/destination?name=to-ris").text)
+    assert "Waiting for it at the moment: 1." in page
+
+
+def test_a_peer_that_a_destination_needs_is_not_taken_out(made: Callable[..., Site]) -> None:
+    archive = '[[peers]]\nname = "archive"\nae_title = "PACS"\nhost = "10.0.0.8"\nmay = ["receive"]\n'
+    site = made(destination=f'{archive}[[destinations]]\nname = "to-pacs"\ntype = "dicom"\npeer = "archive"\n')
+    before = site.text
+    page = html.unescape(site.browser.get("/peers/remove/peer?name=archive").text)
+    assert 'role="alert"' in page and '"archive"' in page
+    assert "-ae_title" in page and 'name="digest"' not in page, "shown, and not to be confirmed"
+    digest = site.form("peer?name=archive")["digest"]
+    refused = site.browser.post("/peers/remove/peer", data={"name": "archive", "digest": digest})
+    assert (refused.status_code, site.text) == (422, before)
+
+
+def test_a_file_that_was_changed_meanwhile_loses_no_entry(site: Site) -> None:
+    page = site.browser.get("/peers/remove/peer?name=ct").text
+    site.path.write_text(site.text + "# by hand\n", encoding="utf-8")
+    before = site.text
+    answer = site.browser.post("/peers/remove/peer", data=fields_in(page.split("</form>")[-2]))
+    assert (answer.status_code, site.text) == (409, before)
+    assert "changed meanwhile" in answer.text
+
+
+@pytest.mark.parametrize("address", ["fax?name=ct", "peer?name=nobody", "peer", "destination?name=" + "x" * 65])
+def test_what_is_not_there_is_not_taken_out(site: Site, address: str) -> None:
+    assert site.browser.get(f"/peers/remove/{address}").status_code in (404, 422)

@@ -16,6 +16,7 @@ from agent.errors import Permanent, SettingsError
 from agent.settings import InvalidSettings, Mistake
 from agent.settings.editing import Change, changed
 from agent.settings.load import checked, digest_of
+from agent.settings.removing import Removal, removed
 from agent.settings.words import ENV_PREFIX
 from agent.settings.writing import replace, why_not_writable
 from agent.web.peers.forms import DESTINATIONS, PEERS
@@ -94,6 +95,13 @@ class SettingsText:
         data = after.encode("utf-8")
         number = self._number(content, change)
         return Proposal(data, _difference(before, after, self.path.name), *self._mistakes(data, change.table, number))
+
+    def propose_removal(self, content: Content, removal: Removal) -> Proposal:
+        """What it would do. Raises `CannotEdit`."""
+        before = content.data.decode("utf-8")
+        after = removed(before, removal)
+        wrong, general = self._mistakes(after.encode("utf-8"), removal.table, -1)
+        return Proposal(after.encode("utf-8"), _difference(before, after, self.path.name), wrong, general)
 
     def write(self, proposal: Proposal, *, expected: str) -> Path:
         """Make it so; returns where the file before is kept. Raises `FileHasChanged` and `NotWritable`."""

@@ -20,11 +20,12 @@ from agent.web.pages.render import Pages
 from agent.web.peers import forms, trials
 from agent.web.peers.file import Proposal, SettingsText, overrides
 from agent.web.peers.forms import DESTINATIONS, PEERS
+from agent.web.peers.reload import ask_to_reload
+from agent.web.peers.removing import TABLES
 from agent.web.peers.tasks import Tasks
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
 
-_TABLES = {"peer": PEERS, "destination": DESTINATIONS}
 Answers = Mapping[str, list[str]]
 _HIDDEN = ("digest", "was", "type", "do")
 
@@ -99,7 +100,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             return shown(request, what, fields, was, kind, digest, ("changed-meanwhile",), None, status=409)
         except NotWritable as error:
             return shown(request, what, fields, was, kind, digest, (str(error),), proposal, status=409)
-        return RedirectResponse(f"/peers/reload/{asked(request, 'settings-written')}", 303)
+        return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-written')}", 303)
 
     def shown(
         request: Request,
@@ -121,15 +122,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
 
     @routes.post("/peers/reload")
     def again(request: Request) -> Response:
-        return RedirectResponse(f"/peers/reload/{asked(request, 'settings-reload')}", 303)
-
-    def asked(request: Request, what: str) -> int:
-        """Ask every process to take up the file, and write down who has changed the configuration."""
-        me, now = person(request), context.clock.now()
-        trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        with context.ledger.begin() as tx:
-            trail.configuration_changed(tx, what, now=now)
-            return reloads.ask(tx, me.name, now=now)
+        return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-reload')}", 303)
 
     @routes.get("/peers/reload/{number}")
     def reloaded(request: Request, number: int) -> Response:
@@ -190,6 +183,6 @@ async def _answers(request: Request) -> Answers:
 
 
 def _table(what: str) -> str:
-    if what not in _TABLES:
+    if what not in TABLES:
         raise Refused(404, "not-found")
-    return _TABLES[what]
+    return TABLES[what]
