@@ -50,7 +50,7 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    guard, live = Guard(context), Live(context.ledger)
+    guard, live = Guard(context), Live(context.ledger, context.clock)
     app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
     app.state.live = live
     app.state.routers = (
