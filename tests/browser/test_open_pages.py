@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from agent.settings import PeerSettings
 from agent.store import schema
+from agent.web.rights import Role
 from agent.web.worklist import stream
 from tests.support.browsing import Window, window
 from tests.support.open_site import OpenSite
@@ -142,3 +145,34 @@ def test_a_question_that_was_not_answered_is_asked_again_and_then_forgotten(site
     expect(page.locator("#lost")).to_contain_text("No connection", timeout=30_000)
     expect(page.locator("#lines tbody tr")).to_have_count(1)
     expect(page.locator("#lost")).to_be_hidden()
+
+
+@pytest.mark.parametrize("what", ["restarted", "signed-out"])
+def test_a_page_about_work_says_when_nobody_can_say_how_it_goes_on(
+    chromium: Browser, tmp_path: Path, what: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call, and says nothing
+        peer = PeerSettings(
+            name="silent", ae_title="SILENT", host="127.0.0.1", port=silent.getsockname()[1], may=frozenset({"receive"})
+        )
+        site = OpenSite(tmp_path, peers=(peer,))
+        try:
+            with window(chromium, site.address) as made:
+                site.let_in(made, Role.ADMINISTRATOR)
+                made.may_say("Failed to load resource")
+                page = made.go("/peers")
+                with page.expect_navigation():
+                    page.locator("button[value=echo]").click()
+                part = page.locator("#again")
+                expect(part.locator("progress")).to_be_visible()
+                if what == "restarted":
+                    site.stop()
+                    site.start()
+                else:
+                    with site.context.ledger.begin() as tx:
+                        tx.execute(schema.web_session.delete())
+                words = {"restarted": "not known any more", "signed-out": "signed out"}[what]
+                expect(part.get_by_role("alert")).to_contain_text(words, timeout=30_000)
+                expect(part.locator("progress")).to_have_count(0)
+        finally:
+            site.stop()

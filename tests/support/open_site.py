@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from agent.keeping.projector import Projector
-from agent.settings import Web
+from agent.settings import PeerSettings, Web
 from agent.store import accounts, sessions
 from agent.web.rights import Role
 from agent.web.server import WebServer
@@ -23,10 +24,11 @@ from tests.support.worklists import SetClock, Worklist
 class OpenSite:
     """Studies come and are followed at the test's word; the server can be stopped, and started again on the same port."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, peers: Sequence[PeerSettings] = ()) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
-        self.context = site_at(root, Web(port=port, url=self.address))
+        made = site_at(root, Web(port=port, url=self.address))
+        self.context = replace(made, settings=made.settings.model_copy(update={"peers": tuple(peers)}))
         self.line = Worklist(self.context.ledger, SetClock(self.context.clock.now()))
         self.projector = Projector(self.context.ledger, self.context.clock, threading.Event())
         self.projector.catch_up()
@@ -34,7 +36,7 @@ class OpenSite:
 
     def start(self) -> None:
         self._stop = threading.Event()
-        self._server = WebServer(replace(self.context), self._stop, lambda: None)
+        self._server = WebServer(self.context, self._stop, lambda: None)
         self._server.start()
 
     def stop(self) -> None:
