@@ -9,7 +9,9 @@ import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from agent.errors import PrereadError
 from agent.web import health
@@ -105,7 +107,7 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         if not _wants_page(request):
             return _error(texts, status, code)
         if code == "not-signed-in":
-            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            wanted = _to_come_back_to(app, request)
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
         if code == "must-change" and request.method == "GET":
             return RedirectResponse("/account/password", 303)
@@ -132,6 +134,21 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         return made
+
+
+def _to_come_back_to(app: FastAPI, request: Request) -> str:
+    """Where a person who signs in first goes on. What was sent is not sent again: the page that it came from is shown."""
+    wanted = request.url
+    if request.method not in ("GET", "HEAD"):
+        wanted = URL(request.headers.get("referer", ""))
+        if wanted.netloc != request.headers.get("host") or not _is_page(app, wanted.path):
+            return "/"
+    return wanted.path + (f"?{wanted.query}" if wanted.query else "")
+
+
+def _is_page(app: FastAPI, path: str) -> bool:
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
+    return any(route.matches(scope)[0] is Match.FULL for made in app.state.routers for route in made.routes)
 
 
 def _error(texts: Texts, status: int, code: str) -> Response:

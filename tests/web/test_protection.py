@@ -77,7 +77,7 @@ def test_every_answer_carries_the_policy_errors_and_files_too(visitor: Visitors)
         assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
         assert not any(word in " ".join(policy.values()) for word in ("unsafe", "*", "http:", "https:"))
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-frame-options"] == "DENY"
 
 

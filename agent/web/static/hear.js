@@ -26,6 +26,7 @@ export class Hearing {
    * @param {() => string} page.address  of the stream
    * @param {() => void} page.opened  it is heard: whatever happened while it was not may have to be asked for
    * @param {(said: {uids: string[], gone: boolean, all: boolean}, id: number) => void} page.told
+   * @param {boolean} [page.holds]  something may have been entered that must not be lost: one signs in elsewhere
    * @param {HTMLElement} place  where the reader is told
    */
   constructor(page, t, place) {
@@ -58,10 +59,11 @@ export class Hearing {
   }
 
   /** Nothing will be heard any more on this page, for that reason; what can be done about it stands at `href`. */
-  end(words, href, link) {
+  end(words, href, text) {
     this.#ended = true;
     this.#close();
-    this.#place.replaceChildren(words, " ", make("a", { href, text: link }));
+    const elsewhere = this.#page.holds ? { target: "_blank", rel: "noopener" } : {};
+    this.#place.replaceChildren(words, " ", make("a", { href, text, ...elsewhere }));
     this.#place.hidden = false;
   }
 

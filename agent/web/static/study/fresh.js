@@ -42,6 +42,7 @@ export function watch(root, t) {
   const hearing = new Hearing(
     {
       address: () => "/live",
+      holds: true,
       opened: () => void look(), // whatever happened while nobody listened
       told: (said) => {
         if (said.all || said.gone || said.uids.includes(uid)) void look();

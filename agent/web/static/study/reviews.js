@@ -1,6 +1,6 @@
 // Judging without leaving the page, and by keys: a accept, r reject, c correct, u take back; with Shift the whole draft.
 
-import { call } from "../base.js";
+import { call, make } from "../base.js";
 
 const VERDICTS = { a: "accepted", r: "rejected", u: "taken-back" };
 
@@ -38,7 +38,16 @@ export class Reviews {
       (back ?? box.querySelector("button"))?.focus({ preventScroll: true });
     } catch (error) {
       this.say(error.message);
+      if (error.status === 401) this.#signInFirst(form, error.message);
     }
+  }
+
+  /** What was entered stays, and so does what has to be done first. */
+  #signInFirst(form, words) {
+    const place = form.querySelector("p.not-sent") ?? form.appendChild(make("p", { class: "bad not-sent" }));
+    const next = encodeURIComponent(location.pathname + location.search);
+    const attributes = { href: `/sign-in?next=${next}`, target: "_blank", rel: "noopener", text: this.t("worklist.lost.sign_in") };
+    place.replaceChildren(words, " ", make("a", attributes));
   }
 
   #key(event) {
