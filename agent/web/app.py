@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -79,7 +80,7 @@ def make_app(context: WebContext) -> FastAPI:
     for router in app.state.routers:
         app.include_router(router)
     app.add_middleware(Door, web=context.settings.web)
-    app.add_middleware(Protection)
+    app.add_middleware(Protection, defect=lambda scope: _defect(pages, texts, Request(scope)))
     _answer_errors(app, pages, texts)
     _nothing_without_a_right(app)
     return app
@@ -149,6 +150,14 @@ def _to_come_back_to(app: FastAPI, request: Request) -> str:
 def _is_page(app: FastAPI, path: str) -> bool:
     scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
     return any(route.matches(scope)[0] is Match.FULL for made in app.state.routers for route in made.routes)
+
+
+def _defect(pages: Pages, texts: Texts, request: Request) -> Response:
+    """Something is wrong with the program. What is wrong may be the pages themselves."""
+    if _wants_page(request):
+        with contextlib.suppress(Exception):
+            return pages.html(request, "refused.html", status=500, code="defect")
+    return _error(texts, 500, "defect")
 
 
 def _error(texts: Texts, status: int, code: str) -> Response:

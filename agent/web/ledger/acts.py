@@ -24,6 +24,7 @@ from agent.web.context import WebContext
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
+from agent.web.whole import LARGEST, Number
 
 _NO_ORDER = "none"
 
@@ -47,13 +48,13 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
 
     @routes.get("/ledger/messages/{number}")
-    def message(request: Request, number: int) -> Response:
+    def message(request: Request, number: Number) -> Response:
         return pages.html(request, "ledger-message.html", row=_message(context, number), error="", reason="")
 
     @routes.post("/ledger/messages/{number}")
     def settle(
         request: Request,
-        number: int,
+        number: Number,
         do: Annotated[str, Form(max_length=8)],
         reason: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:
@@ -183,6 +184,8 @@ def _match(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
     if not sent.order and not patient:
         raise Permanent("say which order it is, or whose the study is", code="nothing-said")
     order_id = int(sent.order) if sent.order.isdecimal() else None
+    if order_id is not None and order_id > LARGEST:
+        raise Refused(422, "not-understood")
     matching.match(hand, uid, Choice(order_id, sent.order == _NO_ORDER, patient), sent.reason)
     return {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from agent.web.ledger.rail import rail, state_of
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
+from agent.web.whole import LARGEST
 
 _PAGE, _MOST_FOUND = 50, 200
 STATES = (
@@ -65,7 +66,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return pages.html(request, "ledger-found.html", lines=lines, most=_MOST_FOUND)
 
     @routes.get("/ledger/refusals")
-    def refusals(request: Request, before: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def refusals(request: Request, before: Annotated[int, Query(ge=0, le=LARGEST)] = 0) -> Response:
         with context.ledger.read() as view:
             rows = overview.refusals(view, limit=_PAGE + 1, before=before)
         older = rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0
@@ -82,8 +83,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         request: Request,
         uid: str,
         done: Annotated[str, Query(max_length=16)] = "",
-        n: Annotated[int, Query(ge=0)] = 0,
-        m: Annotated[int, Query(ge=0)] = 0,
+        n: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+        m: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     ) -> Response:
         me = person(request)
         with context.ledger.read() as view:
@@ -123,9 +124,9 @@ def _cursor(before: str) -> tuple[datetime, str] | None:
     moment, _, uid = before.partition("_")
     try:
         at = datetime.fromisoformat(moment)
-    except ValueError:
+        return (at.astimezone(UTC), uid) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the latter: not a moment that UTC has
         return None
-    return (at, uid) if at.tzinfo is not None else None
 
 
 def _older(last: ledger_list.LedgerLine, stage: str, to: str, state: str) -> str:

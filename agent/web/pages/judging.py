@@ -19,6 +19,7 @@ from agent.web.refused import Refused
 from agent.web.study.case import case_of
 from agent.web.study.judging import LONGEST_WORDS, Judgement, review_of
 from agent.web.study.sheet import sheet_of
+from agent.web.whole import LARGEST
 
 Short = Annotated[str, Form(max_length=64)]
 
@@ -31,7 +32,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     def judge(
         request: Request,
         uid: str,
-        revision: Annotated[int, Form(ge=1)],
+        revision: Annotated[int, Form(ge=1, le=LARGEST)],
         verdict: Short,
         finding: Short = WHOLE,
         presence: Short = "",

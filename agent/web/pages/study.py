@@ -21,8 +21,9 @@ from agent.web.study.pacs import pacs_link
 from agent.web.study.plain import plain_date, plain_name, plain_time
 from agent.web.study.seen import Seen
 from agent.web.study.sheet import sheet_of
+from agent.web.whole import LARGEST
 
-Revision = Annotated[int | None, Query(ge=1)]
+Revision = Annotated[int | None, Query(ge=1, le=LARGEST)]
 
 
 def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:

@@ -25,6 +25,7 @@ from agent.web.peers.removing import TABLES
 from agent.web.peers.tasks import Tasks
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
+from agent.web.whole import Number
 
 Answers = Mapping[str, list[str]]
 _HIDDEN = ("digest", "was", "type", "do")
@@ -125,7 +126,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-reload')}", 303)
 
     @routes.get("/peers/reload/{number}")
-    def reloaded(request: Request, number: int) -> Response:
+    def reloaded(request: Request, number: Number) -> Response:
         now = context.clock.now()
         with context.ledger.read() as view:
             if not 0 < number <= reloads.newest(view):
