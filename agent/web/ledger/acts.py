@@ -21,6 +21,7 @@ from agent.mending.hand import Hand, one_line
 from agent.mending.matching import PATIENTS, Choice
 from agent.store import heard, ledger_list, orders, overview, results, studies
 from agent.web.context import WebContext
+from agent.web.keys import RowInPath
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
@@ -47,13 +48,13 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
 
     @routes.get("/ledger/messages/{number}")
-    def message(request: Request, number: int) -> Response:
+    def message(request: Request, number: RowInPath) -> Response:
         return pages.html(request, "ledger-message.html", row=_message(context, number), error="", reason="")
 
     @routes.post("/ledger/messages/{number}")
     def settle(
         request: Request,
-        number: int,
+        number: RowInPath,
         do: Annotated[str, Form(max_length=8)],
         reason: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from agent.errors import PrereadError
 from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
+from agent.web.keys import RevisionInQuery
 from agent.web.pages.render import Pages
 from agent.web.refused import Refused
 from agent.web.study.case import Case, case_of, standing_of
@@ -22,15 +22,13 @@ from agent.web.study.plain import plain_date, plain_name, plain_time
 from agent.web.study.seen import Seen
 from agent.web.study.sheet import sheet_of
 
-Revision = Annotated[int | None, Query(ge=1)]
-
 
 def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:
     """The page, and whether it is still what it was."""
     routes = APIRouter()
 
     @routes.get("/studies/{uid}")
-    def study(request: Request, uid: str, revision: Revision = None) -> Response:
+    def study(request: Request, uid: str, revision: RevisionInQuery = None) -> Response:
         with context.ledger.read() as view:
             case = case_of(view, uid, revision)
             if case is None:
