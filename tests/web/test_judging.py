@@ -18,6 +18,7 @@ from agent.web.rights import Role
 from structured_report.content import Outcome
 from tests.support.drafted import Desk, Drafted
 from tests.support.films import small_image
+from tests.support.pages import Visitors
 
 Browser = Callable[[Role], TestClient]
 
@@ -160,3 +161,21 @@ def test_a_call_from_another_site_judges_nothing(drafted: Drafted, browser: Brow
 def test_a_withdrawn_draft_is_not_judged(desk: Desk, browser: Browser) -> None:
     withdrawn = desk.study([small_image()], read_as=Read(Outcome.WITHDRAWN, explanation="wrong"))
     assert judge(browser(Role.RADIOLOGIST), withdrawn, REJECTED).status_code == 422
+
+
+def test_words_written_beside_a_rejection_are_kept_with_it(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    judge(browser(Role.RADIOLOGIST), drafted, REJECTED, finding="pleural_effusion", words="an old scar")
+    assert standing(context, drafted)["pleural_effusion"].words == "an old scar"
+
+
+def test_nobody_judges_in_the_name_of_who_signed_in_later_at_the_same_screen(
+    drafted: Drafted, visitor: Visitors, context: WebContext
+) -> None:
+    page = visitor.signed_in("ruth", Role.RADIOLOGIST).get(f"/studies/{drafted.uid}").text
+    assert '<input type="hidden" name="by" value="ruth">' in page
+    later = visitor.signed_in("rolf", Role.RADIOLOGIST)
+    assert judge(later, drafted, REJECTED, by="ruth").status_code == 409
+    assert not standing(context, drafted)
+    assert judge(later, drafted, REJECTED, by="rolf").status_code == 303
