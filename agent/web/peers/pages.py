@@ -57,8 +57,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
                 trouble = str(error)
         return pages.html(
             request, "peers.html", settings=settings, seen=seen, refused=refused, at=at, roles=[r for r in roles if r.role in running],
-            digest=digest, trouble=trouble, may_be_changed=text is not None, tests_of_peer=trials.of_peer, tests_of_destination=trials.of_destination,
-            tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
+            digest=digest, trouble=trouble, may_be_changed=text is not None, tests_of_peer=trials.of_peer,
+            tests_of_destination=trials.of_destination, tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
         )  # fmt: skip
 
     @routes.get("/peers/form/{what}")
