@@ -9,6 +9,8 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from agent.store import orders
+from agent.web.context import WebContext
 from agent.web.rights import Role
 from tests.support.drafted import Desk, Drafted
 from tests.support.films import small_image
@@ -68,3 +70,16 @@ def test_a_list_that_goes_on_from_nowhere_is_none(browser: Browser, key: str) ->
     client = browser(Role.VIEWER)
     assert client.get("/", params={"after": _key(key)}).status_code == 200
     assert client.get("/api/v1/studies", params={"after": _key(key)}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"order": "-1"}, {"order": "x", "patient": "images"}, {"order": str(2**31)}, {"order": "none", "patient": "king"}],
+)
+def test_what_is_no_order_and_nobody_is_not_taken_for_a_decision(
+    drafted: Drafted, browser: Browser, context: WebContext, form: dict[str, str]
+) -> None:
+    sent = browser(Role.ADMINISTRATOR).post(f"/ledger/{drafted.uid}/match", data={"reason": "it is hers", **form})
+    assert sent.status_code == 422
+    with context.ledger.read() as view:
+        assert not orders.decisions_of(view, [drafted.uid])
