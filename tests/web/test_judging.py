@@ -11,7 +11,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from agent.reading.read import Read
-from agent.store import audit, overview, reviews, schema
+from agent.store import audit, overview, purging, reviews, schema
 from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED, TAKEN_BACK
 from agent.web.context import WebContext
 from agent.web.rights import Role
@@ -179,3 +179,16 @@ def test_nobody_judges_in_the_name_of_who_signed_in_later_at_the_same_screen(
     assert judge(later, drafted, REJECTED, by="ruth").status_code == 409
     assert not standing(context, drafted)
     assert judge(later, drafted, REJECTED, by="rolf").status_code == 303
+
+
+def test_a_study_that_was_deleted_while_it_was_open_is_said_to_be(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+    assert client.get(f"/studies/{drafted.uid}").status_code == 200
+    with context.ledger.begin() as tx:
+        purging.purge(tx, drafted.uid, now=context.clock.now())
+    judged = judge(client, drafted, ACCEPTED)
+    for answer in (judged, client.get(f"/studies/{drafted.uid}")):
+        assert answer.status_code == 404
+        assert "It may have been deleted" in answer.text

@@ -17,7 +17,7 @@ from agent.web.keys import RevisionInForm
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from agent.web.study.case import case_of
+from agent.web.study.case import case_of, why_missing
 from agent.web.study.judging import LONGEST_WORDS, Judgement, review_of
 from agent.web.study.sheet import sheet_of
 
@@ -48,7 +48,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         with context.ledger.begin() as tx:
             case = case_of(tx, uid, revision)
             if case is None:
-                raise Refused(404, "not-found")
+                raise Refused(404, why_missing(tx, uid))
             said = Judgement(finding, verdict, presence, laterality, words)
             review = review_of(case, said, account=who.name, now=now)
             reviews.add(tx, review)

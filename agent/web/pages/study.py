@@ -13,7 +13,7 @@ from agent.web.context import WebContext
 from agent.web.keys import RevisionInQuery
 from agent.web.pages.render import Pages
 from agent.web.refused import Refused
-from agent.web.study.case import Case, case_of, standing_of
+from agent.web.study.case import Case, case_of, standing_of, why_missing
 from agent.web.study.films import Films
 from agent.web.study.final import final_report
 from agent.web.study.judging import may_be_judged
@@ -32,7 +32,7 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
         with context.ledger.read() as view:
             case = case_of(view, uid, revision)
             if case is None:
-                raise Refused(404, "not-found")
+                raise Refused(404, why_missing(view, uid))
             number = case.revision.number if case.revision is not None else 0
             judged = reviews.standing(view, uid, number)
             drafted = () if case.said is None else case.said.findings
