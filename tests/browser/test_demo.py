@@ -48,7 +48,7 @@ def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itse
     address = re.search(r"http://127\.0\.0\.1:\d+/", said)
     password = re.search(r"radiologist +password (\S+)", said)
     assert address and password, said
-    until(lambda: (tmp_path / "opened").is_file(), seconds=10, what="the browser was opened")
+    until(lambda: (tmp_path / "opened").is_file(), seconds=60, what="the browser was opened")
     assert (tmp_path / "opened").read_text("utf-8").strip() == address.group()
     with window(chromium, address.group().rstrip("/")) as seen:
         seen.sign_in("radiologist", password.group(1))
