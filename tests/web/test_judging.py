@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from starlette.testclient import TestClient
 
 from agent.reading.read import Read
@@ -192,3 +192,22 @@ def test_a_study_that_was_deleted_while_it_was_open_is_said_to_be(
     for answer in (judged, client.get(f"/studies/{drafted.uid}")):
         assert answer.status_code == 404
         assert "It may have been deleted" in answer.text
+
+
+def test_a_judgement_that_the_ledger_cannot_keep_is_said_not_to_be_kept_and_what_to_do(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+
+    def full(dbapi: Any, *_: Any) -> None:
+        dbapi.execute("PRAGMA max_page_count = 1")
+
+    event.listen(context.ledger.place.engine, "checkout", full)
+    words = [f"{n}: much larger {'x' * 900}" for n in range(60)]
+    said = [judge(client, drafted, CORRECTED, finding="pleural_effusion", words=w) for w in words]
+    event.remove(context.ledger.place.engine, "checkout", full)
+    assert said[-1].status_code == 503, "the pages that the file has are full"
+    assert "Nothing was done; try again" in said[-1].text
+    with context.ledger.read() as view:
+        kept = set(view.execute(select(schema.review.c.words)).scalars())
+    assert kept == {w for w, answer in zip(words, said, strict=True) if answer.status_code == 303}
