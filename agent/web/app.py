@@ -10,9 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from agent.errors import PrereadError
 from agent.web import health
@@ -41,6 +39,8 @@ from agent.web.study.seen import Seen
 from agent.web.system import pages as system
 from agent.web.worklist import page as worklist
 from agent.web.worklist import stream
+
+_SIGN_OUT = "/sign-out"
 
 
 def make_app(context: WebContext) -> FastAPI:
@@ -107,8 +107,12 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
     def answer(request: Request, status: int, code: str) -> Response:
         if not _wants_page(request):
             return _error(texts, status, code)
+        if code == "not-signed-in" and request.method != "GET" and request.url.path != _SIGN_OUT:
+            # To be led away would lose what was filled in; a browser sends it again when this answer is loaded anew.
+            return pages.html(request, "refused.html", status=401, code="signed-out-meanwhile")
         if code == "not-signed-in":
-            wanted = _to_come_back_to(app, request)
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            wanted = "/" if wanted == _SIGN_OUT else wanted
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
         if code == "must-change" and request.method == "GET":
             return RedirectResponse("/account/password", 303)
@@ -135,21 +139,6 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         return made
-
-
-def _to_come_back_to(app: FastAPI, request: Request) -> str:
-    """Where a person who signs in first goes on. What was sent is not sent again: the page that it came from is shown."""
-    wanted = request.url
-    if request.method not in ("GET", "HEAD"):
-        wanted = URL(request.headers.get("referer", ""))
-        if wanted.netloc != request.headers.get("host") or not _is_page(app, wanted.path):
-            return "/"
-    return wanted.path + (f"?{wanted.query}" if wanted.query else "")
-
-
-def _is_page(app: FastAPI, path: str) -> bool:
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
-    return any(route.matches(scope)[0] is Match.FULL for made in app.state.routers for route in made.routes)
 
 
 def _defect(pages: Pages, texts: Texts, request: Request) -> Response:

@@ -15,8 +15,6 @@ from agent.store import schema
 from agent.web.rights import Role
 from agent.web.worklist import stream
 from tests.support.browsing import Window, window
-from tests.support.drafted import Desk
-from tests.support.films import small_image
 from tests.support.open_site import OpenSite
 
 _SEEN = """
@@ -178,23 +176,3 @@ def test_a_page_about_work_says_when_nobody_can_say_how_it_goes_on(
                 expect(part.locator("progress")).to_have_count(0)
         finally:
             site.stop()
-
-
-def test_a_judgement_that_could_not_be_sent_is_still_there_after_signing_in(site: OpenSite, reader: Window) -> None:
-    study = Desk(site.context.ledger, site.context.files).study([small_image()], boxes={})
-    reader.may_say("Failed to load resource")
-    page = reader.go(f"/studies/{study.uid}")
-    box = page.locator('.review[data-subject="cardiomegaly"]')
-    box.locator("summary").click()
-    box.locator("textarea").fill("the apex is rounded")
-    with site.context.ledger.begin() as tx:
-        tx.execute(schema.web_session.delete())
-    box.locator("button[value=corrected]").click()
-    expect(box.locator(".not-sent")).to_contain_text("You are signed out")
-    with page.expect_popup() as opened:
-        box.locator(".not-sent a").click()
-    expect(opened.value.locator("input[name=password]")).to_be_visible()
-    assert box.locator("textarea").input_value() == "the apex is rounded"
-    site.let_in(reader)
-    box.locator("button[value=corrected]").click()
-    expect(box.locator(".judged q")).to_have_text("the apex is rounded")

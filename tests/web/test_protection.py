@@ -80,7 +80,7 @@ def test_every_answer_carries_the_policy_errors_and_files_too(visitor: Visitors)
         assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
         assert not any(word in " ".join(policy.values()) for word in ("unsafe", "*", "http:", "https:"))
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-frame-options"] == "DENY"
 
 
@@ -291,26 +291,3 @@ def test_no_address_and_no_form_takes_a_number_that_the_ledger_cannot_hold(visit
     }
     for path, name, bounds in found:
         assert any(isinstance(b, Le) and b.le < 2**63 for b in bounds), (path, name)
-
-
-@pytest.mark.parametrize("number", [2**31, 2**63, 10**30])
-def test_a_number_out_of_all_bounds_is_refused_and_is_no_defect(visitor: Visitors, number: int) -> None:
-    client = visitor.signed_in("anna", Role.ADMINISTRATOR)
-    judging = visitor.signed_in("doc", Role.RADIOLOGIST)
-    answers = [
-        client.get(f"/ledger/messages/{number}"), client.post(f"/ledger/messages/{number}", data={"do": "retry"}),
-        client.get(f"/ledger/refusals?before={number}"), client.get(f"/ledger/1.2?n={number}"), client.get(f"/peers/reload/{number}"),
-        client.get(f"/studies/1.2?revision={number}"), client.get(f"/?view={number}"),
-        client.post("/worklist/views/forget", data={"view": number}),
-        judging.post("/studies/1.2/reviews", data={"revision": number, "verdict": "accepted"}),
-    ]  # fmt: skip
-    assert [a.status_code for a in answers] == [422] * len(answers)
-    assert all("is not as it should be" in a.text for a in answers)
-
-
-@pytest.mark.parametrize(
-    "before", ["0001-01-01T00:00:00+14:00_1", "9999-12-31T23:59:59-14:00_1", "soon", "2026-01-01_"]
-)
-def test_a_moment_that_is_none_begins_the_ledger_at_its_newest(visitor: Visitors, before: str) -> None:
-    client = visitor.signed_in("anna", Role.VIEWER)
-    assert client.get("/ledger", params={"before": before}).status_code == 200

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from html import unescape
 
 import pytest
 import time_machine
@@ -23,7 +21,7 @@ from agent.web.signing.lockout import BRAKE_AFTER, BRAKE_TIME, FREE, counted_as,
 from agent.web.signing.names import account_name, folded, name_from
 from agent.web.signing.passwords import fits, hashed, new_password
 from agent.web.signing.policy import why_not
-from tests.support.pages import ORIGIN, PASSWORD, Visitors, audited
+from tests.support.pages import PASSWORD, Visitors, audited
 
 WRONG = "not the right horse"
 
@@ -227,29 +225,3 @@ def test_whatever_a_provider_calls_somebody_an_account_may_be_called(claimed: st
     name = name_from(claimed)
     assert not name or account_name(name) == name
     assert folded(name) == name
-
-
-@pytest.mark.parametrize(
-    ("sent_to", "came_from", "goes_on"),
-    [
-        ("/ledger/1.2.3/hold", f"{ORIGIN}/ledger/1.2.3/hold", "/ledger/1.2.3/hold"),
-        ("/studies/1.2.3/reviews", f"{ORIGIN}/studies/1.2.3?revision=2", "/studies/1.2.3?revision=2"),
-        ("/people/add", f"{ORIGIN}/people/add", "/"),  # the page that said what was wrong with the form before
-        ("/worklist/search", "", "/"),
-        ("/worklist/search", "https://evil.test/account", "/"),
-        ("/worklist/search", "//", "/"),
-    ],
-)
-def test_a_form_that_is_sent_too_late_leads_back_to_its_page(
-    visitor: Visitors, sent_to: str, came_from: str, goes_on: str
-) -> None:
-    visitor.account("anna", Role.ADMINISTRATOR)
-    browser = visitor()
-    sent = browser.post(sent_to, data={"reason": "x"}, headers={"Referer": came_from} if came_from else {})
-    assert sent.status_code == 303
-    asked = browser.get(sent.headers["location"])
-    field = re.search(r'name="next" value="([^"]*)"', asked.text)
-    assert field is not None
-    signed_in = browser.post("/sign-in", data={"name": "anna", "password": PASSWORD, "next": unescape(field[1])})
-    assert signed_in.headers["location"] == goes_on
-    assert browser.get(goes_on).status_code in (200, 404), "never a page that cannot be called so"

@@ -15,11 +15,11 @@ from agent.store import failing, heard, ledger_list, overview, trouble
 from agent.store.ledger_list import Wanted
 from agent.store.way import Way, way_of
 from agent.web.context import WebContext
+from agent.web.keys import RowInQuery
 from agent.web.ledger.rail import rail, state_of
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from agent.web.whole import LARGEST
 
 _PAGE, _MOST_FOUND = 50, 200
 STATES = (
@@ -66,7 +66,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return pages.html(request, "ledger-found.html", lines=lines, most=_MOST_FOUND)
 
     @routes.get("/ledger/refusals")
-    def refusals(request: Request, before: Annotated[int, Query(ge=0, le=LARGEST)] = 0) -> Response:
+    def refusals(request: Request, before: RowInQuery = 0) -> Response:
         with context.ledger.read() as view:
             rows = overview.refusals(view, limit=_PAGE + 1, before=before)
         older = rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0
@@ -83,8 +83,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         request: Request,
         uid: str,
         done: Annotated[str, Query(max_length=16)] = "",
-        n: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
-        m: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+        n: RowInQuery = 0,
+        m: RowInQuery = 0,
     ) -> Response:
         me = person(request)
         with context.ledger.read() as view:
@@ -125,7 +125,7 @@ def _cursor(before: str) -> tuple[datetime, str] | None:
     try:
         at = datetime.fromisoformat(moment)
         return (at.astimezone(UTC), uid) if at.tzinfo is not None else None
-    except (ValueError, OverflowError):  # the latter: not a moment that UTC has
+    except (ValueError, OverflowError):  # no moment, or one before the first year or after the last
         return None
 
 

@@ -16,6 +16,7 @@ from agent.settings.network import DESTINATION_KINDS
 from agent.settings.writing import FileHasChanged, NotWritable
 from agent.store import contacts, failing, processes, reloads
 from agent.web.context import WebContext
+from agent.web.keys import RowInPath
 from agent.web.pages.render import Pages
 from agent.web.peers import forms, trials
 from agent.web.peers.file import Proposal, SettingsText, overrides
@@ -25,7 +26,6 @@ from agent.web.peers.removing import TABLES
 from agent.web.peers.tasks import Tasks
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from agent.web.whole import Number
 
 Answers = Mapping[str, list[str]]
 _HIDDEN = ("digest", "was", "type", "do")
@@ -50,16 +50,16 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             at = {d.name: contacts.contact(view, d.name) for d in settings.destinations}
             roles = reloads.in_force(view)
             running = {p.role for p in processes.all_processes(view) if not processes.does_not_run(p, now)}
-        digest = ""
+        digest = trouble = ""
         if text is not None:
             try:
                 digest = text.content().digest
-            except Permanent:
-                digest = ""
+            except Permanent as error:
+                trouble = str(error)
         return pages.html(
             request, "peers.html", settings=settings, seen=seen, refused=refused, at=at, roles=[r for r in roles if r.role in running],
-            digest=digest, may_be_changed=text is not None, tests_of_peer=trials.of_peer, tests_of_destination=trials.of_destination,
-            tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
+            digest=digest, trouble=trouble, may_be_changed=text is not None, tests_of_peer=trials.of_peer,
+            tests_of_destination=trials.of_destination, tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
         )  # fmt: skip
 
     @routes.get("/peers/form/{what}")
@@ -83,7 +83,10 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             raise Refused(404, "not-found")
         fields = forms.answered(forms.fields_of(table, kind), answers)
         change = Change(table, was, forms.values_of(table, kind, fields), forms.defaults_of(table, kind))
-        content = file.content()
+        try:
+            content = file.content()
+        except Permanent as error:  # an editor is in the middle of it, perhaps: what was entered stays
+            return shown(request, what, fields, was, kind, digest, (str(error),), None, status=409)
         if content.digest != digest:
             return shown(request, what, fields, was, kind, content.digest, ("changed-meanwhile",), None, status=409)
         try:
@@ -126,7 +129,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-reload')}", 303)
 
     @routes.get("/peers/reload/{number}")
-    def reloaded(request: Request, number: Number) -> Response:
+    def reloaded(request: Request, number: RowInPath) -> Response:
         now = context.clock.now()
         with context.ledger.read() as view:
             if not 0 < number <= reloads.newest(view):
