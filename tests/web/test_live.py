@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from sqlalchemy import update
 from agent.errors import PrereadError
 from agent.keeping.projector import Projector
 from agent.store import accounts, purging, schema, sessions
+from agent.web.api import events
 from agent.web.context import WebContext
 from agent.web.live import Live, Told, TooMany
 from agent.web.person import Person
@@ -300,6 +302,28 @@ def test_the_stream_names_studies_and_no_patient(here: Here) -> None:
             purging.purge(tx, "1.1", now=here.context.clock.now())
         here.projector.follow()
         assert '"uids": [], "gone": true' in await anext(said), "a study that was taken out is told of, and not named"
+
+    in_loop(listen)
+
+
+@pytest.mark.parametrize("table", ["event", "web_session"])
+def test_a_stream_for_programs_ends_where_the_ledger_cannot_be_read_and_gives_its_place_free(
+    here: Here, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr(events, "_LOOK_AT_CALLER_S", 0.0)
+    free = threading.BoundedSemaphore(1)
+    guard, who = Guard(here.context), person(here.context)
+
+    async def listen() -> None:
+        assert free.acquire(blocking=False)
+        stream_of_one = events._Stream(here.context, 0, partial(guard.still, who))
+        said = events._said(here.live, stream_of_one, 60, free)
+        assert await anext(said) == "retry: 2000\n\n"
+        assert await anext(said) == ": still here\n\n"
+        here.arrive("1.1")
+        with away(here, table):
+            assert [text async for text in said if text.startswith("id:")] == []
+        assert free.acquire(blocking=False)
 
     in_loop(listen)
 
