@@ -55,7 +55,7 @@ def make_app(context: WebContext) -> FastAPI:
     films, seen = Films(context.files), Seen(context)
     guard, live = Guard(context), Live(context.ledger, context.clock)
     app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
-    app.state.live = live
+    app.state.live, app.state.films = live, films
     app.state.routers = (
         health.router(context),
         assets.router(),

@@ -14,13 +14,13 @@ from agent.store import listing, listing_progress, saved_views
 from agent.store.listing import Cursor, Page, Wanted
 from agent.store.listing_rows import STAGES, STANDINGS
 from agent.store.saved_views import SavedView
+from agent.web.asked import Asked
 from agent.web.context import WebContext
 from agent.web.keys import RowInForm, RowInQuery
 from agent.web.live import late_since
 from agent.web.pages.render import Pages
 from agent.web.person import person
 from agent.web.refused import Refused
-from agent.web.worklist.asked import Asked
 from agent.web.worklist.lines import lines_of
 from agent.web.worklist.searches import Searches
 from agent.web.worklist.wanted import PRIORITIES, address, kept, of_kept, said, wanted_of
