@@ -41,9 +41,8 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
             final = final_report(view, uid, context.settings, drafted)
             model_words = next((p.words for p in processes.all_processes(view) if p.role == "read"), "")
         seen.note(request, uid, case.patient_id)
-        for film in case.films:
-            if film.role == "prior":
-                seen.note(request, film.study_instance_uid, film.facts.patient_id)
+        for film in case.priors:
+            seen.note(request, film.study_instance_uid, film.facts.patient_id)
         with contextlib.suppress(PrereadError):  # the page can be read without its films, and they say so themselves
             films.warm()
         t = pages.words(request)
