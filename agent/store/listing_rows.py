@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, select, update
 
 from agent.imaging.facts import InstanceFacts
-from agent.store.identity import REPORTED
+from agent.store.identity import FINISHED, REPORTED
 from agent.store.results import HAS_IT
 from agent.store.reviews import TAKEN_BACK, WHOLE
 from agent.store.schema import (
@@ -56,6 +56,7 @@ MOST_AT_ONCE = 200  # studies in one query
 _CRITICAL, _URGENT, _OPEN, _DONE = 0, 1, 2, 5
 _STEP = 10**16  # between bands: more than there are microseconds until the year 2286
 _KEY = 64
+_READ = ("read", "abstained", "not-analysed")  # states in which the draft is as far as it gets
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -273,7 +274,10 @@ def _add_history(view: Connection, found: dict[str, _Known]) -> None:
             known.revision is None or known.revision.created_at <= row.unmade_at
         )
     s = study_stop.c
-    stops = select(s.study_instance_uid, s.since).where(s.study_instance_uid.in_(found), s.kind == REPORTED)
+    # Whether results are sent after the report or not (matching.suppress_after_final): nobody waits for this study any more.
+    stops = select(s.study_instance_uid, s.since).where(
+        s.study_instance_uid.in_(found), s.kind.in_((REPORTED, FINISHED))
+    )
     for stop in view.execute(stops):
         found[str(stop.study_instance_uid)].reported_at = stop.since
 
@@ -368,6 +372,8 @@ def _standing(known: _Known) -> str:
     state, sent = str(known.study.state), known.deliveries
     if state == "assembled" and known.flag is not None and not known.flag.trouble:
         return "flagged"
+    if known.reported_at is not None and state in _READ:
+        return "reported"
     if (
         state == "read"
         and sent.get("delivered")

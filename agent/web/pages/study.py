@@ -56,9 +56,9 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
     def standing(uid: str) -> Response:
         with context.ledger.read() as view:
             found = overview.studies(view, only=[uid])
-        if not found:
-            raise Refused(404, "not-found")
-        return JSONResponse({"standing": standing_of(found[0])})
+            if not found:
+                raise Refused(404, "not-found")
+            return JSONResponse({"standing": standing_of(view, found[0])})
 
     return routes
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.reporting.compose import compose
-from agent.store import flags, identity, overview, priors, results, revisions, studies
+from agent.store import flags, identity, orders, overview, priors, results, revisions, studies
 from agent.store.flags import StoredFlag, StoredReply, Urgency
 from agent.store.overview import StudyLine
 from agent.store.priors import PriorImage, Search
@@ -46,6 +46,7 @@ class Case:
         revision: None while no set of images has been settled; the images are then those that have come so far.
         said: what is reported about it; None until it is read.
         stops: why results are not sent as ever, in words, by kind.
+        standing: what must change for a page that shows it to be overtaken.
     """
 
     line: StudyLine
@@ -59,6 +60,7 @@ class Case:
     search: Search | None
     replies: tuple[StoredReply, ...]
     stops: dict[str, str]
+    standing: str
 
     @property
     def own_films(self) -> tuple[Film, ...]:
@@ -74,11 +76,6 @@ class Case:
     def is_newest(self) -> bool:
         """Whether no newer revision has taken its place."""
         return self.revision is None or self.revision.number == self.line.revision
-
-    @property
-    def standing(self) -> str:
-        """What must change for this page to be overtaken."""
-        return standing_of(self.line)
 
     @property
     def patient_id(self) -> str:
@@ -112,12 +109,13 @@ def case_of(view: Connection, uid: str, number: int | None = None) -> Case | Non
     return Case(
         line, revision, revisions.of_study(view, uid), _films(images, prior), said, reading, flag,
         flags.urgency_of(view, uid), search, replies, identity.stops_of(view, uid),
+        standing_of(view, line),
     )  # fmt: skip
 
 
-def standing_of(line: StudyLine) -> str:
-    """Newest revision and state of a study, in one word to compare: what makes a page that shows it out of date."""
-    return f"{line.revision}-{line.state}"
+def standing_of(view: Connection, line: StudyLine) -> str:
+    """Newest revision, state and finished report of a study, in one word to compare: what makes a page that shows it out of date."""
+    return f"{line.revision}-{line.state}-{orders.newest_report(view, line.study_instance_uid)}"
 
 
 def film_of(view: Connection, uid: str, sop_instance_uid: str, number: int | None = None) -> Film | None:
