@@ -420,7 +420,7 @@ def test_a_study_with_a_finished_report_is_off_the_worklist_whether_results_are_
         with office.ledger.read() as view:
             assert listing.page(view, Wanted(waiting=True)).rows
             (line,) = overview.studies(view, only=[study])
-            before = standing_of(view, line)
+            before = standing_of(view, line, "")
         office.hear(reported("ACC1"))
         office.work()
     projector.catch_up()
@@ -429,14 +429,14 @@ def test_a_study_with_a_finished_report_is_off_the_worklist_whether_results_are_
         (row,) = listing.page(view, Wanted(standing="reported")).rows
         assert row.reported_at is not None
         (line,) = overview.studies(view, only=[study])
-        heard_of = standing_of(view, line)
+        heard_of = standing_of(view, line, "")
         assert report_first or heard_of != before, "a page that is open hears of the report"
         assert final_report(view, study, office.settings, ()) is not None
     assert len(ris.messages) == (0 if suppress and report_first else 1)
     office.hear(reported("ACC1", status="C"))
     office.work()
     with office.ledger.read() as view:
-        assert standing_of(view, line) != heard_of, "and of its correction"
+        assert standing_of(view, line, "") != heard_of, "and of its correction"
     office.close()
 
 

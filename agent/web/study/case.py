@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.reporting.compose import compose
-from agent.store import flags, identity, orders, overview, priors, results, revisions, studies
+from agent.store import flags, identity, orders, overview, priors, results, reviews, revisions, studies
 from agent.store.flags import StoredFlag, StoredReply, Urgency
 from agent.store.overview import StudyLine
 from agent.store.priors import PriorImage, Search
@@ -46,7 +46,6 @@ class Case:
         revision: None while no set of images has been settled; the images are then those that have come so far.
         said: what is reported about it; None until it is read.
         stops: why results are not sent as ever, in words, by kind.
-        standing: what must change for a page that shows it to be overtaken.
     """
 
     line: StudyLine
@@ -60,7 +59,6 @@ class Case:
     search: Search | None
     replies: tuple[StoredReply, ...]
     stops: dict[str, str]
-    standing: str
 
     @property
     def own_films(self) -> tuple[Film, ...]:
@@ -109,13 +107,15 @@ def case_of(view: Connection, uid: str, number: int | None = None) -> Case | Non
     return Case(
         line, revision, revisions.of_study(view, uid), _films(images, prior), said, reading, flag,
         flags.urgency_of(view, uid), search, replies, identity.stops_of(view, uid),
-        standing_of(view, line),
     )  # fmt: skip
 
 
-def standing_of(view: Connection, line: StudyLine) -> str:
-    """Newest revision, state and finished report of a study, in one word to compare: what makes a page that shows it out of date."""
-    return f"{line.revision}-{line.state}-{orders.newest_report(view, line.study_instance_uid)}"
+def standing_of(view: Connection, line: StudyLine, reader: str) -> str:
+    """Newest revision, state and finished report of a study, and what others than the reader have said of its draft, in one word to
+    compare: what makes a page that shows it out of date."""
+    uid = line.study_instance_uid
+    others = reviews.newest_of_others(view, uid, line.revision, reader)
+    return f"{line.revision}-{line.state}-{orders.newest_report(view, uid)}-{others}"
 
 
 def film_of(view: Connection, uid: str, sop_instance_uid: str, number: int | None = None) -> Film | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.store.reviews import Review
+from agent.store.reviews import Review, counting
 from agent.web.study.case import PRIOR, Case, Film
 from agent.web.study.evidence import Piece, pieces_of
 from structured_report.content import Finding, Presence, Probability, Region
@@ -56,14 +56,14 @@ class Sheet:
     could_be_missed: tuple[str, ...]
 
 
-def sheet_of(case: Case, t: Translate, reviews: Mapping[str, Review]) -> Sheet:
+def sheet_of(case: Case, t: Translate, last_words: Mapping[str, Review]) -> Sheet:
     """Put the page of a case together.
 
     Args:
         t: texts in the reader's language.
-        reviews: what counts of the judgements about this revision, by finding.
+        last_words: of `agent.store.reviews.newest`, about this revision.
     """
-    said = case.said
+    said, reviews = case.said, counting(last_words)
     findings = () if said is None else _rows(case, said.findings, reviews, only_asked=False)
     asked = () if said is None else _rows(case, said.checked, reviews, only_asked=True)
     shown = {row.finding.concept for row in (*findings, *asked)}

@@ -1,6 +1,6 @@
 // Judging without leaving the page, and by keys: a accept, r reject, c correct, u take back; with Shift the whole draft.
 
-import { call } from "../base.js";
+import { make } from "../base.js";
 
 const VERDICTS = { a: "accepted", r: "rejected", u: "taken-back" };
 
@@ -31,13 +31,16 @@ export class Reviews {
     const data = new FormData(form, button);
     data.set("part", form.dataset.part ?? "finding");
     const back = document.activeElement?.closest(".finding") ?? null;
-    try {
-      const answer = await call(form.action, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" } });
+    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" } }).catch(() => undefined);
+    box.querySelector(".unsaved")?.remove();
+    if (answer?.status === 409) {
+      overtaken(box, form, await answer.text());
+    } else if (answer?.ok) {
       box.innerHTML = await answer.text(); // of this site, escaped by the server as every page is
       this.say(this.t(button.value === "taken-back" ? "study.review.taken_back" : "study.review.saved"));
       (back ?? box.querySelector("button"))?.focus({ preventScroll: true });
-    } catch (error) {
-      this.say(error.message);
+    } else {
+      this.say(await reason(answer, this.t));
     }
   }
 
@@ -77,4 +80,20 @@ export class Reviews {
     next?.focus({ preventScroll: true });
     next?.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** Somebody else has judged the same meanwhile. What was entered stays, and can be sent again by who has read that. */
+function overtaken(box, form, notice) {
+  const part = make("div", { class: "unsaved" });
+  part.innerHTML = notice; // as above
+  box.prepend(part);
+  const newer = part.querySelector("[data-newer]").dataset.newer;
+  const despite = form.elements.namedItem("despite") ?? form.appendChild(make("input", { type: "hidden", name: "despite" }));
+  despite.value = newer;
+}
+
+async function reason(answer, t) {
+  if (!answer) return t("refused.unreachable");
+  const code = (await answer.json().catch(() => ({})))?.error?.code ?? String(answer.status);
+  return t(`refused.${code}`) === `refused.${code}` ? t("refused.other", { code }) : t(`refused.${code}`);
 }
