@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,6 +52,9 @@ WAITS = timedelta(days=3)
 elsewhere, or never will be."""
 SUSPECTED = 0.5  # probability of the fast look from which a finding is among the chips before the reading
 MOST_AT_ONCE = 200  # studies in one query
+BY_FINDING, BEGUN = "by-finding", "begun"
+"""Verdicts of a study whose draft nobody has judged as a whole: every finding that the draft states was judged, or only some, or only
+what it missed."""
 
 _CRITICAL, _URGENT, _OPEN, _DONE = 0, 1, 2, 5
 _STEP = 10**16  # between bands: more than there are microseconds until the year 2286
@@ -135,6 +138,11 @@ class _Known:
     noted_at: datetime | None = None
     verdict: str | None = None
     verdict_by: str | None = None
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a radiologist is done with the draft."""
+        return self.verdict not in (None, BEGUN)
 
 
 def _known(view: Connection, uids: Sequence[str]) -> dict[str, _Known]:
@@ -283,18 +291,32 @@ def _add_history(view: Connection, found: dict[str, _Known]) -> None:
 
 
 def _add_verdicts(view: Connection, found: dict[str, _Known]) -> None:
-    """What was last said of the draft as a whole, as it is now."""
+    """What was last said of the draft as it is now: of the whole, or else how far its findings were judged, and by whom last."""
     c = review.c
     rows = view.execute(
-        select(c.study_instance_uid, c.verdict, c.account)
+        select(c.study_instance_uid, c.finding, c.verdict, c.account)
         .join(study, (study.c.study_instance_uid == c.study_instance_uid) & (study.c.revision == c.revision))
-        .where(c.study_instance_uid.in_(found), c.finding == WHOLE)
+        .where(c.study_instance_uid.in_(found))
         .order_by(c.id)
     )
+    said = defaultdict[str, dict[str, Any]](dict)
     for row in rows:
-        taken_back = row.verdict == TAKEN_BACK
-        known = found[str(row.study_instance_uid)]
-        known.verdict, known.verdict_by = (None, None) if taken_back else (row.verdict, row.account)
+        counting = said[str(row.study_instance_uid)]
+        counting.pop(row.finding, None)  # so that the last word is the last of them
+        if row.verdict != TAKEN_BACK:
+            counting[row.finding] = row
+    for uid, counting in said.items():
+        if counting:
+            known, last = found[uid], next(reversed(counting.values()))
+            whole = counting.get(WHOLE)
+            known.verdict = whole.verdict if whole is not None else _by_finding(known.reading, counting)
+            known.verdict_by = (whole or last).account
+
+
+def _by_finding(read: Any, judged: Collection[str]) -> str:
+    """How far the findings that the draft states were judged. A draft that states none is judged as a whole or not at all."""
+    stated = {f["concept"] for f in read.findings if isinstance(f, dict)} if read is not None else set()
+    return BY_FINDING if stated and stated <= set(judged) else BEGUN
 
 
 def _row(known: _Known, now: datetime) -> dict[str, Any]:
@@ -331,7 +353,7 @@ def _row(known: _Known, now: datetime) -> dict[str, Any]:
         "reported_at": known.reported_at,
         "verdict": known.verdict,
         "verdict_by": known.verdict_by,
-        "reviewed": known.verdict is not None,
+        "reviewed": known.reviewed,
         "arrived_at": s.first_received_at,
         "last_received_at": s.last_received_at,
         "changed_at": max(m for m in moments if m is not None),
@@ -390,7 +412,7 @@ def position(known: _Known, priority: str, now: datetime) -> int:
     done = (
         known.reported_at is not None
         or s.state in ("reported", "withdrawn")
-        or known.verdict is not None
+        or known.reviewed
         or known.constancy
         or now - s.first_received_at > WAITS
     )

@@ -73,7 +73,10 @@ class WorklistStudy(Answer):
     """One study of the worklist.
 
     `standing`: where it stands, in one word. `findings`: what the reading has present, or the fast look before it suspects.
-    `scanner`: calling AE title. `verdict`: what a radiologist said of the draft as a whole. The four numbers count deliveries."""
+    `scanner`: calling AE title. `verdict`: what a radiologist said of the draft as a whole (``accepted``, ``corrected``,
+    ``rejected``); without that ``by-finding`` where every finding that the draft states was judged, ``begun`` where only some were, or
+    only what it missed was added; null where nothing was said. `reviewed`: a verdict other than ``begun``. The four numbers count
+    deliveries."""
 
     study_instance_uid: str
     patient_name: str
