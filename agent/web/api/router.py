@@ -22,7 +22,7 @@ _ABOUT = """What the pages of cxr-preread show, for programs.
 Every result is a draft by a machine: unverified, not a medical device. Show `banner` wherever you show any of it.
 
 A program carries `Authorization: Bearer TOKEN`; tokens are made with `preread tokens add`. Whoever looks at a patient's data is
-written into the audit trail by the name of the token."""
+written into the audit trail as token:NAME."""
 
 
 def router(context: WebContext, live: Live, guard: Guard) -> APIRouter:
