@@ -1,5 +1,8 @@
 // Judging without leaving the page, and by keys: a accept, r reject, c correct, u take back; with Shift the whole draft.
 
+// What has been written and is not kept yet stays on the page: whoever is signed out meanwhile, or cannot reach the office, reads beside
+// it what to do, and leaving the page asks first.
+
 import { make } from "../base.js";
 
 const VERDICTS = { a: "accepted", r: "rejected", u: "taken-back" };
@@ -9,14 +12,15 @@ export class Reviews {
   /**
    * @param {HTMLElement} root
    * @param {(words: string) => void} say
-   * @param {() => string[]} lit  the findings that are lit, where the focus is on none
+   * @param {() => string[]} lit  the findings that are lit, for when the focus is on none
    */
   constructor(root, t, say, lit) {
     this.root = root;
     this.t = t;
     this.say = say;
     this.lit = lit;
-    this.sent = Promise.resolve(); // one after the other: the last that was said is the last that is kept
+    this.sending = Promise.resolve();
+    addEventListener("beforeunload", (event) => this.#written().length && event.preventDefault());
     root.addEventListener("submit", (event) => this.#submitted(event));
     document.addEventListener("keydown", (event) => this.#key(event)); // a page that has just come has its focus on nothing
   }
@@ -28,35 +32,55 @@ export class Reviews {
     this.#send(form, event.submitter);
   }
 
+  /** Fields with words in them that are not kept yet. */
+  #written() {
+    return [...this.root.querySelectorAll(".judge textarea")].filter((field) => field.value.trim());
+  }
+
+  /** One after the other, as they were said: of two about one thing the newest counts. */
   #send(form, button) {
     const box = form.closest(".review");
     const data = new FormData(form, button);
     data.set("part", form.dataset.part ?? "finding");
-    this.sent = this.sent.then(() => this.#sent(form, box, data));
+    this.sending = this.sending.then(() => this.#sent(form, data, box));
   }
 
-  async #sent(form, box, data) {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" } }).catch(() => undefined);
-    const subject = this.#name(data.get("finding"));
-    if (answer?.ok) {
-      const inside = box.contains(document.activeElement);
-      box.innerHTML = await answer.text(); // of this site, escaped by the server as every page is
-      this.say(this.t(data.get("verdict") === "taken-back" ? "study.review.taken_back_of" : "study.review.saved_of", { subject }));
-      if (inside) (box.closest(".finding") ?? box.querySelector("button"))?.focus({ preventScroll: true });
-      return;
-    }
+  async #sent(form, data, box) {
+    const options = { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" }, credentials: "same-origin" };
+    const answer = await fetch(form.action, options).catch(() => undefined);
+    const said = (await answer?.text().catch(() => undefined)) ?? "";
+    if (answer?.ok) this.#kept(box, data, said);
+    else if (answer?.status === 409 && said.includes("data-newer")) this.#overtaken(box, form, said);
+    else this.#unsaved(box, answer?.status, said);
+  }
+
+  #kept(box, data, text) {
+    const undone = data.get("verdict") === "taken-back";
+    const writing = undone ? written(box) : [];
+    const inside = box.contains(document.activeElement);
+    box.innerHTML = text; // of this site, escaped by the server as every page is
+    rewrite(box, writing);
+    this.say(this.t(undone ? "study.review.taken_back_of" : "study.review.saved_of", { subject: this.#name(data.get("finding")) }));
+    if (inside) (box.closest(".finding") ?? box.querySelector("button"))?.focus({ preventScroll: true });
+  }
+
+  /** Somebody else has judged the same meanwhile. What was entered stays, and can be sent again by who has read that. */
+  #overtaken(box, form, notice) {
     box.querySelector(".unsaved")?.remove();
     const part = make("div", { class: "unsaved" });
-    box.prepend(part); // stays until it is saved after all
-    if (answer?.status === 409) {
-      part.innerHTML = await answer.text(); // as above: somebody else has judged the same, and may be contradicted by who has read that
-      const despite = form.elements.namedItem("despite") ?? form.appendChild(make("input", { type: "hidden", name: "despite" }));
-      despite.value = part.querySelector("[data-newer]").dataset.newer;
-    } else {
-      const why = await reason(answer, this.t);
-      part.append(make("p", { class: "mark bad", role: "alert" }, make("b", { text: this.t("study.review.not_saved_of", { subject }) }), " ", why));
-    }
-    this.say(this.t("study.review.not_saved_of", { subject }));
+    part.innerHTML = notice; // as above
+    box.prepend(part);
+    const despite = form.elements.namedItem("despite") ?? form.appendChild(make("input", { type: "hidden", name: "despite" }));
+    despite.value = part.querySelector("[data-newer]").dataset.newer;
+  }
+
+  /** Stays until it is kept: a judgement that is not must not look as if it were. */
+  #unsaved(box, status, text) {
+    box.querySelector(".unsaved")?.remove();
+    const out = status === 401;
+    const words = out ? this.t("study.review.signed_out") : this.t("study.review.unsaved", { why: reason(status, text, this.t) });
+    const way = out ? make("a", { href: "/sign-in", target: "_blank", rel: "noopener", text: this.t("worklist.lost.sign_in") }) : null;
+    box.prepend(make("p", { class: "bad unsaved", role: "alert" }, words, " ", way));
   }
 
   #key(event) {
@@ -109,8 +133,22 @@ export class Reviews {
   }
 }
 
-async function reason(answer, t) {
-  if (!answer) return t("refused.unreachable");
-  const code = (await answer.json().catch(() => ({})))?.error?.code ?? String(answer.status);
+/** What somebody is writing in the form that has a field for words: name and value of each of its fields. */
+function written(box) {
+  const form = box.querySelector("textarea")?.form;
+  return form?.querySelector("textarea").value.trim() ? [...form.querySelectorAll("select, textarea")].map((f) => [f.name, f.value]) : [];
+}
+
+/** The same in the form that has come in its place. */
+function rewrite(box, fields) {
+  const form = box.querySelector("textarea")?.form;
+  if (!form || !fields.length) return;
+  for (const [name, value] of fields) form.querySelector(`[name="${name}"]`).value = value;
+  form.querySelector("details.correct")?.setAttribute("open", "");
+}
+
+function reason(status, text, t) {
+  if (!status) return t("refused.unreachable");
+  const code = /"code":\s*"([\w-]+)"/.exec(text)?.[1] ?? String(status);
   return t(`refused.${code}`) === `refused.${code}` ? t("refused.other", { code }) : t(`refused.${code}`);
 }
