@@ -17,16 +17,18 @@ from agent.settings.writing import FileHasChanged, NotWritable
 from agent.store import contacts, failing, processes, reloads
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
+from agent.web.pages.said import Trouble
 from agent.web.peers import forms, trials
 from agent.web.peers.file import Proposal, SettingsText, overrides
 from agent.web.peers.forms import DESTINATIONS, PEERS
 from agent.web.peers.reload import ask_to_reload
 from agent.web.peers.removing import TABLES
-from agent.web.peers.tasks import Tasks
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
+from agent.web.tasks import Tasks
 
 Answers = Mapping[str, list[str]]
+_CHANGED = Trouble("settings-changed-meanwhile")
 _HIDDEN = ("digest", "was", "type", "do")
 
 
@@ -84,11 +86,11 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         change = Change(table, was, forms.values_of(table, kind, fields), forms.defaults_of(table, kind))
         content = file.content()
         if content.digest != digest:
-            return shown(request, what, fields, was, kind, content.digest, ("changed-meanwhile",), None, status=409)
+            return shown(request, what, fields, was, kind, content.digest, (_CHANGED,), None, status=409)
         try:
             proposal = file.propose(content, change)
         except CannotEdit as error:
-            return shown(request, what, fields, was, kind, digest, (str(error),), None, status=409)
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), None, status=409)
         fields = forms.with_mistakes(fields, proposal.wrong)
         if not proposal.may_be_made:
             return shown(request, what, fields, was, kind, digest, proposal.general, None, status=422)
@@ -97,9 +99,9 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         try:
             file.write(proposal, expected=digest)
         except FileHasChanged:
-            return shown(request, what, fields, was, kind, digest, ("changed-meanwhile",), None, status=409)
+            return shown(request, what, fields, was, kind, digest, (_CHANGED,), None, status=409)
         except NotWritable as error:
-            return shown(request, what, fields, was, kind, digest, (str(error),), proposal, status=409)
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), proposal, status=409)
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-written')}", 303)
 
     def shown(
@@ -109,7 +111,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         was: str,
         kind: str,
         digest: str,
-        general: tuple[str, ...],
+        general: tuple[Trouble, ...],
         proposal: Proposal | None,
         status: int = 200,
     ) -> Response:

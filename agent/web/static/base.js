@@ -4,11 +4,11 @@ const page = document.documentElement;
 /** @type {Promise<(key: string, values?: Record<string, string | number>) => string> | undefined} */
 let loading;
 
-/** The texts of the page's language: t("viewer.fit"), t("study.film.from", {source: "archive"}). */
+/** The texts of the page's language: t("viewer.fit"), t("study.film.from", {source: "archive"}); of a count of 1 that with _one. */
 export function texts() {
   loading ??= fetch(`/texts/${page.dataset.build}/${page.lang}.json`)
     .then((answer) => answer.json())
-    .then((all) => (key, values = {}) => (all[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole));
+    .then((all) => (key, values = {}) => ((values.count === 1 && all[`${key}_one`]) || (all[key] ?? key)).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole));
   return loading;
 }
 
