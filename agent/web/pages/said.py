@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agent.errors import PrereadError
 
 _CODE = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*): (.*)", re.DOTALL)
-_QUOTED = re.compile(r'(.*?)(?:; )?it said: "(.*)"\Z', re.DOTALL)
+_QUOTED = re.compile(r'(.*?)(?:; )?it said: "(.*)"(.*)', re.DOTALL)
 _IN_BRACKETS = re.compile(r"\s*\([^()]*(?<!-)\bpreread [a-z][^()]*\)")
 _COMMAND = re.compile(r"(?:\A|(?<=[;,.?])\s|[;,]\s)(?:(?![;,.?]\s).)*?(?<!-)\bpreread [a-z](?:(?![;.]\s).)*", re.DOTALL)
 
@@ -21,12 +21,15 @@ class Told:
     """A text of the ledger, taken apart. Each part may be empty.
 
     Attributes:
-        code: by which there may be words in the reader's language.
-        own: the program's own sentence, in English. quote: a peer's own words.
+        own: the program's own words, in English.
+        code: what they begin with, if that may be a code, for which there may be words in the reader's language.
+        sentence: what follows it, or all of `own`.
+        quote: a peer's own words.
     """
 
-    code: str
     own: str
+    code: str
+    sentence: str
     quote: str
 
 
@@ -45,10 +48,11 @@ class Trouble:
 def told(text: str) -> Told:
     """The parts of ``code: sentence; it said: "words of a peer"``, of which the ledger may hold fewer."""
     quoted = _QUOTED.fullmatch(text)
-    own, quote = quoted.groups() if quoted else (text, "")
+    before, quote, after = quoted.groups() if quoted else (text, "", "")
+    own = without_commands(before + after)
     coded = _CODE.fullmatch(own)
-    code, own = coded.groups() if coded else ("", own)
-    return Told(code, without_commands(own), quote)
+    code, sentence = coded.groups() if coded else ("", own)
+    return Told(own, code, sentence, quote)
 
 
 def without_commands(text: str) -> str:

@@ -36,7 +36,8 @@ class Words:
     def code(self, code: str) -> str:
         """What a code of this program means: of an image, a reading, a check, a doubt or a trouble. Empty where nobody has words for
         it: it is another program's, or one of before."""
-        return next((self._texts[f"{room}.{code}"] for room in _OF_CODES if f"{room}.{code}" in self._texts), "")
+        found = next((self._texts[f"{room}.{code}"] for room in _OF_CODES if f"{room}.{code}" in self._texts), "")
+        return found or self._texts.get(f"codes.trouble.{code.rpartition('-')[0]}", "")  # status-a700, ack-ae, http-503
 
     def refused(self, code: str) -> str:
         """Why something was not done, to the person who asked for it; empty where there are no words for it."""

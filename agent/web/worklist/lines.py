@@ -87,10 +87,7 @@ def _chip(chip: Mapping[str, Any], t: Words) -> Chip:
 def _why(row: Row, t: Words) -> str:
     """Why a study stands as it does, where there is something to say, in the reader's words; empty where there are none."""
     if row.standing in _DOUBTFUL:
-        for room in ("outcome", "image", "doubt", "guard"):
-            if t.has(f"codes.{room}.{row.reason}"):
-                return t(f"codes.{room}.{row.reason}")
-        return row.explanation or row.reason
+        return t.code(row.reason)
     return t("worklist.no_flag") if row.flag_trouble and not row.outcome else ""
 
 
