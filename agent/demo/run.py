@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ def run_demo(
         0 when every study was delivered to the PACS and acknowledged by the RIS, else 1.
     """
     console = Console()
+    _end_as_by_hand()
     fresh(out)
     films = demo_films(out / "films")
     with DemoPacs(out / "sr", ae_title=PACS_AE_TITLE) as pacs, DemoRis(out / "oru") as ris:
@@ -60,6 +62,12 @@ def run_demo(
         finally:
             line.stop()
     return _conclude(console, settings, out, done)
+
+
+def _end_as_by_hand() -> None:
+    """Whoever is ended by a signal, or whose terminal is closed, must not leave a line behind that nobody sees."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _invite(console: Console, settings: Settings, line: Line, people: Sequence[Known], *, open_browser: bool) -> None:

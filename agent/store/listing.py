@@ -140,8 +140,13 @@ class Cursor:
         except (ValueError, TypeError):
             return None
         ok = type(part) is int and 0 <= part < len(_KEYS) and type(key) in (int, str) and isinstance(uid, str)
-        ok = ok and (not isinstance(key, int) or abs(key) < 2**63) and "\0" not in f"{key}{uid}"
+        ok = ok and (not isinstance(key, int) or abs(key) < 2**63) and _is_text(f"{key}{uid}")
         return cls(key, uid[:64], part) if ok else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a database can be asked for it: no NUL, and no half of a pair of surrogates."""
+    return "\0" not in value and value.encode("utf-8", "ignore").decode("utf-8") == value
 
 
 @dataclass(frozen=True, slots=True)

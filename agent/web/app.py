@@ -39,6 +39,8 @@ from agent.web.system import pages as system
 from agent.web.worklist import page as worklist
 from agent.web.worklist import stream
 
+_SIGN_OUT = "/sign-out"
+
 
 def make_app(context: WebContext) -> FastAPI:
     """Everything that is served. Functions of routes are plain ones: they run in threads, and may use the ledger.
@@ -104,8 +106,12 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
     def answer(request: Request, status: int, code: str) -> Response:
         if not _wants_page(request):
             return _error(texts, status, code)
+        if code == "not-signed-in" and request.method != "GET" and request.url.path != _SIGN_OUT:
+            # To be led away would lose what was filled in; a browser sends it again when this answer is loaded anew.
+            return pages.html(request, "refused.html", status=401, code="signed-out-meanwhile")
         if code == "not-signed-in":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            wanted = "/" if wanted == _SIGN_OUT else wanted
             return RedirectResponse("/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}", 303)
         if code == "must-change" and request.method == "GET":
             return RedirectResponse("/account/password", 303)

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -28,8 +29,11 @@ def demo(tmp_path: Path, preread: list[str]) -> Iterator[subprocess.Popen[str]]:
     command = [*preread, "demo", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=here)
     yield process
-    process.send_signal(signal.SIGINT)
+    line = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)  # as a service manager does, and a terminal that is closed with SIGHUP
     process.communicate(timeout=90)
+    assert line
+    assert not psutil.wait_procs(line, timeout=5)[1], "the line goes on, and nobody sees it"
 
 
 def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itself(
@@ -44,7 +48,7 @@ def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itse
     address = re.search(r"http://127\.0\.0\.1:\d+/", said)
     password = re.search(r"radiologist +password (\S+)", said)
     assert address and password, said
-    until(lambda: (tmp_path / "opened").is_file(), seconds=10, what="the browser was opened")
+    until(lambda: (tmp_path / "opened").is_file(), seconds=60, what="the browser was opened")
     assert (tmp_path / "opened").read_text("utf-8").strip() == address.group()
     with window(chromium, address.group().rstrip("/")) as seen:
         seen.sign_in("radiologist", password.group(1))

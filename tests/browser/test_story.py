@@ -64,7 +64,7 @@ def _it_comes_and_goes_to_the_top_by_itself(doctor: Window, hospital: Hospital) 
         place = next(n for n, text in enumerate(words) if ACCESSION in text)
         return all(text.startswith("critical") for text in words[:place]) and any("urgent" in t for t in words[place:])
 
-    until(before_all_but_critical, seconds=30, what="it is at the top")
+    until(before_all_but_critical, seconds=90, what="it is at the top")
     expect(line).to_contain_text("Pneumothorax", timeout=90_000)
     assert page.evaluate("window.sameAsBefore === true"), "the page was not loaded again"
     return uid
@@ -153,5 +153,5 @@ def _and_served(page: Page, hospital: Hospital, uid: str) -> None:
         line = page.locator("section[aria-labelledby=deliveries] tbody tr").filter(has_text="to-archive").first
         return "0000" in line.inner_text()
 
-    until(says, seconds=30, what="the ledger says what the archive said")
+    until(says, seconds=90, what="the ledger says what the archive said")
     expect(page.locator(".timeline")).to_contain_text("the archive has another port")

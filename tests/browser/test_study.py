@@ -87,3 +87,24 @@ def test_fingers_window_and_zoom_a_film_on_a_tablet(at: Callable[..., Window], h
     touch("touchEnd")
     seen.brightness()
     assert seen.page.locator(".film").first.inner_text() != said, "how much it is enlarged is said beside it"
+
+
+def test_words_that_are_typed_while_the_session_ends_are_kept_until_they_can_be_saved(
+    at: Callable[..., Window], holes: Mapping[str, str]
+) -> None:
+    window = at(DOCTOR)
+    window.may_say("401")
+    study = StudyPage(window.go(f"/studies/{holes['uid']}"))
+    finding, kept = study.page.locator("#finding-cardiomegaly"), window.context.cookies()
+    finding.focus()
+    study.page.keyboard.press("c")
+    finding.locator("textarea").fill("as in the film of last year")
+    window.context.clear_cookies()
+    finding.locator("button[value=corrected]").click()
+    expect(finding.locator(".unsaved a")).to_have_attribute("href", "/sign-in")
+    expect(finding.locator("textarea")).to_have_value("as in the film of last year")
+    window.context.add_cookies(kept)  # signed in again, in another window
+    finding.locator("button[value=corrected]").click()
+    expect(finding.locator(".judged q")).to_have_text("as in the film of last year")
+    finding.locator("button[value=taken-back]").click()
+    expect(finding.locator(".judged")).to_have_count(0)

@@ -265,7 +265,7 @@ def test_what_the_ris_said_is_kept_for_the_ledger_and_stays_out_of_what_is_logge
 
 def test_a_port_that_speaks_something_else_is_recognised(documents: dict[str, OutgoingDocument]) -> None:
     with ScriptedRis(sends(lambda _: [b"HTTP/1.1 400 Bad Request\r\n\r\n"])) as ris:
-        destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=0.5)
+        destination = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=2.0)
         with pytest.raises(Transient, match="no MLLP frame, beginning with 'HTTP"):
             destination.send(documents["oru"])
 

@@ -142,7 +142,7 @@ VERDICTS = [
 
 @pytest.mark.parametrize("case", [*FRAMES, *VERDICTS], ids=str)
 def test_whatever_the_ris_does_the_result_arrives_or_a_person_is_told(case: Case, tmp_path: Path) -> None:
-    with sending(tmp_path, case.does, answers("AA"), timeout_s=0.4 if case.quick else 5.0) as (site, ris):
+    with sending(tmp_path, case.does, answers("AA"), timeout_s=1.5 if case.quick else 5.0) as (site, ris):
         message = site.plant()
         assert site.attempt()
         row = site.delivery()
@@ -233,7 +233,7 @@ def test_an_older_result_that_waits_is_overtaken_and_never_follows(tmp_path: Pat
 
 
 def test_an_older_result_whose_fate_is_unknown_is_not_sent_after_the_newer_one(tmp_path: Path) -> None:
-    with sending(tmp_path, is_silent, answers("AA"), timeout_s=0.4) as (site, ris):
+    with sending(tmp_path, is_silent, answers("AA"), timeout_s=1.5) as (site, ris):
         old = site.plant()
         site.attempt()
         new = site.plant(later(2))
@@ -318,7 +318,7 @@ ENHANCED = [
 def test_in_enhanced_mode_too(case: Case, tmp_path: Path) -> None:
     """What is committed is with the RIS, and is not sent again unless the RIS says that it was not filed (2.5.1 2.9.3)."""
     both = {"acknowledgement": "both"}
-    timeout = 0.4 if case.quick else 5.0
+    timeout = 1.5 if case.quick else 5.0
     with sending(tmp_path, case.does, answers("AA"), timeout_s=timeout, **both) as (site, ris):
         message = site.plant()
         assert message.split(b"|")[14:16] == [b"AL", b"AL"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,9 +148,23 @@ def test_a_study_that_stands_still_is_noticed(evidence: Evidence) -> None:
     assert kinds(evidence) == {UNSETTLED}
 
 
+# Has nothing else open; what is in this process, other tests have left and may be closed at any moment.
+_OPENS = """
+import sys
+for opened in ([], sys.argv[1:]):
+    kept = [open(name, "wb") for name in opened]
+    print(flush=True)
+    sys.stdin.readline()
+"""
+
+
 def test_descriptors_that_are_left_open_are_counted(tmp_path: Path) -> None:
-    database, others = descriptors(os.getpid(), tmp_path)
-    with ExitStack() as stack:
-        for name in ("preread.db", "preread.db-wal", *(f"{n}.dcm" for n in range(5))):
-            stack.enter_context((tmp_path / name).open("wb"))
-        assert descriptors(os.getpid(), tmp_path) == (database + 2, others + 5)
+    names = ("preread.db", "preread.db-wal", *(f"{n}.dcm" for n in range(5)))
+    command = [sys.executable, "-c", _OPENS, *(str(tmp_path / name) for name in names)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        holder.stdout.readline()
+        database, others = descriptors(holder.pid, tmp_path)
+        holder.stdin.write("\n")
+        holder.stdout.readline()
+        assert descriptors(holder.pid, tmp_path) == (database + 2, others + 5)

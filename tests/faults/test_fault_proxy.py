@@ -49,7 +49,7 @@ def proxy(echo: int) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def heard(proxy: FaultProxy, *, silence_s: float = 0.5) -> tuple[bytes, str]:
+def heard(proxy: FaultProxy, *, silence_s: float = 2.0) -> tuple[bytes, str]:
     """What comes back of `WORD`, and how it ends."""
     with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
         connection.settimeout(silence_s)
@@ -88,21 +88,21 @@ def test_a_connection_fails_after_exactly_so_many_bytes(proxy: FaultProxy, kind:
 def test_a_delay_loses_nothing(proxy: FaultProxy) -> None:
     proxy.inflict(NetworkFault("delay", "to-client", 33, seconds=0.3))
     began = time.monotonic()
-    assert heard(proxy, silence_s=5.0) == (WORD, "whole")
+    assert heard(proxy, silence_s=30.0) == (WORD, "whole")
     assert time.monotonic() - began >= 0.3
 
 
 def test_a_fault_strikes_a_connection_that_is_open_already(proxy: FaultProxy) -> None:
     with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
-        connection.settimeout(5.0)
+        connection.settimeout(60.0)
         connection.sendall(WORD)
-        until(lambda: len(connection.recv(4096, socket.MSG_PEEK)) == len(WORD), seconds=5, what="it came back")
+        until(lambda: len(connection.recv(4096, socket.MSG_PEEK)) == len(WORD), seconds=60, what="it came back")
         proxy.inflict(NetworkFault("cut", "to-server", 1))
         connection.sendall(b"again")
-        until(lambda: proxy.happened() == 1, seconds=5, what="the fault happened")
+        until(lambda: proxy.happened() == 1, seconds=60, what="the fault happened")
 
 
 def test_a_fault_that_comes_too_late_strikes_the_next_connection_sooner(proxy: FaultProxy) -> None:
     proxy.inflict(NetworkFault("cut", "to-server", len(WORD) + 20))
     assert heard(proxy) == (WORD, "whole")
-    until(lambda: heard(proxy)[1] == "closed", seconds=5, what="the next one is cut")
+    until(lambda: heard(proxy)[1] == "closed", seconds=60, what="the next one is cut")

@@ -311,7 +311,7 @@ def test_a_line_without_its_readers_is_said_at_once_and_nothing_is_sent(
                 processes.announce(tx, role, 1, state, "", now=SystemClock().now() - timedelta(seconds=silent))
         started = time.monotonic()
         done = command(settings_file(line, tmp_path), "qc")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 25, "and not when those that are away should be back"
         with line.node.ledger.read() as view:
             assert qc.newest(view) is None
             assert overview.studies(view) == ()
@@ -477,7 +477,7 @@ def test_a_scheduled_test_of_a_line_that_is_down_says_so_and_does_not_wait_for_a
     here.announce("receive", "office")
     worker, started = here.worker(), time.monotonic()
     with capture_logs() as log:
-        until(lambda: worker.work_once() and not here.jobs(), seconds=20, what="the run is over")
+        until(lambda: worker.work_once() and not here.jobs(), seconds=60, what="the run is over")
     assert time.monotonic() - started >= 2, "a process that is started again is waited for"
     state, words = here.standing()
     assert state == "bad"
@@ -499,7 +499,7 @@ def test_a_process_that_is_started_again_does_not_fail_the_scheduled_test(
     worker = here.worker()
     worker.work_once()
     here.announce("read")
-    until(worker.work_once, seconds=10, what="it looks again")
+    until(worker.work_once, seconds=60, what="it looks again")
     with here.line.node.ledger.read() as view:
         run = qc.newest(view)
         assert run is not None

@@ -371,12 +371,12 @@ def test_the_site_can_use_the_calibration_that_was_written(
     evaluate: Callable[..., Result], runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five with and five without in each half are enough here; what is written names the set and fits the settings."""
+    runs.one("short", tmp_path)
+    assert not (tmp_path / "out" / "calibration.json").exists(), "of so few it is not fitted otherwise"
     monkeypatch.setattr("agent.evaluation.films.platt.LEAST", 1)
     monkeypatch.setattr(
         "agent.evaluation.films.calibrate.is_for_fitting", lambda patient: patient in ("P0", "P4", "P5")
     )
-    runs.one("short", tmp_path)
-    assert not (tmp_path / "out" / "calibration.json").exists(), "of so few it is not fitted otherwise"
     assert evaluate("--test-set", "x", "--flags-only").exit_code == 0
     calibration = load_calibration(tmp_path / "out" / "calibration.json")
     assert calibration.name.startswith("evaluate x ")

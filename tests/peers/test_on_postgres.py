@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy.engine import make_url
 
@@ -57,13 +57,21 @@ class Hospital:
         )
         return sent.returncode == 0
 
+    def reports(self) -> list[Dataset]:
+        """Everything that the PACS has."""
+        return [dcmread(BytesIO(self.pacs.file(i))) for i in self.pacs.instances()]
+
     def delivered(self) -> tuple[Counter[str], Counter[str]]:
         """Accession numbers of the reports in the PACS, and of the messages in the RIS."""
-        reports = [dcmread(BytesIO(self.pacs.file(i))) for i in self.pacs.instances()]
         return (
-            Counter(str(r.AccessionNumber) for r in reports),
+            Counter(str(r.AccessionNumber) for r in self.reports()),
             Counter(str(m.segment("OBR")[18]) for m in self.ris.messages),
         )
+
+    def rest(self) -> tuple[Counter[str], Counter[str]]:
+        """What has been delivered when everything that was sent until now has been: by whichever test ran before."""
+        self.site.wait_delivered(len(self.site.studies()), 2, seconds=300)
+        return self.delivered()
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +96,17 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iter
 
 
 def test_a_chest_film_becomes_a_report_and_a_message_and_everything_about_it_can_be_seen(hospital: Hospital) -> None:
-    site = hospital.site
+    site, before = hospital.site, hospital.rest()
     assert hospital.send(1, chest=True)
-    (study,) = site.wait_delivered(1, 2, seconds=300)
-    uid = study["study_instance_uid"]
-    assert study["state"] == "read"
-    assert hospital.delivered() == (Counter(ACC1=1), Counter(ACC1=1))
-    report = dcmread(BytesIO(hospital.pacs.file(hospital.pacs.instances()[0])))
+    studies = site.wait_delivered(sum(before[0].values()) + 1, 2, seconds=300)
+    assert hospital.delivered() == (before[0] + Counter(ACC1=1), before[1] + Counter(ACC1=1))
+    (report,) = [r for r in hospital.reports() if r.AccessionNumber == "ACC1"]
+    (message,) = [m for m in hospital.ris.messages if str(m.segment("OBR")[18]) == "ACC1"]
+    uid = str(report.StudyInstanceUID)
+    assert [s["state"] for s in studies if s["study_instance_uid"] == uid] == ["read"]
     trace = read_narrative(report).reasoning
     assert trace
-    assert [trace] == text_of(hospital.ris.messages[0], "REASONING")
+    assert [trace] == text_of(message, "REASONING")
     assert trace == site.json("show", "ACC1")["reading"]["reasoning"]
     assert site.json("show", uid)["study"]["study_instance_uid"] == uid
     assert site.run("audit", "verify").returncode == 0
@@ -110,8 +119,8 @@ def test_a_chest_film_becomes_a_report_and_a_message_and_everything_about_it_can
 def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing(hospital: Hospital) -> None:
     site, server = hospital.site, hospital.server
     assert hospital.send(10)
-    site.wait_delivered(len(site.studies()), 2)
-    before = hospital.delivered()
+    before = hospital.rest()
+    assert before[0]["ACC10"] == 1, "what is there already is neither lost nor sent again"
     assert hospital.send(11, chest=True)
     assert hospital.send(12)
     server.stop("immediate")  # as its power would: what is not committed is gone
@@ -131,6 +140,13 @@ def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing
 
 
 def test_neither_the_password_nor_a_patient_is_in_the_log(hospital: Hospital) -> None:
+    assert hospital.send(20, chest=True)
+    hospital.rest()
+    hospital.server.stop("immediate")  # what is said of a failure has the most in it
+    assert not hospital.send(21)
+    hospital.server.start()
+    until(lambda: hospital.send(21), seconds=60, what="the film was taken")
+    assert hospital.rest()[0].keys() >= {"ACC20", "ACC21"}
     log = hospital.site.log.read_text(encoding="utf-8")
     assert "child ready" in log
     for secret in (PASSWORD, "Elsewhere", "Esther"):

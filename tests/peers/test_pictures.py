@@ -212,7 +212,7 @@ def storescp(folder: Path, *sop_classes: str) -> Iterator[int]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until(lambda: _listens(port), seconds=10, what="storescp listens")
+        until(lambda: _listens(port), seconds=60, what="storescp listens")
         yield port
     finally:
         process.terminate()

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from pydicom import dcmread
 
 from agent.demo.ris import DemoRis
@@ -27,7 +29,7 @@ from dicom_nodes.scu import PeerSilent
 from tests.support.archives import Dcmqrscp, Liar, Slow, put
 from tests.support.comparing import Comparing, film
 from tests.support.peers import Orthanc
-from tests.support.site import free_port, until
+from tests.support.site import free_port
 
 pytestmark = [pytest.mark.peers, pytest.mark.model, pytest.mark.xdist_group("priors")]
 
@@ -257,18 +259,18 @@ def test_the_flag_does_not_wait_for_the_earlier_film_and_the_reading_waits_no_lo
 ) -> None:
     (now,) = film()
     uid = str(now.StudyInstanceUID)
-    line = making(None, deadline_s=3.0)
+    line = making(None, deadline_s=600.0)
     line.send(now)
     line.do("assemble", "flag", "read")
     with line.node.ledger.read() as view:
         assert priors.search_of(view, line.revision(uid)) is not None
     assert line.idle("read"), "put off, because the search is under way"
-    job = until(lambda: line.queue.claim("read"), seconds=10, what="the deadline passes")
-    line.stages["read"](job)
-    assert any("before the deadline" in note for note in line.reading(uid).notes)
-    line.do("prior")  # it comes too late, and changes nothing any more
-    assert line.search(uid).outcome == "late"
-    assert line.used(uid) is None
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=601), tick=True):
+        line.do("read")
+        assert any("before the deadline" in note for note in line.reading(uid).notes)
+        line.do("prior")  # it comes too late, and changes nothing any more
+        assert line.search(uid).outcome == "late"
+        assert line.used(uid) is None
 
 
 def test_what_is_found_brings_the_waiting_reading_forward(making: Making) -> None:

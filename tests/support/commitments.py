@@ -142,7 +142,7 @@ class Office:
         self.commit(job)
         return True
 
-    def settled(self, state: str, *, seconds: float = 20.0) -> dict[str, Any]:
+    def settled(self, state: str, *, seconds: float = 60.0) -> dict[str, Any]:
         """See to what is due until the delivery has that state."""
 
         def reached() -> dict[str, Any] | None:

@@ -136,7 +136,7 @@ class Node:
 def alone(association: Association) -> Iterator[None]:
     """Keep pynetdicom's own thread from taking the answer."""
     association._reactor_checkpoint.clear()
-    until(lambda: association._is_paused, seconds=10, what="pynetdicom's reactor rests")
+    until(lambda: association._is_paused, seconds=60, what="pynetdicom's reactor rests")
     yield
     association._reactor_checkpoint.set()
 

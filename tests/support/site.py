@@ -167,7 +167,7 @@ class Site:
     def wait_delivered(self, count: int, deliveries: int, *, seconds: float = 120.0) -> list[dict[str, Any]]:
         """Wait until so many studies have so many deliveries each, all of them delivered."""
 
-        def done() -> list[dict[str, Any]] | None:
+        def done() -> bool:
             from agent.commands.common import existing_store
             from agent.store import overview
 
@@ -175,13 +175,12 @@ class Site:
             with ledger.read() as view:
                 lines = overview.studies(view, limit=1000)
             ledger.close()
-            if len(lines) == count and all(line.deliveries == {"delivered": deliveries} for line in lines):
-                return self.studies()
-            return None
+            return len(lines) == count and all(line.deliveries == {"delivered": deliveries} for line in lines)
 
         try:
-            return list(until(done, seconds=seconds, what=f"{count} studies with {deliveries} deliveries"))
+            until(done, seconds=seconds, what=f"{count} studies with {deliveries} deliveries")
         except AssertionError as error:
             raise AssertionError(
                 f"{error}\n{json.dumps(self.studies(), indent=1)[:4000]}\n{self.log.read_text()[-4000:]}"
             ) from None
+        return self.studies()  # of none an empty list, which `until` would have waited on

@@ -90,7 +90,9 @@ class _Parent:
                 pid = int(line)
                 ours.settimeout(max(0.01, ends - time.monotonic()))
                 try:
-                    return int(ours.recv(64))
+                    return int(
+                        answers.readline()
+                    )  # from the same buffer: a quick command's status comes with its number
                 except TimeoutError:
                     os.kill(pid, signal.SIGKILL)
                     raise subprocess.TimeoutExpired(list(arguments), timeout) from None
@@ -135,7 +137,7 @@ def _answer(call: socket.socket, streams: Sequence[int]) -> None:
         os._exit(_command(wanted["arguments"], wanted["folder"], wanted["environment"]))
     call.sendall(f"{pid}\n".encode())
     _, status = os.waitpid(pid, 0)
-    call.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    call.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def _command(arguments: list[str], folder: str, environment: dict[str, str]) -> int:

@@ -378,4 +378,4 @@ def test_a_caller_that_drips_bytes_does_not_keep_its_place(node: Node, monkeypat
             except OSError:
                 return True
 
-        until(is_over, seconds=15, what="the connection is closed")
+        until(is_over, seconds=60, what="the connection is closed")

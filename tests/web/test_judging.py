@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from starlette.testclient import TestClient
 
 from agent.reading.read import Read
-from agent.store import audit, overview, reviews, schema
+from agent.store import audit, overview, purging, reviews, schema
 from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED, TAKEN_BACK
 from agent.web.context import WebContext
 from agent.web.rights import Role
 from structured_report.content import Outcome
 from tests.support.drafted import Desk, Drafted
 from tests.support.films import small_image
+from tests.support.pages import Visitors
 
 Browser = Callable[[Role], TestClient]
 
@@ -160,3 +161,53 @@ def test_a_call_from_another_site_judges_nothing(drafted: Drafted, browser: Brow
 def test_a_withdrawn_draft_is_not_judged(desk: Desk, browser: Browser) -> None:
     withdrawn = desk.study([small_image()], read_as=Read(Outcome.WITHDRAWN, explanation="wrong"))
     assert judge(browser(Role.RADIOLOGIST), withdrawn, REJECTED).status_code == 422
+
+
+def test_words_written_beside_a_rejection_are_kept_with_it(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    judge(browser(Role.RADIOLOGIST), drafted, REJECTED, finding="pleural_effusion", words="an old scar")
+    assert standing(context, drafted)["pleural_effusion"].words == "an old scar"
+
+
+def test_nobody_judges_in_the_name_of_who_signed_in_later_at_the_same_screen(
+    drafted: Drafted, visitor: Visitors, context: WebContext
+) -> None:
+    page = visitor.signed_in("ruth", Role.RADIOLOGIST).get(f"/studies/{drafted.uid}").text
+    assert '<input type="hidden" name="by" value="ruth">' in page
+    later = visitor.signed_in("rolf", Role.RADIOLOGIST)
+    assert judge(later, drafted, REJECTED, by="ruth").status_code == 409
+    assert not standing(context, drafted)
+    assert judge(later, drafted, REJECTED, by="rolf").status_code == 303
+
+
+def test_a_study_that_was_deleted_while_it_was_open_is_said_to_be(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+    assert client.get(f"/studies/{drafted.uid}").status_code == 200
+    with context.ledger.begin() as tx:
+        purging.purge(tx, drafted.uid, now=context.clock.now())
+    judged = judge(client, drafted, ACCEPTED)
+    for answer in (judged, client.get(f"/studies/{drafted.uid}")):
+        assert answer.status_code == 404
+        assert "It may have been deleted" in answer.text
+
+
+def test_a_judgement_that_the_ledger_cannot_keep_is_said_not_to_be_kept_and_what_to_do(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+
+    def full(dbapi: Any, *_: Any) -> None:
+        dbapi.execute("PRAGMA max_page_count = 1")
+
+    event.listen(context.ledger.place.engine, "checkout", full)
+    words = [f"{n}: much larger {'x' * 900}" for n in range(60)]
+    said = [judge(client, drafted, CORRECTED, finding="pleural_effusion", words=w) for w in words]
+    event.remove(context.ledger.place.engine, "checkout", full)
+    assert said[-1].status_code == 503, "the pages that the file has are full"
+    assert "Nothing was done; try again" in said[-1].text
+    with context.ledger.read() as view:
+        kept = set(view.execute(select(schema.review.c.words)).scalars())
+    assert kept == {w for w, answer in zip(words, said, strict=True) if answer.status_code == 303}

@@ -426,3 +426,30 @@ def test_a_file_that_was_changed_meanwhile_loses_no_entry(site: Site) -> None:
 @pytest.mark.parametrize("address", ["fax?name=ct", "peer?name=nobody", "peer", "destination?name=" + "x" * 65])
 def test_what_is_not_there_is_not_taken_out(site: Site, address: str) -> None:
     assert site.browser.get(f"/peers/remove/{address}").status_code in (404, 422)
+
+
+def test_a_file_that_is_broken_at_the_moment_is_said_to_be_and_costs_nothing_that_was_entered(
+    context: WebContext, tmp_path: Path
+) -> None:
+    site = Site(context, tmp_path)
+    entered, before = site.form("peer") | {"name": "mr", "ae_title": "MR1", "host": "10.0.0.8"}, site.text
+    site.path.write_text(before + "[[[ not done", encoding="utf-8")
+    sent = site.send("peer", entered, do="write")
+    assert (sent.status_code, site.text) == (409, before + "[[[ not done")
+    assert 'value="10.0.0.8"' in sent.text
+    assert "is no TOML" in sent.text
+    assert "is no TOML" in site.browser.get("/peers").text
+    assert "preread settings check" in site.browser.get("/peers/form/peer").text
+    site.path.write_text(before, encoding="utf-8")
+    again = site.send("peer", fields_in(sent.text.split('class="card settings"')[1]))
+    assert again.status_code == 200, "the form goes on where it was"
+    assert "MR1" in again.text.split('class="card wide"')[1]
+
+
+@pytest.mark.parametrize("port", ["NaN", "1e3", "inf", "0x68", "\u0661\u0660\u0664"])
+def test_what_is_no_number_is_said_beside_its_field(context: WebContext, tmp_path: Path, port: str) -> None:
+    site = Site(context, tmp_path)
+    sent = site.send("peer", site.form("peer") | {"name": "mr", "ae_title": "MR1", "host": "10.0.0.8", "port": port})
+    assert sent.status_code == 422
+    assert "must be an integer" in html.unescape(sent.text)
+    assert f'value="{port}"' in sent.text

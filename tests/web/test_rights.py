@@ -42,3 +42,12 @@ def test_each_role_may_what_the_table_says_and_nothing_else(browser: Callable[[R
 def test_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back(visitor: Callable[[], TestClient]) -> None:
     sent = visitor().get("/")
     assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in")
+
+
+def test_who_was_signed_out_while_filling_in_a_form_is_not_led_away_from_what_was_entered(
+    visitor: Callable[[], TestClient],
+) -> None:
+    sent = visitor().post("/people/add", data={"name": "anna", "role": "viewer"})
+    assert sent.status_code == 401, "a browser that loads this answer anew sends the form again"
+    assert "load this page anew" in sent.text
+    assert visitor().post("/sign-out").headers["location"] == "/sign-in"

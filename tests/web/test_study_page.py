@@ -285,3 +285,18 @@ def test_the_texts_of_the_page_are_whole_in_both_languages() -> None:
     for key, text in english.items():
         if key.startswith(rooms):
             assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", german[key])), key
+
+
+def test_a_number_that_turns_itself_round_is_shown_as_it_stands(
+    desk: Desk, browser: Callable[[Role], TestClient]
+) -> None:
+    image = small_image()
+    image.SpecificCharacterSet, image.PatientID, image.PatientName = (
+        "ISO_IR 192",
+        "\u202e4321",
+        "\u0645\u062d\u0645\u062f^Ali",
+    )
+    page = browser(Role.VIEWER).get(f"/studies/{desk.study([image], boxes={}).uid}").text
+    assert "ID 4321" in page
+    assert "\u202e" not in page
+    assert "\u0645\u062d\u0645\u062f, Ali" in page

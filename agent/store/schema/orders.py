@@ -155,6 +155,9 @@ study_stop = Table(
     Column("kind", String(16), primary_key=True),
     Column("words", Text, nullable=False),
     Column("since", Moment, nullable=False),
+    Index(
+        "study_stop_by_kind", "kind", "study_instance_uid"
+    ),  # what is held is little, what was reported grows for ever
 )
 
 # Which messages were about a study.

@@ -21,6 +21,7 @@ study = Table(
     Column("revision", Integer, nullable=False, default=0),  # number of the newest study revision, 0 before the first
     Index("study_by_arrival", "last_received_at"),
     Index("study_by_state", "state", "last_received_at"),
+    Index("study_by_first_arrival", "first_received_at"),
 )
 
 instance = Table(

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Integer, Table
 
 from agent.store.schema.base import metadata
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # What brings a database of a version to the next one; tables that are new are made in any case.
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -22,6 +22,10 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     3: (
         "CREATE INDEX IF NOT EXISTS study_by_state ON study (state, last_received_at)",
         "CREATE INDEX IF NOT EXISTS instance_by_sender ON instance (calling_ae_title, received_at)",
+    ),
+    4: (
+        "CREATE INDEX IF NOT EXISTS study_stop_by_kind ON study_stop (kind, study_instance_uid)",
+        "CREATE INDEX IF NOT EXISTS study_by_first_arrival ON study (first_received_at)",
     ),
 }
 

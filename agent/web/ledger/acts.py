@@ -21,6 +21,7 @@ from agent.mending.hand import Hand, one_line
 from agent.mending.matching import PATIENTS, Choice
 from agent.store import heard, ledger_list, orders, overview, results, studies
 from agent.web.context import WebContext
+from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
 from agent.web.person import address_of, person
@@ -48,13 +49,13 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
 
     @routes.get("/ledger/messages/{number}")
-    def message(request: Request, number: int) -> Response:
+    def message(request: Request, number: RowInPath) -> Response:
         return pages.html(request, "ledger-message.html", row=_message(context, number), error=None, reason="")
 
     @routes.post("/ledger/messages/{number}")
     def settle(
         request: Request,
-        number: int,
+        number: RowInPath,
         do: Annotated[str, Form(max_length=8)],
         reason: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:
@@ -86,6 +87,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         sent = _Form(one_line(reason), order, patient)
         if action not in _ACTS:
             raise Refused(404, "not-found")
+        if patient not in ("", *PATIENTS):
+            raise Refused(422, "not-understood")
         _must_exist(context, uid)
         if not sent.reason:
             return page(request, uid, action, sent, Trouble(_NO_REASON))
@@ -180,12 +183,19 @@ def _withdraw(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
 
 
 def _match(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
-    patient = sent.patient if sent.patient in PATIENTS else ""
-    if not sent.order and not patient:
+    if not sent.order and not sent.patient:
         raise Permanent("say which order it is, or whose the study is", code="nothing-said")
-    order_id = int(sent.order) if sent.order.isdecimal() else None
-    matching.match(hand, uid, Choice(order_id, sent.order == _NO_ORDER, patient), sent.reason)
+    matching.match(hand, uid, Choice(_order_id(sent.order), sent.order == _NO_ORDER, sent.patient), sent.reason)
     return {}
+
+
+def _order_id(order: str) -> int | None:
+    """The row of the order, or None where none is said. Raises `Refused`: what is no order must not pass for nothing being said."""
+    if order in ("", _NO_ORDER):
+        return None
+    if not (order.isascii() and order.isdecimal() and int(order) <= LARGEST_KEY):
+        raise Refused(422, "not-understood")
+    return int(order)
 
 
 _ACTS: Mapping[str, Callable[[Hand, str, _Form], dict[str, int]]] = {

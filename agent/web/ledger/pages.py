@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from agent.store import failing, heard, ledger_list, overview, trouble
 from agent.store.ledger_list import Wanted
 from agent.store.way import Way, way_of
 from agent.web.context import WebContext
+from agent.web.keys import RowInQuery
 from agent.web.ledger.acts import ACTIONS
 from agent.web.ledger.rail import rail, state_of
 from agent.web.pages.render import Pages
@@ -66,7 +67,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return pages.html(request, "ledger-found.html", lines=lines, most=_MOST_FOUND)
 
     @routes.get("/ledger/refusals")
-    def refusals(request: Request, before: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def refusals(request: Request, before: RowInQuery = 0) -> Response:
         with context.ledger.read() as view:
             rows = overview.refusals(view, limit=_PAGE + 1, before=before)
         older = rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0
@@ -124,9 +125,9 @@ def _cursor(before: str) -> tuple[datetime, str] | None:
     moment, _, uid = before.partition("_")
     try:
         at = datetime.fromisoformat(moment)
-    except ValueError:
+        return (at.astimezone(UTC), uid) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):  # no moment, or one before the first year or after the last
         return None
-    return (at, uid) if at.tzinfo is not None else None
 
 
 def _older(last: ledger_list.LedgerLine, stage: str, to: str, state: str) -> str:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from agent.errors import Permanent
 from agent.web.context import WebContext
-from agent.web.pages.study import Revision
+from agent.web.keys import RevisionInQuery
 from agent.web.refused import Refused
 from agent.web.study.case import Film, film_of
 from agent.web.study.films import Films
@@ -29,7 +29,7 @@ def router(context: WebContext, films: Films, seen: Seen) -> APIRouter:
         return film
 
     @routes.get("/studies/{uid}/images/{sop_instance_uid}/preview")
-    def preview(request: Request, uid: str, sop_instance_uid: str, revision: Revision = None) -> Response:
+    def preview(request: Request, uid: str, sop_instance_uid: str, revision: RevisionInQuery = None) -> Response:
         film = found(request, uid, sop_instance_uid, revision)
         try:
             return Response(films.shown(film).preview, media_type="image/jpeg")
@@ -37,7 +37,7 @@ def router(context: WebContext, films: Films, seen: Seen) -> APIRouter:
             raise _refused(error) from error
 
     @routes.get("/studies/{uid}/images/{sop_instance_uid}/about")
-    def about(request: Request, uid: str, sop_instance_uid: str, revision: Revision = None) -> Response:
+    def about(request: Request, uid: str, sop_instance_uid: str, revision: RevisionInQuery = None) -> Response:
         film = found(request, uid, sop_instance_uid, revision)
         try:
             return JSONResponse(films.shown(film).about)
@@ -45,7 +45,7 @@ def router(context: WebContext, films: Films, seen: Seen) -> APIRouter:
             raise _refused(error) from error
 
     @routes.get("/studies/{uid}/images/{sop_instance_uid}/values")
-    def values(request: Request, uid: str, sop_instance_uid: str, revision: Revision = None) -> Response:
+    def values(request: Request, uid: str, sop_instance_uid: str, revision: RevisionInQuery = None) -> Response:
         film = found(request, uid, sop_instance_uid, revision)
         try:
             packed = films.packed_values(film)

@@ -13,10 +13,11 @@ from agent.audit.trail import Trail
 from agent.store import reviews
 from agent.store.reviews import MISSED, WHOLE
 from agent.web.context import WebContext
+from agent.web.keys import RevisionInForm
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from agent.web.study.case import case_of
+from agent.web.study.case import case_of, why_missing
 from agent.web.study.judging import LONGEST_WORDS, Judgement, review_of
 from agent.web.study.sheet import sheet_of
 
@@ -31,19 +32,23 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     def judge(
         request: Request,
         uid: str,
-        revision: Annotated[int, Form(ge=1)],
+        revision: RevisionInForm,
         verdict: Short,
         finding: Short = WHOLE,
         presence: Short = "",
         laterality: Short = "",
         words: Annotated[str, Form(max_length=LONGEST_WORDS)] = "",
         part: Annotated[Literal["", "finding", "missed"], Form()] = "",
+        by: Annotated[str, Form(max_length=128)] = "",
     ) -> Response:
+        """`by`: for whom the page was made. Where people share a screen, somebody else may have signed in in another window."""
         who, now = person(request), context.clock.now()
+        if by and by != who.name:
+            raise Refused(409, "not-by-you")
         with context.ledger.begin() as tx:
             case = case_of(tx, uid, revision)
             if case is None:
-                raise Refused(404, "not-found")
+                raise Refused(404, why_missing(tx, uid))
             said = Judgement(finding, verdict, presence, laterality, words)
             review = review_of(case, said, account=who.name, now=now)
             reviews.add(tx, review)

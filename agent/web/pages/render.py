@@ -22,6 +22,16 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 THEMES = ("light", "dark", "reading-room")
 
 
+# Embeddings, overrides and isolates (Unicode 9, 3.1): they change in which order what is beside them is seen.
+_DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
+def _as_it_stands(value: object) -> object:
+    """What an expression of a template gives, without characters that turn others round: a Patient ID of 4321 must not look like
+    1234. Letters of every script keep their own direction."""
+    return value.translate(_DIRECTIONS) if isinstance(value, str) and not value.isascii() else value
+
+
 class Pages:
     """Makes pages. Every template is given `t` (texts), `me` (who looks, or None), `may`, `asset`, `language`, `theme`."""
 
@@ -34,6 +44,7 @@ class Pages:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=_as_it_stands,
         )
         self._environment.filters["moment"] = self.moment
         self._environment.filters["day"] = self.day

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from agent.errors import PrereadError
 from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
+from agent.web.keys import RevisionInQuery
 from agent.web.pages.render import Pages
 from agent.web.refused import Refused
-from agent.web.study.case import Case, case_of, standing_of
+from agent.web.study.case import Case, case_of, standing_of, why_missing
 from agent.web.study.films import Films
 from agent.web.study.final import final_report
 from agent.web.study.judging import may_be_judged
@@ -22,19 +22,17 @@ from agent.web.study.plain import plain_date, plain_name, plain_time
 from agent.web.study.seen import Seen
 from agent.web.study.sheet import sheet_of
 
-Revision = Annotated[int | None, Query(ge=1)]
-
 
 def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRouter:
     """The page, and whether it is still what it was."""
     routes = APIRouter()
 
     @routes.get("/studies/{uid}")
-    def study(request: Request, uid: str, revision: Revision = None) -> Response:
+    def study(request: Request, uid: str, revision: RevisionInQuery = None) -> Response:
         with context.ledger.read() as view:
             case = case_of(view, uid, revision)
             if case is None:
-                raise Refused(404, "not-found")
+                raise Refused(404, why_missing(view, uid))
             number = case.revision.number if case.revision is not None else 0
             judged = reviews.standing(view, uid, number)
             drafted = () if case.said is None else case.said.findings

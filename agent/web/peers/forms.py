@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ from agent.settings import PeerSettings
 from agent.settings.network import DESTINATION_KINDS
 
 PEERS, DESTINATIONS = "peers", "destinations"
+_NUMBER = re.compile(
+    r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
+)  # neither 1e3 nor digits of another script, which few mean to say
 _DOT = "."
 
 
@@ -165,13 +169,6 @@ def _typed(field: Field) -> Any:
         return chosen if chosen or (field.default == "" and field.key == "may") else None
     if field.value == "":
         return None
-    if field.kind != "number":
+    if field.kind != "number" or not _NUMBER.fullmatch(field.value):
         return field.value
-    try:
-        return int(field.value)
-    except ValueError:
-        pass
-    try:
-        return float(field.value)
-    except ValueError:
-        return field.value
+    return float(field.value) if "." in field.value else int(field.value)

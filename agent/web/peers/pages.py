@@ -51,16 +51,16 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             at = {d.name: contacts.contact(view, d.name) for d in settings.destinations}
             roles = reloads.in_force(view)
             running = {p.role for p in processes.all_processes(view) if not processes.does_not_run(p, now)}
-        digest = ""
+        digest, unread = "", None
         if text is not None:
             try:
                 digest = text.content().digest
-            except Permanent:
-                digest = ""
+            except Permanent as error:
+                unread = Trouble.of(error)
         return pages.html(
             request, "peers.html", settings=settings, seen=seen, refused=refused, at=at, roles=[r for r in roles if r.role in running],
-            digest=digest, may_be_changed=text is not None, tests_of_peer=trials.of_peer, tests_of_destination=trials.of_destination,
-            tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
+            digest=digest, unread=unread, may_be_changed=text is not None, tests_of_peer=trials.of_peer,
+            tests_of_destination=trials.of_destination, tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
         )  # fmt: skip
 
     @routes.get("/peers/form/{what}")
@@ -84,7 +84,10 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             raise Refused(404, "not-found")
         fields = forms.answered(forms.fields_of(table, kind), answers)
         change = Change(table, was, forms.values_of(table, kind, fields), forms.defaults_of(table, kind))
-        content = file.content()
+        try:
+            content = file.content()
+        except Permanent as error:  # an editor is in the middle of it, perhaps: what was entered stays
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), None, status=409)
         if content.digest != digest:
             return shown(request, what, fields, was, kind, content.digest, (_CHANGED,), None, status=409)
         try:

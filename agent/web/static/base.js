@@ -12,8 +12,11 @@ export function texts() {
   return loading;
 }
 
-/** What came back, or an error whose message is for the person. */
-export async function call(url, options = {}) {
+/**
+ * What came back, or an error whose message is for the person, with the status of the answer.
+ * Whoever is not signed in any more is led to the sign-in page, unless `stay`: there is something on the page that would be lost.
+ */
+export async function call(url, { stay = false, ...options } = {}) {
   const t = await texts();
   let answer;
   try {
@@ -21,10 +24,10 @@ export async function call(url, options = {}) {
   } catch {
     throw new Error(t("refused.unreachable"));
   }
-  if (answer.status === 401) {
+  if (answer.status === 401 && !stay) {
     location.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
   }
-  if (!answer.ok) throw new Error(await reason(answer, t));
+  if (!answer.ok) throw Object.assign(new Error(await reason(answer, t)), { status: answer.status });
   return answer;
 }
 

@@ -17,7 +17,7 @@ from agent.store.revisions import RevisionLine
 from agent.store.studies import Revision, StoredImage, Use
 from structured_report.content import PreRead
 
-__all__ = ["Case", "Film", "case_of", "film_of", "standing_of"]
+__all__ = ["Case", "Film", "case_of", "film_of", "standing_of", "why_missing"]
 _UNSEEN = Use(0, False, "", "", "")
 
 
@@ -101,6 +101,11 @@ def case_of(view: Connection, uid: str, number: int | None = None) -> Case | Non
         line, revision, revisions.of_study(view, uid), _films(images, prior), said, reading, flag,
         flags.urgency_of(view, uid), search, replies, identity.stops_of(view, uid),
     )  # fmt: skip
+
+
+def why_missing(view: Connection, uid: str) -> str:
+    """The code of a refusal where there is no case: the study is not here, or has no such revision."""
+    return "not-found" if revisions.known(view, uid) else "no-such-study"
 
 
 def standing_of(line: StudyLine) -> str:

@@ -62,7 +62,7 @@ def review_of(case: Case, said: Judgement, *, account: str, now: datetime) -> Re
         now,
         presence=(Presence.PRESENT if said.verdict == MISSED else said.presence) if keeps and said.finding else "",
         laterality=said.laterality if keeps and said.finding else "",
-        words=said.words.strip()[:LONGEST_WORDS] if keeps else "",
+        words="" if said.verdict == TAKEN_BACK else said.words.strip()[:LONGEST_WORDS],
     )
 
 

@@ -16,6 +16,7 @@ from agent.store.listing import Cursor, Page, Wanted
 from agent.store.listing_rows import STAGES, STANDINGS
 from agent.store.saved_views import SavedView
 from agent.web.context import WebContext
+from agent.web.keys import RowInForm, RowInQuery
 from agent.web.pages.render import Pages
 from agent.web.person import person
 from agent.web.refused import Refused
@@ -65,7 +66,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     def worklist(
         request: Request,
         s: Annotated[str, Query(max_length=32)] = "",
-        view: Annotated[int, Query(ge=0, le=2**31)] = 0,
+        view: RowInQuery = 0,
         after: Annotated[str, Query(max_length=200)] = "",
         at: Annotated[str, Query(max_length=80)] = "",
     ) -> Response:
@@ -138,7 +139,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return RedirectResponse(f"/?view={number}", 303)
 
     @routes.post("/worklist/views/forget")
-    def forget(request: Request, view: Annotated[int, Form(ge=0, le=2**31)]) -> Response:
+    def forget(request: Request, view: RowInForm) -> Response:
         with context.ledger.begin() as tx:
             saved_views.forget(tx, person(request).account_id, view)
         return RedirectResponse("/?all=1", 303)

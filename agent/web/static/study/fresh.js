@@ -12,15 +12,24 @@ export function watch(root, t) {
   /** @type {EventSource | undefined} */
   let source;
   let told = false;
+  let again = 1000;
+
+  const later = (what) => {
+    setTimeout(what, again);
+    again = Math.min(30000, again * 2);
+  };
 
   async function look() {
     const answer = await fetch(`/studies/${encodeURIComponent(uid)}/standing`, { headers: { Accept: "application/json" } }).catch(() => undefined);
-    if (told || !answer || !(answer.ok || answer.status === 404)) return;
+    if (told) return;
+    if (!answer || answer.status >= 500) return void later(look);
+    if (!(answer.ok || answer.status === 404)) return;
+    again = 1000;
     const said = answer.ok ? (await answer.json()).standing : "gone";
     if (said === standing) return;
     told = true;
-    const again = make("a", { href: location.pathname, text: t("study.mark.look_again") });
-    document.querySelector(".unverified").after(make("p", { class: "mark bad overtaken", role: "alert" }, make("b", { text: t("study.mark.overtaken") }), " ", again));
+    const anew = make("a", { href: location.pathname, text: t("study.mark.look_again") });
+    document.querySelector(".unverified").after(make("p", { class: "mark bad overtaken", role: "alert" }, make("b", { text: t("study.mark.overtaken") }), " ", anew));
     close();
   }
 
@@ -33,6 +42,12 @@ export function watch(root, t) {
       if (said.all || said.gone || said.uids.includes(uid)) void look();
     });
     source.addEventListener("signed-out", close);
+    // A browser comes again by itself, but not to a server that answered with an error, as a proxy does while the office starts.
+    source.onerror = () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      later(open);
+    };
   }
 
   function close() {
