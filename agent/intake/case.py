@@ -101,7 +101,7 @@ def write_down(tx: Connection, case: Case, *, now: datetime) -> None:
     )
     heard_in = {o.message_id for o in weighed.overlays}
     heard_in |= {o.message_id for o in case.known.orders if o.id in weighed.match.candidates and o.message_id}
-    heard_in |= {weighed.reported.message_id} if weighed.reported is not None else set()
+    heard_in |= {r.message_id for r in weighed.reports}
     identity.was_about(tx, heard_in, [uid])
     if order is not None and order.priority is not None:
         raised = flags.raise_urgency(tx, uid, order.priority, [f"the order says {order.priority}"], now=now)
@@ -115,14 +115,7 @@ def write_down(tx: Connection, case: Case, *, now: datetime) -> None:
 def heed_stops(tx: Connection, case: Case, *, now: datetime) -> None:
     """What keeps results from being sent as ever: a finished report, a cancelled order."""
     uid, weighed = case.uid, case.weighed
-    if weighed.reported is not None:
-        words = f"a person has finished the report (status {weighed.reported.status}, message {weighed.reported.message_id})"
-        if identity.stop(tx, uid, identity.REPORTED, words, now=now):
-            newest = 0 if case.previous is None else case.previous.number
-            gone = results.supersede_undelivered(tx, uid, newest + 1, words=f"reported: {words}", now=now)
-            studies.note(tx, uid, "orders", "reported", f"{words}; {gone} results are not sent", now=now)
-    elif identity.no_stop(tx, uid, identity.REPORTED):
-        studies.note(tx, uid, "orders", "not-reported", "the finished report is not that of this study", now=now)
+    _heed_report(tx, case, now=now)
     if weighed.is_cancelled:
         words = "the order was cancelled: no message is sent under it; reports go to the archive as ever"
         if identity.stop(tx, uid, identity.CANCELLED, words, now=now):
@@ -130,6 +123,29 @@ def heed_stops(tx: Connection, case: Case, *, now: datetime) -> None:
         results.change_hold(tx, uid, hold=True, kinds=messages.RESULTS)
     elif identity.no_stop(tx, uid, identity.CANCELLED):
         studies.note(tx, uid, "orders", "order-stands", "the order of the study is not cancelled any more", now=now)
+
+
+def _heed_report(tx: Connection, case: Case, *, now: datetime) -> None:
+    """That a person has finished the report is written down whatever the settings make of it: the worklist shows it."""
+    uid, weighed = case.uid, case.weighed
+    if not weighed.reports:
+        was = [identity.no_stop(tx, uid, kind) for kind in (identity.REPORTED, identity.FINISHED)]
+        if any(was):
+            studies.note(tx, uid, "orders", "not-reported", "the finished report is not that of this study", now=now)
+        return
+    first = weighed.reports[0]
+    words = f"a person has finished the report (status {first.status}, message {first.message_id})"
+    kinds = (identity.REPORTED, identity.FINISHED)
+    kind, other = kinds if weighed.reported is not None else kinds[::-1]
+    identity.no_stop(tx, uid, other)  # the settings have changed since
+    if not identity.stop(tx, uid, kind, words, now=now):
+        return
+    fate = "results are sent all the same"
+    if kind == identity.REPORTED:
+        newest = 0 if case.previous is None else case.previous.number
+        gone = results.supersede_undelivered(tx, uid, newest + 1, words=f"reported: {words}", now=now)
+        fate = f"{gone} results are not sent"
+    studies.note(tx, uid, "orders", "reported", f"{words}; {fate}", now=now)
 
 
 def _may_share(case: Case, rival: Rival) -> bool:

@@ -24,6 +24,8 @@ from agent.work.queue import enqueue
 
 PATIENT, ACCESSION = "patient", "accession"
 WITHDRAWN, REPORTED, CANCELLED, HELD = "withdrawn", "reported", "cancelled", "held"
+FINISHED = "finished"
+"""A person has finished the report, as with `REPORTED`, and by the settings results go out all the same: it stops nothing."""
 _MOST_STEPS = 64  # of merges, one after another
 
 

@@ -104,7 +104,8 @@ class Wanted:
         scanner: calling AE title.
         since, until: first and last study date, YYYYMMDD.
         failing: one of `agent.store.listing_rows.STAGES`.
-        unreviewed, trouble, waiting: only what nobody has reviewed, what a person should look at, what waits.
+        unreviewed: only what nobody has judged as a whole or in every finding that the draft states; a review that was begun is none.
+        trouble, waiting: only what a person should look at, what waits.
     """
 
     text: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, select, update
 
 from agent.imaging.facts import InstanceFacts
-from agent.store.identity import REPORTED
+from agent.store.identity import FINISHED, REPORTED
 from agent.store.results import HAS_IT
 from agent.store.reviews import TAKEN_BACK, WHOLE
 from agent.store.schema import (
@@ -52,10 +52,14 @@ WAITS = timedelta(days=3)
 elsewhere, or never will be."""
 SUSPECTED = 0.5  # probability of the fast look from which a finding is among the chips before the reading
 MOST_AT_ONCE = 200  # studies in one query
+BY_FINDING, BEGUN = "by-finding", "begun"
+"""Verdicts of a study whose draft nobody has judged as a whole: every finding that the draft states was judged, or only some, or only
+what it missed."""
 
 _CRITICAL, _URGENT, _OPEN, _DONE = 0, 1, 2, 5
 _STEP = 10**16  # between bands: more than there are microseconds until the year 2286
 _KEY = 64
+_READ = ("read", "abstained", "not-analysed")  # states in which the draft is as far as it gets
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -134,6 +138,11 @@ class _Known:
     noted_at: datetime | None = None
     verdict: str | None = None
     verdict_by: str | None = None
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a radiologist is done with the draft."""
+        return self.verdict not in (None, BEGUN)
 
 
 def _known(view: Connection, uids: Sequence[str]) -> dict[str, _Known]:
@@ -273,24 +282,41 @@ def _add_history(view: Connection, found: dict[str, _Known]) -> None:
             known.revision is None or known.revision.created_at <= row.unmade_at
         )
     s = study_stop.c
-    stops = select(s.study_instance_uid, s.since).where(s.study_instance_uid.in_(found), s.kind == REPORTED)
+    # Whether results are sent after the report or not (matching.suppress_after_final): nobody waits for this study any more.
+    stops = select(s.study_instance_uid, s.since).where(
+        s.study_instance_uid.in_(found), s.kind.in_((REPORTED, FINISHED))
+    )
     for stop in view.execute(stops):
         found[str(stop.study_instance_uid)].reported_at = stop.since
 
 
 def _add_verdicts(view: Connection, found: dict[str, _Known]) -> None:
-    """What was last said of the draft as a whole, as it is now."""
+    """What was last said of the draft as it is now: of the whole, or else how far its findings were judged, and by whom last."""
     c = review.c
     rows = view.execute(
-        select(c.study_instance_uid, c.verdict, c.account)
+        select(c.study_instance_uid, c.finding, c.verdict, c.account)
         .join(study, (study.c.study_instance_uid == c.study_instance_uid) & (study.c.revision == c.revision))
-        .where(c.study_instance_uid.in_(found), c.finding == WHOLE)
+        .where(c.study_instance_uid.in_(found))
         .order_by(c.id)
     )
+    said = defaultdict[str, dict[str, Any]](dict)
     for row in rows:
-        taken_back = row.verdict == TAKEN_BACK
-        known = found[str(row.study_instance_uid)]
-        known.verdict, known.verdict_by = (None, None) if taken_back else (row.verdict, row.account)
+        counting = said[str(row.study_instance_uid)]
+        counting.pop(row.finding, None)  # so that the last word is the last of them
+        if row.verdict != TAKEN_BACK:
+            counting[row.finding] = row
+    for uid, counting in said.items():
+        if counting:
+            known, last = found[uid], next(reversed(counting.values()))
+            whole = counting.get(WHOLE)
+            known.verdict = whole.verdict if whole is not None else _by_finding(known.reading, counting)
+            known.verdict_by = (whole or last).account
+
+
+def _by_finding(read: Any, judged: Collection[str]) -> str:
+    """How far the findings that the draft states were judged. A draft that states none is judged as a whole or not at all."""
+    stated = {f["concept"] for f in read.findings if isinstance(f, dict)} if read is not None else set()
+    return BY_FINDING if stated and stated <= set(judged) else BEGUN
 
 
 def _row(known: _Known, now: datetime) -> dict[str, Any]:
@@ -327,7 +353,7 @@ def _row(known: _Known, now: datetime) -> dict[str, Any]:
         "reported_at": known.reported_at,
         "verdict": known.verdict,
         "verdict_by": known.verdict_by,
-        "reviewed": known.verdict is not None,
+        "reviewed": known.reviewed,
         "arrived_at": s.first_received_at,
         "last_received_at": s.last_received_at,
         "changed_at": max(m for m in moments if m is not None),
@@ -368,6 +394,8 @@ def _standing(known: _Known) -> str:
     state, sent = str(known.study.state), known.deliveries
     if state == "assembled" and known.flag is not None and not known.flag.trouble:
         return "flagged"
+    if known.reported_at is not None and state in _READ:
+        return "reported"
     if (
         state == "read"
         and sent.get("delivered")
@@ -384,7 +412,7 @@ def position(known: _Known, priority: str, now: datetime) -> int:
     done = (
         known.reported_at is not None
         or s.state in ("reported", "withdrawn")
-        or known.verdict is not None
+        or known.reviewed
         or known.constancy
         or now - s.first_received_at > WAITS
     )

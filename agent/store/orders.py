@@ -112,11 +112,13 @@ def reports_by(
     return [StoredReport(*row) for row in view.execute(select(*columns).where(or_(*conditions)).order_by(c.id))]
 
 
-def is_reported(view: Connection, study_instance_uid: str) -> bool:
-    """Whether a message with a finished report was about that study."""
+def newest_report(view: Connection, study_instance_uid: str) -> int:
+    """Number of the newest message with a finished report that was about that study; 0 when there is none. It may turn out, when it
+    is weighed, to be of another patient."""
     mine = message_study.c.study_instance_uid == study_instance_uid
-    found = select(final_report.c.id).join(message_study, message_study.c.message_id == final_report.c.message_id)
-    return view.execute(found.where(mine).limit(1)).first() is not None
+    linked = message_study.c.message_id == final_report.c.message_id
+    newest = select(func.max(final_report.c.message_id)).select_from(final_report.join(message_study, linked))
+    return int(view.execute(newest.where(mine)).scalar() or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ class Review:
         presence, laterality: of a correction, or of what was missed; empty where they are not corrected.
         words: the radiologist's own.
         account: name of who judged.
+        id: grows with every judgement; 0 before it is written down.
     """
 
     study_instance_uid: str
@@ -42,6 +43,7 @@ class Review:
     presence: str = ""
     laterality: str = ""
     words: str = ""
+    id: int = 0
 
 
 _COLUMNS = tuple(Review.__dataclass_fields__)
@@ -49,17 +51,33 @@ _COLUMNS = tuple(Review.__dataclass_fields__)
 
 def add(tx: Connection, row: Review) -> None:
     """Write a judgement down, and in the history that there is one: the worklist shows it."""
-    tx.execute(insert(review).values(**{c: getattr(row, c) for c in _COLUMNS}))
+    tx.execute(insert(review).values(**{c: getattr(row, c) for c in _COLUMNS if c != "id"}))
     about = row.finding or "the draft"
     studies.note(tx, row.study_instance_uid, "review", row.verdict, f"{about}, by {row.account}", now=row.at)
 
 
+def newest(view: Connection, study_instance_uid: str, revision: int) -> dict[str, Review]:
+    """The last word about each thing of one revision, by finding; that something was taken back is one too."""
+    c = review.c
+    rows = view.execute(_newest(c.study_instance_uid == study_instance_uid, c.revision == revision))
+    return {row.finding: Review(*row) for row in rows}
+
+
 def standing(view: Connection, study_instance_uid: str, revision: int) -> dict[str, Review]:
     """What counts at the moment about one revision, by finding; what was taken back is not among it."""
+    return counting(newest(view, study_instance_uid, revision))
+
+
+def counting(last_words: Mapping[str, Review]) -> dict[str, Review]:
+    """Of the last words about each thing those that count: what was taken back is not among them."""
+    return {finding: row for finding, row in last_words.items() if row.verdict != TAKEN_BACK}
+
+
+def newest_of_others(view: Connection, study_instance_uid: str, revision: int, account: str) -> int:
+    """Number of the last judgement about one revision that somebody else than `account` made; 0 where there is none."""
     c = review.c
     mine = (c.study_instance_uid == study_instance_uid, c.revision == revision)
-    rows = view.execute(_newest(*mine).where(c.verdict != TAKEN_BACK))
-    return {row.finding: Review(*row) for row in rows}
+    return int(view.execute(select(func.max(c.id)).where(*mine, c.account != account)).scalar() or 0)
 
 
 def history(view: Connection, study_instance_uid: str) -> tuple[Review, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -52,9 +53,9 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    guard, live = Guard(context), Live(context.ledger)
+    guard, live = Guard(context), Live(context.ledger, context.clock)
     app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
-    app.state.live = live
+    app.state.live, app.state.films = live, films
     app.state.routers = (
         health.router(context),
         assets.router(),
@@ -79,7 +80,7 @@ def make_app(context: WebContext) -> FastAPI:
     for router in app.state.routers:
         app.include_router(router)
     app.add_middleware(Door, web=context.settings.web)
-    app.add_middleware(Protection)
+    app.add_middleware(Protection, defect=lambda scope: _defect(pages, texts, Request(scope)))
     _answer_errors(app, pages, texts)
     _nothing_without_a_right(app)
     return app
@@ -138,6 +139,14 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         return made
+
+
+def _defect(pages: Pages, texts: Texts, request: Request) -> Response:
+    """Something is wrong with the program. What is wrong may be the pages themselves."""
+    if _wants_page(request):
+        with contextlib.suppress(Exception):
+            return pages.html(request, "refused.html", status=500, code="defect")
+    return _error(texts, 500, "defect")
 
 
 def _error(texts: Texts, status: int, code: str) -> Response:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from agent.clock import Clock
 from agent.errors import PrereadError
 from agent.store import listing_progress
 from agent.store.engine import Ledger
@@ -26,16 +28,27 @@ HEARTBEAT_S = 15.0  # a proxy cuts what says nothing, and a listener that is gon
 _LOOK_S = 0.5
 _AT_ONCE = 500
 _BEHIND = 50  # batches that a listener may be behind; then it has to come again
+_LATE = timedelta(seconds=30)
+LATE, UNREADABLE = "late", "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """Some events, oldest first; none: there was nothing to tell for a while. `all_new`: more has happened than is told here, so
-    whatever the listener shows has to be asked for anew. `up_to`: with which number to come again."""
+    whatever the listener shows has to be asked for anew. `up_to`: with which number to come again. `trouble`: why more may have
+    happened than can be told: ``late``, the rows of the worklist do not follow; ``unreadable``, the ledger cannot be read; empty
+    while all is well."""
 
     events: tuple[Noted, ...]
     up_to: int
     all_new: bool = False
+    trouble: str = ""
+
+
+def late_since(view: Connection, now: datetime) -> datetime | None:
+    """When the oldest thing was noted that the worklist should say by now, and does not; None while it follows."""
+    since = listing_progress.late_since(view)
+    return since if since is not None and now - since > _LATE else None
 
 
 class TooMany(Exception):
@@ -66,13 +79,13 @@ class _Listener:
 class Live:
     """Watches while somebody listens."""
 
-    def __init__(self, ledger: Ledger, *, most: int = MOST_LISTENERS, look_s: float = _LOOK_S) -> None:
-        self._ledger, self._most, self._look_s = ledger, most, look_s
+    def __init__(self, ledger: Ledger, clock: Clock, *, most: int = MOST_LISTENERS, look_s: float = _LOOK_S) -> None:
+        self._ledger, self._clock, self._most, self._look_s = ledger, clock, most, look_s
         self._listeners: set[_Listener] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._watching = False
-        self._told = 0
+        self._told, self._trouble = 0, ""
         self._log = structlog.get_logger()
 
     @property
@@ -93,24 +106,25 @@ class Live:
 
         Raises:
             TooMany: nobody more may listen.
+            PrereadError: the ledger cannot be read at the beginning; later that is told.
         """
         listener = self._enter()
         try:
             first = await run_in_threadpool(self._since, after)
-            yield first
-            last = first.up_to
+            last, trouble = first.up_to, self._trouble
+            yield replace(first, trouble=trouble)
             while not self._closed.is_set():
                 try:
                     told = await asyncio.wait_for(listener.queue.get(), heartbeat_s)
                 except TimeoutError:
-                    yield Told((), last)
+                    yield Told((), last, trouble=trouble)
                     continue
                 if told is None:
                     return
                 fresh = tuple(one for one in told.events if one.id > last)
-                if fresh or told.all_new:
-                    last = told.up_to
-                    yield Told(fresh, last, told.all_new)
+                if fresh or told.all_new or told.trouble != trouble:
+                    last, trouble = told.up_to if fresh or told.all_new else last, told.trouble
+                    yield Told(fresh, last, told.all_new, trouble)
         finally:
             self._leave(listener)
 
@@ -121,7 +135,7 @@ class Live:
                 raise TooMany
             self._listeners.add(listener)
             if not self._watching:
-                self._watching = True
+                self._watching, self._trouble = True, ""
                 threading.Thread(target=self._watch, name="live", daemon=True).start()
         return listener
 
@@ -142,42 +156,47 @@ class Live:
 
     def _watch(self) -> None:
         """The thread: it ends when nobody listens any more."""
-        failing = False
         self._told = 0
         while not self._closed.wait(self._look_s):
             with self._lock:
                 if not self._listeners:
                     self._watching = False
                     return
-            try:
-                self._look()
-                failing = False
-            except PrereadError as error:  # said once; listeners hear heartbeats, and all of it later
-                if not failing:
-                    self._log.warning("nothing can be told live", reason=error.code)
-                failing = True
-            except Exception as error:  # noqa: BLE001  thread edge: our defect; pages are reloaded by hand meanwhile
-                if not failing:
-                    self._log.error("live failed", error_type=type(error).__name__, exc_info=True)
-                failing = True
+            told = self._looked()
+            if told.events or told.all_new or told.trouble != self._trouble:
+                self._trouble = told.trouble
+                with self._lock:
+                    for listener in self._listeners:
+                        listener.tell(told)
 
-    def _look(self) -> None:
+    def _looked(self) -> Told:
+        """What is new; that nobody can tell, where the ledger cannot be read: all of it is told later."""
+        known = self._trouble == UNREADABLE  # said once
+        try:
+            told = self._look()
+        except PrereadError as error:
+            if not known:
+                self._log.warning("nothing can be told live", reason=error.code)
+            return Told((), self._told, trouble=UNREADABLE)
+        except Exception as error:  # noqa: BLE001  thread edge: our defect; pages say that they do not know, and are reloaded by hand
+            if not known:
+                self._log.error("live failed", error_type=type(error).__name__, exc_info=True)
+            return Told((), self._told, trouble=UNREADABLE)
+        self._told = told.up_to
+        return told
+
+    def _look(self) -> Told:
         with self._ledger.read() as view:
             now = _followed(view)
+            trouble = LATE if late_since(view, self._clock.now()) is not None else ""
             if now == self._told:
-                return
+                return Told((), now, trouble=trouble)
             if now < self._told:  # the ledger was restored from a backup
-                told = Told((), now, all_new=True)
-            else:
-                # At first somewhat more than is new: between a listener's first look and this one something may have happened.
-                start = self._told or max(0, now - _AT_ONCE)
-                noted = listing_progress.events_between(view, start, now, most=_AT_ONCE)
-                told = Told(tuple(noted), noted[-1].id if len(noted) == _AT_ONCE else now)
-        self._told = told.up_to
-        if told.events or told.all_new:
-            with self._lock:
-                for listener in self._listeners:
-                    listener.tell(told)
+                return Told((), now, all_new=True, trouble=trouble)
+            # At first somewhat more than is new: between a listener's first look and this one something may have happened.
+            start = self._told or max(0, now - _AT_ONCE)
+            noted = listing_progress.events_between(view, start, now, most=_AT_ONCE)
+            return Told(tuple(noted), noted[-1].id if len(noted) == _AT_ONCE else now, trouble=trouble)
 
 
 def _followed(view: Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,10 +37,14 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 class Protection:
     """Around the application. A browser says where a call comes from (Fetch Metadata, or at least Origin), and no page can lie
-    about it; a call that changes something and says neither must bring a token, which no browser adds by itself."""
+    about it; a call that changes something and says neither must bring a token, which no browser adds by itself.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Args:
+        defect: what is answered in the place of an error that nobody expected; the error goes on to whoever writes the log.
+    """
+
+    def __init__(self, app: ASGIApp, defect: Callable[[Scope], Response]) -> None:
+        self._app, self._defect = app, defect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,8 +71,7 @@ class Protection:
             await self._app(scope, receive, with_headers)
         except Exception:
             if not started:  # the framework's own answer to a defect would go out without the headers
-                defect: Response = JSONResponse({"error": {"code": "defect"}}, 500)
-                await defect(scope, receive, with_headers)
+                await self._defect(scope)(scope, receive, with_headers)
             raise
 
 

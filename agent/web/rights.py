@@ -98,6 +98,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/studies"): Right.SEE,
     ("POST", "/api/v1/studies/search"): Right.SEE,
     ("GET", "/api/v1/studies/{study_instance_uid}"): Right.SEE,
+    ("POST", "/api/v1/studies/{study_instance_uid}/reviews"): Right.JUDGE,
     ("POST", "/api/v1/studies/{study_instance_uid}/retry"): Right.MEND,
     ("POST", "/api/v1/studies/{study_instance_uid}/hold"): Right.MEND,
     ("POST", "/api/v1/studies/{study_instance_uid}/release"): Right.MEND,

@@ -141,7 +141,7 @@ class WebServer:
         if self._certificate is not None:
             config.ssl = self._certificate.context
         server = uvicorn.Server(config)
-        with self._ending_with_the_line(server, app.state.live.close):
+        with contextlib.closing(app.state.films), self._ending_with_the_line(server, app.state.live.close):
             server.run(sockets=[taken])
 
     @contextlib.contextmanager

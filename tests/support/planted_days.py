@@ -12,8 +12,14 @@ from sqlalchemy import Connection, func, insert, select
 
 from agent.imaging.facts import PHANTOM, InstanceFacts
 from agent.store import schema
-from structured_report.content import Order, Patient, Study
-from structured_report.plain import study_to_json
+from structured_report.content import Finding, Order, Patient, Presence, Provenance, Study
+from structured_report.plain import finding_to_json, provenance_to_json, study_to_json
+
+_PROVENANCE = provenance_to_json(
+    Provenance(
+        "cxr-preread project", "commissioning", "cxr-preread", "0.1", "ab" * 32, "none", "protocol@1234", "2.25.7"
+    )
+)
 
 _DX = "1.2.840.10008.5.1.4.1.1.1.1"
 
@@ -99,9 +105,9 @@ def _study(put: Any, one: Planted, revision: int) -> None:
         put(schema.event, at=later, study_instance_uid=uid, stage="flag", code=code, words=one.priority)
     if one.outcome:
         put(
-            schema.reading, revision_id=revision, outcome=one.outcome, reason=one.reason, provenance={}, notes=[],
-            findings=[{"concept": c, "presence": "present"} for c in one.present]
-            + [{"concept": c, "presence": "absent"} for c in one.absent],
+            schema.reading, revision_id=revision, outcome=one.outcome, reason=one.reason, provenance=_PROVENANCE, notes=[],
+            findings=[finding_to_json(Finding(c, Presence.PRESENT)) for c in one.present]
+            + [finding_to_json(Finding(c, Presence.ABSENT)) for c in one.absent],
             completed_at=later,
         )  # fmt: skip
         stage = "assemble" if one.outcome == "not-analysed" else "read"

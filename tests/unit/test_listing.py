@@ -297,6 +297,42 @@ def test_a_study_that_was_reviewed_waits_no_more_until_that_is_taken_back(here: 
     assert here.row().verdict is None, "nobody has judged the new revision"
 
 
+def test_whoever_has_judged_every_finding_has_reviewed_the_study_and_whoever_some_has_begun(here: Site_) -> None:
+    here.line.arrive("1.1")
+    here.line.assemble("1.1")
+    denied = Finding("pneumothorax", Presence.ABSENT)
+    here.line.read("1.1", findings=[present("pleural_effusion"), denied])
+
+    def after(finding: str, verdict: str, account: str = "dr.roe") -> tuple[str | None, str | None, bool, bool]:
+        with here.ledger.begin() as tx:
+            reviews.add(tx, reviews.Review("1.1", 1, finding, "", verdict, account, here.clock.now()))
+        here.projector.follow()
+        row = here.row()
+        with here.ledger.read() as view:
+            unreviewed = bool(listing.page(view, Wanted(unreviewed=True)).rows)
+        assert unreviewed is not row.reviewed
+        return row.verdict, row.verdict_by, row.reviewed, row.is_waiting
+
+    assert after("nodule", reviews.MISSED) == ("begun", "dr.roe", False, True)
+    assert after("pleural_effusion", reviews.ACCEPTED) == ("begun", "dr.roe", False, True)
+    assert after("pneumothorax", reviews.CORRECTED, "dr.doe") == ("by-finding", "dr.doe", True, False)
+    assert after(reviews.WHOLE, reviews.REJECTED) == ("rejected", "dr.roe", True, False)
+    assert after(reviews.WHOLE, reviews.TAKEN_BACK) == ("by-finding", "dr.doe", True, False)
+    assert after("pneumothorax", reviews.TAKEN_BACK) == ("begun", "dr.roe", False, True)
+    assert after("pleural_effusion", reviews.TAKEN_BACK) == ("begun", "dr.roe", False, True)
+    assert after("nodule", reviews.TAKEN_BACK) == (None, None, False, True)
+
+
+def test_a_draft_that_states_nothing_is_reviewed_as_a_whole_or_not_at_all(here: Site_) -> None:
+    here.line.arrive("1.1")
+    here.line.assemble("1.1")
+    here.line.read("1.1")
+    with here.ledger.begin() as tx:
+        reviews.add(tx, reviews.Review("1.1", 1, "nodule", "", reviews.MISSED, "dr.roe", here.clock.now()))
+    here.projector.follow()
+    assert (here.row().verdict, here.row().reviewed) == ("begun", False)
+
+
 def test_chips_say_how_sure_they_are(here: Site_) -> None:
     here.line.arrive("1.1")
     here.line.assemble("1.1")

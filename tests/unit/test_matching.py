@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -17,12 +18,16 @@ from pydicom.uid import generate_uid
 
 from agent.clock import SystemClock
 from agent.commands.look import everything_about
+from agent.keeping.projector import Projector
 from agent.orders.matching import KnownOrder, is_same_order, updated
 from agent.orders.people import Registry, Statement
 from agent.orders.said import OrderChange, PatientsMerged, Said
-from agent.store import flags, heard, identity, orders, overview, results, studies
+from agent.store import flags, heard, identity, listing, orders, overview, results, studies
 from agent.store.heard import ATTENTION, DONE, IGNORED, WAITING
+from agent.store.listing import Wanted
 from agent.store.orders import StoredDecision
+from agent.web.study.case import standing_of
+from agent.web.study.final import final_report
 from structured_report.content import Order, Patient, Priority
 from tests.support.films import small_image
 from tests.support.hearing import (
@@ -396,6 +401,57 @@ def test_a_site_may_want_pre_reads_after_the_report(tmp_path: Path, ris: Keeping
     office.work()
     assert len(ris.messages) == 1
     office.close()
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+@pytest.mark.parametrize("report_first", [True, False])
+def test_a_study_with_a_finished_report_is_off_the_worklist_whether_results_are_sent_or_not(
+    tmp_path: Path, ris: KeepingRis, suppress: bool, report_first: bool
+) -> None:
+    office = with_settings(tmp_path, ris, suppress_after_final=suppress)
+    projector = Projector(office.ledger, SystemClock(), threading.Event())
+    study = generate_uid()
+    if report_first:
+        office.hear(reported("ACC1"))
+    office.arrive(hand(accession="ACC1", study=study))
+    office.work()
+    if not report_first:
+        projector.catch_up()
+        with office.ledger.read() as view:
+            assert listing.page(view, Wanted(waiting=True)).rows
+            (line,) = overview.studies(view, only=[study])
+            before = standing_of(view, line, "")
+        office.hear(reported("ACC1"))
+        office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        assert listing.page(view, Wanted(waiting=True)).rows == ()
+        (row,) = listing.page(view, Wanted(standing="reported")).rows
+        assert row.reported_at is not None
+        (line,) = overview.studies(view, only=[study])
+        heard_of = standing_of(view, line, "")
+        assert report_first or heard_of != before, "a page that is open hears of the report"
+        assert final_report(view, study, office.settings, ()) is not None
+    assert len(ris.messages) == (0 if suppress and report_first else 1)
+    office.hear(reported("ACC1", status="C"))
+    office.work()
+    with office.ledger.read() as view:
+        assert standing_of(view, line, "") != heard_of, "and of its correction"
+    office.close()
+
+
+def test_a_report_of_another_patient_leaves_the_study_waiting(tmp_path: Path, ris: KeepingRis) -> None:
+    office = with_settings(tmp_path, ris, suppress_after_final=False)
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    office.hear(reported("ACC1", "SOMEBODY", birth_date="19800101", name="Other^Person"))
+    office.work()
+    Projector(office.ledger, SystemClock(), threading.Event()).catch_up()
+    with office.ledger.read() as view:
+        row = listing.rows_of(view, [uid])[uid]
+    office.close()
+    assert row.is_waiting
+    assert (row.reported_at, row.standing) == (None, "not-analysed")
 
 
 # --- whose

@@ -14,6 +14,7 @@ from agent.store.schema import audit, delivery, event
 from agent.web.context import WebContext
 from agent.web.rights import Role
 from agent.web.signing.tokens import new_token
+from tests.support.pages import Visitors, audited
 from tests.support.planted_days import Planted, plant
 
 UID = "1.2.840.77"
@@ -50,6 +51,20 @@ def test_a_parked_delivery_is_tried_again(context: WebContext, program: TestClie
     assert states == {"waiting"}
     assert "ris-bridge" in words[-1]
     assert "ris-bridge" in trail
+
+
+def test_a_program_is_told_from_a_person_of_the_same_name(
+    context: WebContext, program: TestClient, visitor: Visitors
+) -> None:
+    person = visitor.signed_in("ris-bridge", Role.ADMINISTRATOR)
+    assert do(program, "hold")[0] == 200
+    assert person.post(f"/ledger/{UID}/release", data={"reason": "seen"}).status_code == 303
+    assert [who for *_, who in audited(context)] == ["token:ris-bridge", "ris-bridge"]
+    with context.ledger.read() as view:
+        by_hand = select(event.c.words).where(event.c.stage.in_(("hold", "release"))).order_by(event.c.id)
+        held, released = view.execute(by_hand).scalars()
+    assert held.endswith("(token:ris-bridge)")
+    assert released.endswith("(ris-bridge)")
 
 
 def test_a_study_is_held_once_and_released_once(program: TestClient) -> None:

@@ -47,18 +47,20 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started, seconds=30, what="the site serves")
+    reads = f'header = "Authorization: Bearer {_token(folder, "radiologist")}"\n'
+    (folder / "radiologist.curl").write_text(reads)
     yield {"PREREAD": f"http://127.0.0.1:{port}", "STUDY": UID, "TOKEN": _token(folder), "HOME": str(folder)}
     server.should_exit = True
     thread.join(30)
     ledger.close()
 
 
-def _token(folder: Path) -> str:
+def _token(folder: Path, role: str = "administrator") -> str:
     from click.testing import CliRunner
 
     file = folder / "settings.toml"
     file.write_text(f'[storage]\nroot = "{folder}"\n')
-    words = ["--settings", str(file), "tokens", "add", "docs", "--role", "administrator", "--json"]
+    words = ["--settings", str(file), "tokens", "add", f"docs {role}", "--role", role, "--json"]
     return str(json.loads(CliRunner().invoke(preread, words).output)["token"])
 
 

@@ -116,6 +116,7 @@ def test_an_administrator_makes_a_token_that_is_shown_once_and_takes_it_back(
     for action in (b"token-viewer", b"token-revoked"):  # PS3.15 A.5.3.11 has it encoded
         assert base64.b64encode(action).decode() in trail
     assert found[0] not in trail
+    assert "token:ris" in trail, "not an account that may be called the same"
 
 
 def test_a_token_is_made_listed_and_revoked_at_the_command_line(tmp_path: Path) -> None:

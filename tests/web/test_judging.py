@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ def drafted(desk: Desk) -> Drafted:
 
 
 def judge(client: TestClient, drafted: Drafted, verdict: str, **form: Any) -> Any:
-    return client.post(f"/studies/{drafted.uid}/reviews", data={"revision": 1, "verdict": verdict, **form})
+    return client.post(f"/studies/{drafted.uid}/reviews", data={"revision": 1, **form, "verdict": verdict})
 
 
 def standing(context: WebContext, drafted: Drafted) -> dict[str, reviews.Review]:
@@ -136,6 +137,76 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_kept(
     assert judge(browser(Role.RADIOLOGIST), drafted, verdict, **form).status_code in (404, 422)
     with context.ledger.read() as view:
         assert reviews.history(view, drafted.uid) == ()
+
+
+def form_of(page: str, finding: str) -> dict[str, str]:
+    """What the form of that finding sends along."""
+    form = next(f for f in re.findall(r"<form.*?</form>", page, re.S) if f'name="finding" value="{finding}"' in f)
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_what_somebody_else_has_judged_meanwhile_is_not_overwritten_unseen(
+    drafted: Drafted, visitor: Visitors, context: WebContext
+) -> None:
+    anna, bert = (visitor.signed_in(name, Role.RADIOLOGIST) for name in ("anna", "bert"))
+    old = form_of(anna.get(f"/studies/{drafted.uid}").text, "pleural_effusion")
+    watched = anna.get(f"/studies/{drafted.uid}/standing").json()
+    judge(bert, drafted, CORRECTED, finding="pleural_effusion", laterality="right", words="it is <on> the right")
+    judge(bert, drafted, ACCEPTED, finding="cardiomegaly")
+    assert anna.get(f"/studies/{drafted.uid}/standing").json() != watched, "an open page hears of it"
+
+    mine = {**old, "verdict": CORRECTED, "presence": "absent", "words": 'no effusion "at all"'}
+    refused = anna.post(f"/studies/{drafted.uid}/reviews", data=mine)
+    assert refused.status_code == 409
+    for said in ("bert has meanwhile judged this", "Corrected", "right", "it is &lt;on&gt; the right"):
+        assert said in refused.text
+    assert "no effusion &#34;at all&#34;</textarea>" in refused.text, "what was typed is not lost"
+    part = anna.post(f"/studies/{drafted.uid}/reviews", data={**mine, "part": "finding"})
+    assert part.status_code == 409
+    assert "<html" not in part.text
+    newer = re.search(r'data-newer="(\d+)"', part.text)
+    assert newer is not None
+    assert standing(context, drafted)["pleural_effusion"].account == "bert"
+
+    again = form_of(refused.text, "pleural_effusion") | {"words": mine["words"]}
+    assert again["despite"] == newer[1]
+    assert (again["verdict"], again["presence"]) == (CORRECTED, "absent")
+    assert anna.post(f"/studies/{drafted.uid}/reviews", data=again).status_code == 303
+    kept = standing(context, drafted)["pleural_effusion"]
+    assert (kept.account, kept.presence, kept.words) == ("anna", "absent", mine["words"])
+
+    judge(bert, drafted, TAKEN_BACK, finding="pleural_effusion", seen=kept.id)
+    late = anna.post(f"/studies/{drafted.uid}/reviews", data=again)
+    assert late.status_code == 409, "who knows of one judgement does not know of the next"
+    assert "Taken back." in late.text
+
+
+def test_ones_own_judgement_may_follow_from_a_page_that_is_older(
+    drafted: Drafted, browser: Browser, context: WebContext
+) -> None:
+    client = browser(Role.RADIOLOGIST)
+    watched = client.get(f"/studies/{drafted.uid}/standing").json()
+    for verdict in (ACCEPTED, REJECTED):
+        assert judge(client, drafted, verdict, finding="pleural_effusion", seen=0).status_code == 303
+    assert standing(context, drafted)["pleural_effusion"].verdict == REJECTED
+    assert client.get(f"/studies/{drafted.uid}/standing").json() == watched, "nobody is told of what he did himself"
+
+
+def test_what_was_missed_by_the_draft_is_not_added_over_what_somebody_else_said_of_it(
+    drafted: Drafted, visitor: Visitors, context: WebContext
+) -> None:
+    anna, bert = (visitor.signed_in(name, Role.RADIOLOGIST) for name in ("anna", "bert"))
+    seen = form_of(anna.get(f"/studies/{drafted.uid}").text, "pneumothorax")["seen"]
+    added = judge(bert, drafted, MISSED, finding="nodule", words="at the apex", part="missed")
+    row = form_of(added.text, "nodule") | {"by": "anna"}
+    judge(bert, drafted, ACCEPTED, finding="pneumothorax")
+    for finding in ("nodule", "pneumothorax"):
+        assert judge(anna, drafted, MISSED, finding=finding, seen=seen, part="missed").status_code == 409
+    theirs = standing(context, drafted)
+    assert {f: r.account for f, r in theirs.items()} == {"nodule": "bert", "pneumothorax": "bert"}
+    knowing_one = judge(anna, drafted, MISSED, finding="pneumothorax", seen=seen, despite=theirs["nodule"].id)
+    assert knowing_one.status_code == 409, "who has seen what was said of one finding has not seen the other"
+    assert judge(anna, drafted, TAKEN_BACK, **row).status_code == 303, "what the list shows can be taken back from it"
 
 
 def test_only_radiologists_judge_and_the_others_see_what_was_said(

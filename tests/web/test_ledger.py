@@ -103,6 +103,29 @@ def test_a_study_is_found_by_its_numbers_and_what_is_searched_for_stands_in_no_a
     assert 'method="post" action="/ledger/find"' in client.get("/ledger").text
 
 
+def test_who_lists_or_searches_the_ledger_is_written_down_once_a_question_and_without_the_question(
+    browser: Browser, planted: PlantedLedger, context: WebContext
+) -> None:
+    planted.everything("1.2.3", patient_id="PID1", name="N", accession="ACC1")
+
+    def asked() -> list[str]:
+        with context.ledger.read() as view:
+            return [str(m) for m in view.execute(select(schema.audit.c.message)).scalars() if "110112" in m]
+
+    client = browser(Role.VIEWER)
+    for path in ("/ledger", "/ledger?before=2026-01-01T00:00:00%2B00:00_1.2", "/ledger"):
+        client.get(path)
+    assert len(asked()) == 1
+    client.get("/ledger?state=read")
+    for text in ("PID1", "PID1 ", "PID2"):
+        client.post("/ledger/find", data={"text": text})
+    browser(Role.ADMINISTRATOR).post("/ledger/find", data={"text": "PID1"})
+    said = asked()
+    assert len(said) == 5
+    assert ['UserID="administrator"' in one for one in said] == [False] * 4 + [True]
+    assert not any("PID" in one or "ACC1" in one for one in said)
+
+
 def test_a_retry_says_first_what_it_will_do_and_then_does_it_with_name_and_reason(
     context: WebContext, browser: Browser, planted: PlantedLedger
 ) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import update
 
+from agent.errors import PrereadError
 from agent.keeping.projector import Projector
 from agent.store import accounts, purging, schema, sessions
+from agent.web.api import events
 from agent.web.context import WebContext
 from agent.web.live import Live, Told, TooMany
 from agent.web.person import Person
@@ -38,7 +42,7 @@ class Here:
         self.line = Worklist(context.ledger, SetClock(context.clock.now()))
         self.projector = Projector(context.ledger, context.clock, threading.Event())
         self.projector.catch_up()
-        self.live = Live(context.ledger, look_s=_FAST_S)
+        self.live = Live(context.ledger, context.clock, look_s=_FAST_S)
 
     def arrive(self, uid: str) -> None:
         self.line.arrive(uid)
@@ -135,9 +139,66 @@ def test_a_listener_who_does_not_listen_is_dropped_and_holds_up_nobody(
     in_loop(listen)
 
 
+@contextmanager
+def away(here: Here, table: str) -> Iterator[None]:
+    """Nothing can be read from that table until the end of the block."""
+    with here.context.ledger.begin() as tx:
+        tx.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
+    yield
+    with here.context.ledger.begin() as tx:
+        tx.exec_driver_sql(f"ALTER TABLE away RENAME TO {table}")
+
+
+async def standing(said: AsyncGenerator[Told], trouble: str) -> None:
+    async for one in said:
+        if one.trouble == trouble:
+            return
+    raise AssertionError("the stream ended")
+
+
+def test_an_open_list_hears_that_the_ledger_cannot_be_read_and_when_it_can_again(here: Here) -> None:
+    async def listen() -> None:
+        following = here.live.follow()
+        assert (await anext(following)).trouble == ""
+        with away(here, "listing_progress"):
+            await standing(following, "unreadable")
+            newcomer = here.live.follow(0)
+            with pytest.raises(PrereadError):
+                await anext(newcomer)
+        await standing(following, "")
+        here.arrive("1.1")
+        assert [e.study_instance_uid for e in (await told(following)).events] == ["1.1"]
+
+    in_loop(listen)
+
+
+def test_an_open_list_hears_that_it_is_late_and_so_does_one_that_is_opened_then(here: Here) -> None:
+    async def listen() -> None:
+        following = here.live.follow(heartbeat_s=_FAST_S * 10)
+        assert (await anext(following)).trouble == ""
+        here.line.clock.time -= timedelta(seconds=10)
+        here.line.arrive("1.1")
+        for _ in range(3):
+            assert (await anext(following)).trouble == "", "ten seconds are not late"
+        here.line.clock.time -= timedelta(minutes=1)
+        here.projector.follow()
+        assert [e.study_instance_uid for e in (await told(following)).events] == ["1.1"]
+        here.line.arrive("1.2")  # a minute ago, and nothing follows
+        await standing(following, "late")
+        assert (await anext(here.live.follow())).trouble == "late"
+        assert (await anext(following)).trouble == "late", "every heartbeat says it"
+        here.projector.follow()
+        heard = await anext(following)
+        while not heard.events:
+            heard = await anext(following)
+        assert (heard.trouble, heard.events[0].study_instance_uid) == ("", "1.2")
+
+    in_loop(listen)
+
+
 def test_there_are_never_more_listeners_than_may_be(here: Here) -> None:
     async def listen() -> None:
-        live = Live(here.context.ledger, most=2, look_s=_FAST_S)
+        live = Live(here.context.ledger, here.context.clock, most=2, look_s=_FAST_S)
         first, second = live.follow(), live.follow()
         await anext(first)
         await anext(second)
@@ -227,16 +288,42 @@ def test_the_stream_names_studies_and_no_patient(here: Here) -> None:
         said = stream._said(here.live, Guard(here.context), person(here.context), None)
         assert await anext(said) == "retry: 2000\n\n"
         assert (await anext(said)).startswith(": still here\nid: ")
-        here.arrive("1.1")
+        here.line.clock.time -= timedelta(minutes=1)
+        here.line.arrive("1.1")
+        assert (await anext(said)).endswith('event: still\ndata: {"trouble": "late"}\n\n')
+        here.projector.follow()
         event = await anext(said)
         assert '"uids": ["1.1"]' in event
         assert "event: studies\n" in event
+        assert '"trouble": ""' in event
         assert event.endswith("\n\n")
         assert "DOE" not in event
         with here.context.ledger.begin() as tx:
             purging.purge(tx, "1.1", now=here.context.clock.now())
         here.projector.follow()
         assert '"uids": [], "gone": true' in await anext(said), "a study that was taken out is told of, and not named"
+
+    in_loop(listen)
+
+
+@pytest.mark.parametrize("table", ["event", "web_session"])
+def test_a_stream_for_programs_ends_where_the_ledger_cannot_be_read_and_gives_its_place_free(
+    here: Here, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr(events, "_LOOK_AT_CALLER_S", 0.0)
+    free = threading.BoundedSemaphore(1)
+    guard, who = Guard(here.context), person(here.context)
+
+    async def listen() -> None:
+        assert free.acquire(blocking=False)
+        stream_of_one = events._Stream(here.context, 0, partial(guard.still, who))
+        said = events._said(here.live, stream_of_one, 60, free)
+        assert await anext(said) == "retry: 2000\n\n"
+        assert await anext(said) == ": still here\n\n"
+        here.arrive("1.1")
+        with away(here, table):
+            assert [text async for text in said if text.startswith("id:")] == []
+        assert free.acquire(blocking=False)
 
     in_loop(listen)
 

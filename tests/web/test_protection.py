@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
+from annotated_types import Le
+from fastapi.routing import APIRoute
 from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -94,8 +97,13 @@ def test_a_defect_is_answered_with_the_policy_and_without_its_words(
 
     client = TestClient(app, base_url=ORIGIN, raise_server_exceptions=False)
     answer = client.get("/defect")
-    assert (answer.status_code, answer.json()) == (500, {"error": {"code": "defect"}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "defect")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = client.get("/defect", headers={"Accept": "text/html"})
+    assert page.status_code == 500
+    assert "went wrong in the program" in page.text
+    assert "JANE" not in answer.text + page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     with pytest.raises(RuntimeError):
         TestClient(app, base_url=ORIGIN).get("/defect")
 
@@ -254,3 +262,32 @@ def test_who_may_not_call_a_route_learns_nothing_about_what_it_wants(visitor: Vi
             headers={"Content-Type": "application/json"},
         )
         assert answer.status_code in (303, 401), (method, route, answer.status_code)
+
+
+def _numbers(dependant: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Every whole number that a route takes, with its bounds."""
+    for part in ("path_params", "query_params", "header_params", "body_params"):
+        for param in getattr(dependant, part):
+            if int in (param.field_info.annotation, *get_args(param.field_info.annotation)):
+                yield param.name, param.field_info.metadata
+    for other in dependant.dependencies:
+        yield from _numbers(other)
+
+
+def test_no_address_and_no_form_takes_a_number_that_the_ledger_cannot_hold(visitor: Visitors) -> None:
+    app = make_app(visitor.context)
+    found = [
+        (route.path, name, bounds)
+        for router in app.state.routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for name, bounds in _numbers(route.dependant)
+    ]
+    assert {path for path, _, _ in found} >= {
+        "/ledger/messages/{number}",
+        "/studies/{uid}",
+        "/live",
+        "/ledger/refusals",
+    }
+    for path, name, bounds in found:
+        assert any(isinstance(b, Le) and b.le < 2**63 for b in bounds), (path, name)

@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from agent import authority
@@ -22,6 +23,8 @@ from agent.settings import Web
 from agent.web import door, protocol
 from agent.web.rights import Role
 from agent.web.server import WebServer
+from tests.support.drafted import Desk
+from tests.support.films import small_image
 from tests.support.pages import PASSWORD, Visitors, audited, site_at
 from tests.support.site import free_port, until
 
@@ -37,6 +40,23 @@ def serving(root: Path, **web: Any) -> Iterator[tuple[WebServer, Visitors, int]]
     finally:
         stop.set()
         server.join(20)
+
+
+def decoders() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children(recursive=True) if "agent.imaging.decode_mother" in p.cmdline()]
+
+
+def test_a_server_that_ends_leaves_no_decoder_behind(tmp_path: Path) -> None:
+    of_others = set(decoders())
+    with serving(tmp_path) as (_, visitor, port):
+        study = Desk(visitor.context.ledger, visitor.context.files).study([small_image()], boxes={})
+        cookies = visitor.signed_in("anna", Role.VIEWER).cookies
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as browser:
+            said = "; ".join(f"{name}={value}" for name, value in cookies.items())
+            browser.request("GET", f"/studies/{study.uid}", headers={"Cookie": said})
+            assert browser.getresponse().status == 200
+        (mine,) = set(decoders()) - of_others
+    until(lambda: not mine.is_running(), seconds=20, what="its decoder has ended")
 
 
 @pytest.fixture

@@ -82,6 +82,21 @@ def test_a_page_that_nobody_touches_keeps_nobody_signed_in(tmp_path: Path, metho
         assert browser.get("/account").status_code == 303
 
 
+@pytest.mark.parametrize("page", ["/system/doctor", "/peers/test/none", "/peers/reload/1", "/"])
+def test_a_page_that_looks_again_by_itself_keeps_nobody_signed_in(tmp_path: Path, page: str) -> None:
+    visitor = Visitors(site_at(tmp_path, Web(url=ORIGIN, idle_min=10)))
+    left, there = visitor.signed_in("left", Role.ADMINISTRATOR), visitor.signed_in("there", Role.ADMINISTRATOR)
+    now = datetime.now(UTC)
+    for minutes in (4, 8):
+        with time_machine.travel(now + timedelta(minutes=minutes)):
+            assert left.get(page, headers={"X-By-Itself": "1"}).status_code in (200, 404)
+            assert there.get(page).status_code in (200, 404)
+    with time_machine.travel(now + timedelta(minutes=10, seconds=30)):
+        assert left.get(page, headers={"X-By-Itself": "1"}).status_code == 303
+        assert left.get("/account").status_code == 303
+        assert there.get("/account").status_code == 200
+
+
 def test_nobody_stays_signed_in_longer_than_the_longest(tmp_path: Path) -> None:
     visitor = Visitors(site_at(tmp_path, Web(url=ORIGIN, idle_min=60, longest_h=2)))
     busy, now = visitor.signed_in("busy", Role.VIEWER), datetime.now(UTC)

@@ -163,6 +163,23 @@ def test_a_study_that_was_not_analysed_shows_its_films_and_why_each_was_not_read
     assert f"images/{image.SOPInstanceUID}/preview" in page
 
 
+def test_a_study_whose_own_film_was_rejected_shows_that_film_and_its_own_date_beside_the_earlier_one(
+    desk: Desk, browser: Browser
+) -> None:
+    image = small_image(ViewPosition="", StudyDate="20260103")  # what reading rejects has no role either
+    prior = small_image(StudyDate="20240517", StudyDescription="Chest two years ago")
+    rejected = Read(Outcome.NOT_ANALYSED, "view-unknown", "nothing says so")
+    drafted = desk.study([image], read_as=rejected, prior=prior, probabilities=())
+    page = page_of(browser(Role.VIEWER), drafted)
+    header = page[page.index('class="study-head"') : page.index("</header>", page.index('class="study-head"'))]
+    assert "2026-01-03" in header
+    assert "2024-05-17" not in header, "the date of another examination"
+    assert "Chest two years ago" not in header
+    films = re.findall(r'<figure class="film" data-at="[^"]*/images/([0-9.]+)"[^>]*data-role="(\w*)"', page)
+    assert films == [(str(image.SOPInstanceUID), ""), (str(prior.SOPInstanceUID), "prior")]
+    assert re.search(r"<b>Earlier film</b>[^<]*2024-05-17", page)
+
+
 def test_a_study_that_was_only_flagged_shows_what_is_likely(desk: Desk, browser: Browser) -> None:
     page = page_of(browser(Role.VIEWER), desk.study([small_image()], read=False))
     assert "Not read yet." in page

@@ -142,6 +142,24 @@ def test_what_somebody_searched_for_is_nobody_elses(here: Here, browser: Browser
     assert "is not known any more" in other
 
 
+def test_a_search_that_is_not_known_any_more_finds_nobody_else(here: Here, browser: Browser) -> None:
+    for n in range(60):
+        here.line.arrive(f"1.{n}", name=f"Müller^Nr{n}")
+    here.line.arrive("2.1", name="Other^Olga", patient_id="X")
+    here.shown()
+    client = browser(Role.RADIOLOGIST)
+    address = client.post("/worklist/search", data={"text": "müller"}).headers["location"]
+    further = more(client.get(address).text)
+    token = address.partition("s=")[2]
+    assert [r["uid"] for r in rows(client, "1.1", "2.1", s=token)["rows"]] == ["1.1"]
+    lost = {"uids": ["1.1", "2.1"], "wanted": {"s": "nobody-knows-it"}}
+    answer = client.post("/worklist/rows", json=lost, headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "search-lost")
+    refused = client.get(further.replace(token, "nobody-knows-it"))
+    assert (refused.status_code, "Olga" in refused.text) == (409, False)
+    assert "is not known any more" in refused.text
+
+
 def test_a_list_of_patients_is_written_down_once_a_question_and_without_the_question(
     here: Here, browser: Browser, context: WebContext
 ) -> None:
@@ -267,6 +285,16 @@ def test_a_saved_view_is_ones_own_and_may_be_what_the_list_begins_with(here: Her
     assert set(uids(client.get("/").text)) == {"1.1", "1.2"}
 
 
+def test_a_list_of_everything_is_reloaded_as_such_by_whoever_begins_with_a_view(here: Here, browser: Browser) -> None:
+    here.critical("1.1", scanner="ROOM1")
+    here.shown()
+    client = browser(Role.RADIOLOGIST)
+    client.post("/worklist/views", data={"name": "mine", "scanner": "ROOM2", "default": "1"})
+    reloading = re.search(r'data-here="([^"]+)"', client.get("/?all=1").text)
+    assert reloading is not None
+    assert uids(client.get(unescape(reloading.group(1))).text) == ["1.1"]
+
+
 def test_a_view_is_saved_without_the_patient_who_was_searched_for(
     here: Here, browser: Browser, context: WebContext
 ) -> None:
@@ -329,7 +357,7 @@ def test_what_is_no_question_is_refused(browser: Browser) -> None:
         "/?after=bm8",
         f"/?after={quote('WzAsICJhIiwgImIiXQ')}",
         "/?at=99.1",
-        "/?s=x&at=0.",
+        "/?s=x",
         "/?view=77",
     ):
         assert client.get(bad).status_code == 200, bad

@@ -61,9 +61,11 @@ listing = Table(
     Column("failing", String(16), nullable=False),  # the first stage that does not get on; empty when all do
     Column("trouble", Boolean, nullable=False),  # a person should look: as `preread studies --trouble` has it
     Column("reported_at", Moment),  # since when a person's finished report is known
-    Column("verdict", String(16)),  # agent.store.reviews, of the draft as a whole; NULL until there is one
+    # agent.store.reviews, of the draft as a whole; without it by-finding (every finding was judged) or begun (only some were); NULL
+    # until there is one
+    Column("verdict", String(16)),
     Column("verdict_by", String(64)),
-    Column("reviewed", Boolean, nullable=False),
+    Column("reviewed", Boolean, nullable=False),  # as a whole, or every finding
     Column("arrived_at", Moment, nullable=False),
     Column("last_received_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from agent.audit.trail import Trail
 from agent.errors import Permanent
 from agent.mending import holding, rereading, retrying, withdrawing
 from agent.mending.hand import Hand, one_line
@@ -19,7 +18,7 @@ from agent.web.api import models
 from agent.web.api.errors import answers
 from agent.web.api.study import StudyUid
 from agent.web.context import WebContext
-from agent.web.person import address_of, person
+from agent.web.hand import hand_of
 from agent.web.refused import Refused
 
 _Reason = Annotated[
@@ -44,9 +43,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
             found = view.execute(select(study.c.study_instance_uid).where(study.c.study_instance_uid == uid)).first()
         if found is None:
             raise Refused(404, "no-such-study")
-        me = person(request)
-        trail = Trail.of(context.current).acting(me.name, address_of(request))
-        return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
+        return hand_of(context, request)
 
     @routes.post("/studies/{study_instance_uid}/retry", responses=said, tags=["actions"])
     def retry(request: Request, study_instance_uid: StudyUid, why: Why) -> models.Retried:

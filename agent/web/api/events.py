@@ -15,6 +15,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from agent.errors import PrereadError
 from agent.store import qc, told
 from agent.store.told import Told
 from agent.web.api.errors import answers
@@ -95,12 +96,13 @@ class _Stream:
 
 
 async def _said(live: Live, stream: _Stream, wait_s: int, free: threading.BoundedSemaphore) -> AsyncIterator[str]:
-    """Until the client goes, the time is over, or the caller would not be let in any more."""
+    """Until the client goes, the time is over, or the caller would not be let in any more; and until the ledger cannot be read: the
+    client comes again with the last id that it has, and is told by a status how things stand."""
     loop = asyncio.get_running_loop()
     until, looked = loop.time() + wait_s, loop.time()
     try:
         yield "retry: 2000\n\n"
-        with contextlib.suppress(TooMany):
+        with contextlib.suppress(TooMany, PrereadError):
             async with contextlib.aclosing(live.follow(heartbeat_s=min(HEARTBEAT_S, wait_s + 0.1))) as following:
                 async for heard in following:
                     if loop.time() - looked >= _LOOK_AT_CALLER_S:

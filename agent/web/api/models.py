@@ -73,7 +73,10 @@ class WorklistStudy(Answer):
     """One study of the worklist.
 
     `standing`: where it stands, in one word. `findings`: what the reading has present, or the fast look before it suspects.
-    `scanner`: calling AE title. `verdict`: what a radiologist said of the draft as a whole. The four numbers count deliveries."""
+    `scanner`: calling AE title. `verdict`: what a radiologist said of the draft as a whole (``accepted``, ``corrected``,
+    ``rejected``); without that ``by-finding`` where every finding that the draft states was judged, ``begun`` where only some were, or
+    only what it missed was added; null where nothing was said. `reviewed`: a verdict other than ``begun``. The four numbers count
+    deliveries."""
 
     study_instance_uid: str
     patient_name: str
@@ -213,8 +216,50 @@ class Event(Answer):
     words: str
 
 
+class Review(Answer):
+    """What a radiologist said of one finding of a draft, or (`finding` empty) of the draft as a whole. `stated`: presence as the draft
+    had it, empty where it said nothing of the finding. `presence`, `laterality`: of a correction, or of what was missed; ``none``: no
+    side. `words`: the radiologist's own. `account`: who judged; ``token:NAME`` by a program. `id` grows with every review of the
+    site."""
+
+    id: int
+    revision: int
+    finding: str
+    stated: str
+    verdict: Literal["accepted", "corrected", "rejected", "missed", "taken-back"]
+    presence: str
+    laterality: str
+    words: str
+    account: str
+    at: datetime
+
+
+class Compared(Answer):
+    """One finding in the draft and in the finished report, as the labeller of this program reads it: ``agree``, ``differ``,
+    ``side_differs``, ``undecided``, ``only_draft`` or ``only_report``."""
+
+    concept: str
+    draft: Finding | None
+    report: Finding | None
+    verdict: Literal["agree", "differ", "side_differs", "undecided", "only_draft", "only_report"]
+
+
+class FinalReport(Answer):
+    """The newest report about the study that a person has finished. `status`: OBR-25 (HL7 table 0123). `text`: empty where the message
+    holds none; `gone`: the message was let go since. `compared`: empty where the labeller knows nothing in it: it reads English."""
+
+    status: str
+    heard_at: datetime
+    text: str
+    gone: bool
+    compared: tuple[Compared, ...]
+
+
 class Study(Answer):
-    """Everything about one study. `banner` belongs to every place that shows any of it."""
+    """Everything about one study. `banner` belongs to every place that shows any of it.
+
+    `reviews`: what counts of the judgements about the newest revision; what was taken back is not among them. `last_review`: the
+    number of the last judgement about it, whichever, 0 where there is none: `seen` of a review that is given on these grounds."""
 
     banner: str
     study_instance_uid: str
@@ -231,6 +276,9 @@ class Study(Answer):
     flag: Flag | None
     reading: Reading | None
     prior: Prior | None
+    reviews: tuple[Review, ...]
+    last_review: int
+    final_report: FinalReport | None
     documents: tuple[Document, ...]
     deliveries: tuple[Delivery, ...]
     history: tuple[Event, ...]
@@ -427,6 +475,16 @@ class Reason(Answer):
     n: int
 
 
+class Judged(Answer):
+    """How many judgements that count were made on one day, of drafts and of findings, by verdict."""
+
+    day: date
+    accepted: int
+    corrected: int
+    rejected: int
+    missed: int
+
+
 class Numbers(Answer):
     """What the line did on these days, both included. Films of the constancy test are not counted."""
 
@@ -440,6 +498,9 @@ class Numbers(Answer):
     findings: tuple[Rate, ...]
     reasons: tuple[Reason, ...]
     agreement: tuple[Rate, ...] = Field(description="Accepted of those judged, by finding; `-`: of drafts as a whole.")
+    judged: tuple[Judged, ...] = Field(
+        description="Days on which something was judged; in a long period months, each by its first day."
+    )
 
 
 class Retried(Answer):

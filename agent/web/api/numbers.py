@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from agent.numbers.figures import LONGEST_DAYS, Figures, Period, Rate, Took, figures_of
+from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED
 from agent.web.api import models
 from agent.web.context import WebContext
 
@@ -21,7 +22,8 @@ def add(routes: APIRouter, context: WebContext) -> None:
 
     @routes.get("/numbers", tags=["numbers"])
     def numbers(last: _Last = None, days: _Days = _USUAL_DAYS) -> models.Numbers:
-        """Volumes, turn-around times, flag and finding rates, and why studies were not read. No patient is named."""
+        """Volumes, turn-around times, flag and finding rates, why studies were not read, and how radiologists judged drafts over time.
+        No patient is named."""
         today = context.clock.now().astimezone(context.settings.web.zone).date()
         with context.ledger.read() as view:
             return _answer(figures_of(view, Period.up_to(last or today, days)))
@@ -38,7 +40,23 @@ def _answer(figures: Figures) -> models.Numbers:
         flagged_by_scanner=tuple(_rate(r) for r in figures.flagged_by_scanner),
         findings=tuple(_rate(r) for r in figures.findings),
         agreement=tuple(_rate(r) for r in figures.agreement),
+        judged=_judged(figures),
         reasons=tuple(models.Reason.model_validate(r) for r in figures.reasons),
+    )
+
+
+def _judged(figures: Figures) -> tuple[models.Judged, ...]:
+    counts = figures.judged
+    days = sorted({day for by_day in counts.values() for day, n in by_day.items() if n})
+    return tuple(
+        models.Judged(
+            day=day,
+            accepted=counts.get(ACCEPTED, {}).get(day, 0),
+            corrected=counts.get(CORRECTED, {}).get(day, 0),
+            rejected=counts.get(REJECTED, {}).get(day, 0),
+            missed=counts.get(MISSED, {}).get(day, 0),
+        )
+        for day in days
     )
 
 

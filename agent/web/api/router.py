@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from agent.version import VERSION
-from agent.web.api import actions, events, network, numbers, study, system, worklist
+from agent.web.api import actions, events, network, numbers, reviews, study, system, worklist
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
 from agent.web.live import Live
@@ -22,13 +22,13 @@ _ABOUT = """What the pages of cxr-preread show, for programs.
 Every result is a draft by a machine: unverified, not a medical device. Show `banner` wherever you show any of it.
 
 A program carries `Authorization: Bearer TOKEN`; tokens are made with `preread tokens add`. Whoever looks at a patient's data is
-written into the audit trail by the name of the token."""
+written into the audit trail as token:NAME."""
 
 
 def router(context: WebContext, live: Live, guard: Guard) -> APIRouter:
     """All calls of the interface."""
     routes = APIRouter(prefix=PREFIX, responses=answers(401, 403, 422, 503))
-    for part in (worklist, study, actions, network, system, numbers):
+    for part in (worklist, study, reviews, actions, network, system, numbers):
         part.add(routes, context)
     events.add(routes, context, live, guard)
 

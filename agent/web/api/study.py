@@ -9,13 +9,17 @@ from sqlalchemy import Connection
 
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
-from agent.store import flags, overview, priors, results, studies
+from agent.settings import Settings
+from agent.store import flags, overview, priors, results, reviews, studies
+from agent.store.results import StoredReading
 from agent.web.api import models
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from structured_report.content import BANNER
+from agent.web.study.final import final_report
+from structured_report.content import BANNER, Finding
+from structured_report.plain import finding_from_json, finding_to_json
 
 StudyUid = Annotated[str, Path(max_length=64, pattern=r"^[0-9.]+$", description="Study Instance UID (PS3.5 9.1)")]
 
@@ -29,7 +33,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
 
         It is written into the audit trail that it was looked at."""
         with context.ledger.begin() as tx:
-            found = study_of(tx, study_instance_uid)
+            found = study_of(tx, study_instance_uid, context.current)
             if found is None:
                 raise Refused(404, "no-such-study")
             patient_id = str(found.about.get("patient", {}).get("patient_id", ""))
@@ -39,13 +43,15 @@ def add(routes: APIRouter, context: WebContext) -> None:
         return found
 
 
-def study_of(view: Connection, uid: str) -> models.Study | None:
+def study_of(view: Connection, uid: str, settings: Settings) -> models.Study | None:
     """What is known of that study; None when there is none."""
     lines = overview.studies(view, only=[uid])
     if not lines:
         return None
     line, revision = lines[0], studies.newest_revision(view, uid)
     number = None if revision is None else revision.id
+    reading = None if number is None else results.reading_of(view, number)
+    last_words = reviews.newest(view, uid, line.revision)
     return models.Study(
         banner=BANNER,
         study_instance_uid=uid,
@@ -60,8 +66,11 @@ def study_of(view: Connection, uid: str) -> models.Study | None:
         about=line.about,
         images=() if number is None else _images(view, number),
         flag=None if number is None else _as(models.Flag, flags.flag_of(view, number)),
-        reading=None if number is None else _as(models.Reading, results.reading_of(view, number)),
+        reading=_as(models.Reading, reading),
         prior=None if number is None else _prior(priors.search_of(view, number)),
+        reviews=tuple(models.Review.model_validate(r) for r in reviews.counting(last_words).values()),
+        last_review=max((r.id for r in last_words.values()), default=0),
+        final_report=_final(view, uid, settings, reading),
         documents=tuple(models.Document(**_without_path(d)) for d in overview.documents(view, uid)),
         deliveries=tuple(models.Delivery(**_without_path(d)) for d in overview.deliveries(view, uid)),
         history=tuple(models.Event(**e) for e in overview.history(view, uid)),
@@ -70,6 +79,26 @@ def study_of(view: Connection, uid: str) -> models.Study | None:
 
 def _as(model: Any, row: Any) -> Any:
     return None if row is None else model.model_validate(row)
+
+
+def _final(view: Connection, uid: str, settings: Settings, reading: StoredReading | None) -> models.FinalReport | None:
+    drafted = () if reading is None else tuple(finding_from_json(f) for f in reading.findings)
+    found = final_report(view, uid, settings, drafted)
+    if found is None:
+        return None
+    compared = tuple(
+        models.Compared.model_validate(
+            {"concept": c.concept, "draft": _finding(c.draft), "report": _finding(c.report), "verdict": c.verdict}
+        )
+        for c in found.compared
+    )
+    return models.FinalReport(
+        status=found.status, heard_at=found.heard_at, text=found.text, gone=found.gone, compared=compared
+    )
+
+
+def _finding(finding: Finding | None) -> models.Finding | None:
+    return None if finding is None else models.Finding.model_validate(finding_to_json(finding))
 
 
 def _images(view: Connection, revision_id: int) -> tuple[models.Image, ...]:

@@ -19,6 +19,7 @@ from agent.web.refused import Refused
 from structured_report.content import BANNER
 
 _MOST = 200
+_UNREVIEWED = "Only what no radiologist has judged as a whole, or in every finding that the draft states: a review that was begun is none."
 Standing = Literal[
     "receiving", "assembled", "flagged", "read", "abstained", "not-analysed", "needs-attention", "withdrawn", "reported",
     "delivered",
@@ -39,7 +40,7 @@ class Filters(BaseModel):
     since: date | None = Field(None, description="First study date.")
     until: date | None = Field(None, description="Last study date.")
     failing: Stage | None = Field(None, description="The stage that fails, or was parked.")
-    unreviewed: bool = Field(False, description="Only what no radiologist has judged.")
+    unreviewed: bool = Field(False, description=_UNREVIEWED)
     trouble: bool = Field(False, description="Only what a person should look at.")
     waiting: bool = Field(False, description="Only what waits for a person.")
     after: str | None = Field(None, max_length=400, description="`next` of the page before.")

@@ -12,7 +12,6 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
 from agent.audit.event import About, What
-from agent.audit.trail import Trail
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
 from agent.mending import heard as mending
@@ -21,10 +20,10 @@ from agent.mending.hand import Hand, one_line
 from agent.mending.matching import PATIENTS, Choice
 from agent.store import heard, ledger_list, orders, overview, results, studies
 from agent.web.context import WebContext
+from agent.web.hand import hand_of
 from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
-from agent.web.person import address_of, person
 from agent.web.refused import Refused
 
 _NO_ORDER, _NO_REASON = "none", "reason-missing"
@@ -43,11 +42,6 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     """Confirmation pages, and what is done when they are sent."""
     routes = APIRouter()
 
-    def hand_of(request: Request) -> Hand:
-        me = person(request)
-        trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        return Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
-
     @routes.get("/ledger/messages/{number}")
     def message(request: Request, number: RowInPath) -> Response:
         return pages.html(request, "ledger-message.html", row=_message(context, number), error=None, reason="")
@@ -59,7 +53,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         do: Annotated[str, Form(max_length=8)],
         reason: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:
-        row, hand, why = _message(context, number), hand_of(request), one_line(reason)
+        row, hand, why = _message(context, number), hand_of(context, request), one_line(reason)
         try:
             if do == "retry":
                 mending.act_again(hand, number)
@@ -93,7 +87,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         if not sent.reason:
             return page(request, uid, action, sent, Trouble(_NO_REASON))
         try:
-            numbers = _ACTS[action](hand_of(request), uid, sent)
+            numbers = _ACTS[action](hand_of(context, request), uid, sent)
         except Permanent as error:
             return page(request, uid, action, sent, Trouble.of(error))
         return RedirectResponse(f"/ledger/{uid}?{urlencode({'done': action, **numbers})}", 303)
@@ -107,7 +101,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
                 raise Refused(404, "no-such-study")
             values = _outlook(view, uid) | (_candidates(view, uid) if action == "match" else {})
         if action == "match":
-            trail = hand_of(request).trail
+            trail = hand_of(context, request).trail
             with context.ledger.begin() as tx:
                 trail.by_hand(tx, What.ACCESSED, "view", About(uid), now=context.clock.now())
         name = "ledger-match.html" if action == "match" else "ledger-act.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from agent.audit.trail import Trail
 from agent.store import failing, heard, ledger_list, overview, trouble
 from agent.store.ledger_list import Wanted
 from agent.store.way import Way, way_of
+from agent.web.asked import Asked
 from agent.web.context import WebContext
 from agent.web.keys import RowInQuery
 from agent.web.ledger.acts import ACTIONS
@@ -30,7 +32,7 @@ STATES = (
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
     """The list, one study, refusals and messages."""
-    routes = APIRouter()
+    routes, asked = APIRouter(), Asked(context)
 
     @routes.get("/ledger")
     def ledger(
@@ -43,6 +45,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         if stage and stage not in failing.STAGES:
             raise Refused(404, "not-found")
         wanted = Wanted(stage, to, state if state in STATES else "", _cursor(before))
+        asked.note(request, replace(wanted, before=None))  # what follows is the same question
         with context.ledger.read() as view:
             lines = ledger_list.listed(view, wanted, limit=_PAGE + 1)
             counts, at_destinations = failing.counts(view), failing.destination_counts(view)
@@ -59,6 +62,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     @routes.post("/ledger/find")
     def find(request: Request, text: Annotated[str, Form(max_length=200)] = "") -> Response:
         """Sent and not asked for: what is searched for may name a patient, and addresses are kept in many places."""
+        asked.note(request, text.strip())
         with context.ledger.read() as view:
             uids = ledger_list.found(view, text, limit=_MOST_FOUND)
             if len(uids) == 1:
@@ -84,8 +88,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         request: Request,
         uid: str,
         done: Annotated[str, Query(max_length=16)] = "",
-        n: Annotated[int, Query(ge=0)] = 0,
-        m: Annotated[int, Query(ge=0)] = 0,
+        n: RowInQuery = 0,
+        m: RowInQuery = 0,
     ) -> Response:
         me = person(request)
         with context.ledger.read() as view:

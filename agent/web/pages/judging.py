@@ -17,11 +17,12 @@ from agent.web.keys import RevisionInForm
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
-from agent.web.study.case import case_of, why_missing
-from agent.web.study.judging import LONGEST_WORDS, Judgement, review_of
+from agent.web.study.case import Case, case_of, why_missing
+from agent.web.study.judging import LONGEST_WORDS, Judgement, Meanwhile, judge
 from agent.web.study.sheet import sheet_of
 
 Short = Annotated[str, Form(max_length=64)]
+Number = Annotated[int, Form(ge=0, lt=2**31)]
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
@@ -29,7 +30,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/studies/{uid}/reviews")
-    def judge(
+    def judged(
         request: Request,
         uid: str,
         revision: RevisionInForm,
@@ -38,6 +39,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         presence: Short = "",
         laterality: Short = "",
         words: Annotated[str, Form(max_length=LONGEST_WORDS)] = "",
+        seen: Number = 0,
+        despite: Number = 0,
         part: Annotated[Literal["", "finding", "missed"], Form()] = "",
         by: Annotated[str, Form(max_length=128)] = "",
     ) -> Response:
@@ -49,19 +52,28 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             case = case_of(tx, uid, revision)
             if case is None:
                 raise Refused(404, why_missing(tx, uid))
-            said = Judgement(finding, verdict, presence, laterality, words)
-            review = review_of(case, said, account=who.name, now=now)
-            reviews.add(tx, review)
+            said = Judgement(finding, verdict, presence, laterality, words, seen, despite)
+            try:
+                judge(tx, case, said, account=who.name, now=now)
+            except Meanwhile as other:
+                return overtaken(request, case, said, other, part)
             trail = Trail.of(context.settings).acting(who.name, address_of(request))
             trail.by_hand(tx, What.ACCESSED, "review", About(uid, case.patient_id), now=now)
-            standing = reviews.standing(tx, uid, revision)
+            last_words = reviews.newest(tx, uid, revision)
         if not part:
             spot = "missed" if verdict == MISSED else f"finding-{finding}" if finding else "whole"
             return RedirectResponse(f"/studies/{quote(uid)}?revision={revision}#{quote(spot)}", 303)
-        sheet = sheet_of(case, pages.words(request), standing)
+        sheet = sheet_of(case, pages.words(request), last_words)
         template = "study/missed.html" if part == "missed" else "study/review.html"
+        # Of the rest of the page nothing new has been shown: what it says of that is what was seen before.
         return pages.html(
-            request, template, case=case, line=case.line, sheet=sheet, subject=finding, review=standing.get(finding)
-        )
+            request, template, case=case, line=case.line, sheet=sheet, subject=finding, seen=seen,
+            review=reviews.counting(last_words).get(finding),
+        )  # fmt: skip
+
+    def overtaken(request: Request, case: Case, said: Judgement, other: Meanwhile, part: str) -> Response:
+        """What was entered comes back with what stands against it, to be sent again by who knows both."""
+        template = "study/meanwhile.html" if part else "study-meanwhile.html"
+        return pages.html(request, template, status=409, case=case, said=said, newer=other.newer)
 
     return routes

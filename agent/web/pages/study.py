@@ -12,6 +12,7 @@ from agent.store import overview, processes, reviews
 from agent.web.context import WebContext
 from agent.web.keys import RevisionInQuery
 from agent.web.pages.render import Pages
+from agent.web.person import person
 from agent.web.refused import Refused
 from agent.web.study.case import Case, case_of, standing_of, why_missing
 from agent.web.study.films import Films
@@ -34,30 +35,31 @@ def router(context: WebContext, pages: Pages, films: Films, seen: Seen) -> APIRo
             if case is None:
                 raise Refused(404, why_missing(view, uid))
             number = case.revision.number if case.revision is not None else 0
-            judged = reviews.standing(view, uid, number)
+            last_words = reviews.newest(view, uid, number)
             drafted = () if case.said is None else case.said.findings
             final = final_report(view, uid, context.settings, drafted)
             model_words = next((p.words for p in processes.all_processes(view) if p.role == "read"), "")
+            standing = standing_of(view, case.line, person(request).name)
         seen.note(request, uid, case.patient_id)
-        for film in case.films:
-            if film.role == "prior":
-                seen.note(request, film.study_instance_uid, film.facts.patient_id)
+        for film in case.priors:
+            seen.note(request, film.study_instance_uid, film.facts.patient_id)
         with contextlib.suppress(PrereadError):  # the page can be read without its films, and they say so themselves
             films.warm()
         t = pages.words(request)
         return pages.html(
-            request, "study.html", case=case, sheet=sheet_of(case, t, judged), plain_name=plain_name,
+            request, "study.html", case=case, sheet=sheet_of(case, t, last_words), plain_name=plain_name,
             plain_date=plain_date, plain_time=plain_time, model_words=model_words, pacs_link=_link(context, case), final=final,
-            line=case.line, judged=may_be_judged(case),
+            line=case.line, judged=may_be_judged(case), standing=standing,
+            seen=max((r.id for r in last_words.values()), default=0),
         )  # fmt: skip
 
     @routes.get("/studies/{uid}/standing")
-    def standing(uid: str) -> Response:
+    def standing(request: Request, uid: str) -> Response:
         with context.ledger.read() as view:
             found = overview.studies(view, only=[uid])
-        if not found:
-            raise Refused(404, "not-found")
-        return JSONResponse({"standing": standing_of(found[0])})
+            if not found:
+                raise Refused(404, "not-found")
+            return JSONResponse({"standing": standing_of(view, found[0], person(request).name)})
 
     return routes
 

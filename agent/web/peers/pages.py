@@ -8,14 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from agent.audit.trail import Trail
 from agent.errors import Permanent
-from agent.mending.hand import Hand, one_line
+from agent.mending.hand import one_line
 from agent.settings.editing import CannotEdit, Change
 from agent.settings.network import DESTINATION_KINDS
 from agent.settings.writing import FileHasChanged, NotWritable
 from agent.store import contacts, failing, processes, reloads
 from agent.web.context import WebContext
+from agent.web.hand import hand_of
+from agent.web.keys import RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
 from agent.web.peers import forms, trials
@@ -23,7 +24,6 @@ from agent.web.peers.file import Proposal, SettingsText, overrides
 from agent.web.peers.forms import DESTINATIONS, PEERS
 from agent.web.peers.reload import ask_to_reload
 from agent.web.peers.removing import TABLES
-from agent.web.person import address_of, person
 from agent.web.refused import Refused
 from agent.web.tasks import Tasks
 
@@ -130,7 +130,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-reload')}", 303)
 
     @routes.get("/peers/reload/{number}")
-    def reloaded(request: Request, number: int) -> Response:
+    def reloaded(request: Request, number: RowInPath) -> Response:
         now = context.clock.now()
         with context.ledger.read() as view:
             if not 0 < number <= reloads.newest(view):
@@ -156,11 +156,10 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
 
     @routes.post("/peers/retry/{name}")
     def send_again(request: Request, name: str, reason: Annotated[str, Form(max_length=500)] = "") -> Response:
-        why, me = one_line(reason), person(request)
+        why = one_line(reason)
         if not why:
             return about_all(request, name, "reason-missing")
-        trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        hand = Hand(context.current, context.ledger, context.files, context.clock, trail, me.name)
+        hand = hand_of(context, request)
         task = tasks.start("retry", name, lambda say: trials.retry(hand, name, why, say))
         return RedirectResponse(f"/peers/test/{task.id}", 303)
 

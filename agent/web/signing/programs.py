@@ -15,9 +15,9 @@ from agent.settings.values import check_one_line
 from agent.store import tokens
 from agent.store.engine import Ledger
 from agent.web.rights import Role
-from agent.web.signing.tokens import new_token
+from agent.web.signing.tokens import PROGRAM, new_token
 
-LONGEST_NAME, USUAL_DAYS, LONGEST_DAYS = 64, 365, 1830
+LONGEST_NAME, USUAL_DAYS, LONGEST_DAYS = 64 - len(PROGRAM), 365, 1830
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Programs:
         try:
             with self.ledger.begin() as tx:
                 tokens.add(tx, token, name, role, made_by=self.by, expires_at=until, now=now)
-                self.trail.rights_changed(tx, name, f"token-{role}", roles=True, now=now)
+                self.trail.rights_changed(tx, PROGRAM + name, f"token-{role}", roles=True, now=now)
         except IntegrityError as error:
             words = f"there is, or was, a token {name}; give this one another name, see: preread tokens list"
             raise Permanent(words, code="token-name-taken") from error
@@ -46,12 +46,12 @@ class Programs:
 
     def revoke(self, name: str) -> None:
         """It opens nothing from now on."""
-        now = self.clock.now()
+        name, now = " ".join(name.split()), self.clock.now()
         with self.ledger.begin() as tx:
-            if not tokens.revoke(tx, " ".join(name.split()), now=now):
+            if not tokens.revoke(tx, name, now=now):
                 words = f"there is no token {name} that counts; see: preread tokens list"
                 raise Permanent(words, code="no-such-token")
-            self.trail.rights_changed(tx, name, "token-revoked", roles=False, now=now)
+            self.trail.rights_changed(tx, PROGRAM + name, "token-revoked", roles=False, now=now)
 
 
 def _name(text: str) -> str:

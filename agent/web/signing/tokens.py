@@ -13,6 +13,8 @@ from agent.web.context import WebContext
 from agent.web.person import Person
 from agent.web.rights import Role
 
+PROGRAM = "token:"
+"""Before the name of a token, wherever it stands for who did something: no account's name has a colon (agent.web.signing.names)."""
 _SEEN_EVERY = timedelta(seconds=60)
 _MARK = "preread_"  # by which people and programs that look for lost secrets know what they see
 
@@ -31,7 +33,7 @@ def bearer(request: Request) -> str | None:
 
 
 def owner(context: WebContext, token: str) -> Person | None:
-    """Whom the token stands for: a person without an account, by the name of the token; None when it does not count."""
+    """Whom the token stands for: somebody without an account, called `PROGRAM` and its name; None when it does not count."""
     now = context.clock.now()
     with context.ledger.read() as view:
         found = tokens.of_token(view, token)
@@ -40,4 +42,4 @@ def owner(context: WebContext, token: str) -> Person | None:
     if found.seen_at is None or now - found.seen_at > _SEEN_EVERY:
         with context.ledger.begin() as tx:
             tokens.seen(tx, found.id, now=now)
-    return Person(0, found.name, "", Role(found.role), "", "", "")
+    return Person(0, PROGRAM + found.name, "", Role(found.role), "", "", "")

@@ -12,32 +12,49 @@ export function texts() {
   return loading;
 }
 
-/**
- * What came back, or an error whose message is for the person, with the status of the answer.
- * Whoever is not signed in any more is led to the sign-in page, unless `stay`: there is something on the page that would be lost.
- */
-export async function call(url, { stay = false, ...options } = {}) {
+/** Headers of a call that the page makes by itself, while nobody may be there: it keeps nobody signed in. */
+export const BY_ITSELF = { "X-By-Itself": "1" };
+
+/** Why a call was not answered as it should be. `message` is for the person; `status` is 0 when nobody answered. */
+export class Refused extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** What came back. Who is signed out stays where he or she is, with what was entered. Raises `Refused`. */
+export async function call(url, options = {}) {
   const t = await texts();
   let answer;
   try {
-    answer = await fetch(url, { credentials: "same-origin", ...options });
+    answer = await fetch(url, { credentials: "same-origin", redirect: "manual", ...options });
   } catch {
-    throw new Error(t("refused.unreachable"));
+    throw new Refused(0, "unreachable", t("refused.unreachable"));
   }
-  if (answer.status === 401 && !stay) {
-    location.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
-  }
-  if (!answer.ok) throw Object.assign(new Error(await reason(answer, t)), { status: answer.status });
+  if (answer.status === 401 || answer.type === "opaqueredirect") throw new Refused(401, "not-signed-in", t("refused.not-signed-in"));
+  if (!answer.ok) throw await reason(answer, t);
   return answer;
 }
 
 async function reason(answer, t) {
-  const said = await answer.json().catch(() => ({}));
-  const code = said?.error?.code ?? String(answer.status);
-  for (const key of [`refused.${code}`, `codes.image.${code}`]) {
-    if (t(key) !== key) return t(key);
+  const text = await answer.text().catch(() => "");
+  if ((answer.headers.get("Content-Type") ?? "").startsWith("text/html")) {
+    const said = new DOMParser().parseFromString(text, "text/html").getElementById("refused"); // the page has the words
+    if (said) return new Refused(answer.status, said.dataset.code, said.textContent);
   }
-  return t("refused.other", { code });
+  const code = codeIn(text) ?? String(answer.status);
+  const key = [`refused.${code}`, `codes.image.${code}`].find((one) => t(one) !== one);
+  return new Refused(answer.status, code, key ? t(key) : t("refused.other", { code }));
+}
+
+function codeIn(text) {
+  try {
+    return JSON.parse(text)?.error?.code;
+  } catch {
+    return undefined;
+  }
 }
 
 /** An element: make("button", {type: "button", class: "x", text: "Fit"}, child). */

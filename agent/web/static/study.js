@@ -16,7 +16,7 @@ const say = (words) => {
   quiet = setTimeout(() => (speaker.textContent = ""), 4000);
 };
 const evidence = new Evidence(body, t, say);
-new Reviews(body, t, say, () => [...evidence.kept][0]);
+new Reviews(body, t, say, () => [...evidence.kept]);
 watch(body, t);
 const viewer = document.getElementById("viewer");
 if (viewer.querySelector(".film")) {

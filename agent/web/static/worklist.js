@@ -14,4 +14,4 @@ const lines = new Lines(table, t, call, make);
 keys(lines);
 more(lines);
 waits(table, t);
-listen(lines, t, make);
+listen(lines, t);

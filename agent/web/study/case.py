@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.reporting.compose import compose
-from agent.store import flags, identity, overview, priors, results, revisions, studies
+from agent.store import flags, identity, orders, overview, priors, results, reviews, revisions, studies
 from agent.store.flags import StoredFlag, StoredReply, Urgency
 from agent.store.overview import StudyLine
 from agent.store.priors import PriorImage, Search
@@ -17,7 +17,8 @@ from agent.store.revisions import RevisionLine
 from agent.store.studies import Revision, StoredImage, Use
 from structured_report.content import PreRead
 
-__all__ = ["Case", "Film", "case_of", "film_of", "standing_of", "why_missing"]
+__all__ = ["PRIOR", "Case", "Film", "case_of", "film_of", "standing_of", "why_missing"]
+PRIOR = "prior"
 _UNSEEN = Use(0, False, "", "", "")
 
 
@@ -60,21 +61,27 @@ class Case:
     stops: dict[str, str]
 
     @property
+    def own_films(self) -> tuple[Film, ...]:
+        """The images of the study itself: what it is called and when it was made comes from these."""
+        return tuple(f for f in self.films if f.role != PRIOR)
+
+    @property
+    def priors(self) -> tuple[Film, ...]:
+        """The earlier image that was found for it."""
+        return tuple(f for f in self.films if f.role == PRIOR)
+
+    @property
     def is_newest(self) -> bool:
         """Whether no newer revision has taken its place."""
         return self.revision is None or self.revision.number == self.line.revision
-
-    @property
-    def standing(self) -> str:
-        """What must change for this page to be overtaken."""
-        return standing_of(self.line)
 
     @property
     def patient_id(self) -> str:
         """As it was reported, or as the images say; empty when nobody says."""
         if self.revision is not None:
             return str(self.revision.study["patient"]["patient_id"])
-        return self.films[0].facts.patient_id if self.films else ""
+        own = self.own_films
+        return own[0].facts.patient_id if own else ""
 
 
 def case_of(view: Connection, uid: str, number: int | None = None) -> Case | None:
@@ -108,9 +115,12 @@ def why_missing(view: Connection, uid: str) -> str:
     return "not-found" if revisions.known(view, uid) else "no-such-study"
 
 
-def standing_of(line: StudyLine) -> str:
-    """Newest revision and state of a study, in one word to compare: what makes a page that shows it out of date."""
-    return f"{line.revision}-{line.state}"
+def standing_of(view: Connection, line: StudyLine, reader: str) -> str:
+    """Newest revision, state and finished report of a study, and what others than the reader have said of its draft, in one word to
+    compare: what makes a page that shows it out of date."""
+    uid = line.study_instance_uid
+    others = reviews.newest_of_others(view, uid, line.revision, reader)
+    return f"{line.revision}-{line.state}-{orders.newest_report(view, uid)}-{others}"
 
 
 def film_of(view: Connection, uid: str, sop_instance_uid: str, number: int | None = None) -> Film | None:
@@ -129,11 +139,11 @@ def _images(view: Connection, uid: str, revision: Revision | None) -> tuple[tupl
     return studies.images_of_revision(view, revision.id)
 
 
-_ORDER = ("frontal", "lateral", "prior", "")
+_ORDER = ("frontal", "lateral", "", PRIOR)  # the study itself before the earlier one, even where none of it can be read
 
 
 def _films(images: tuple[tuple[StoredImage, Use], ...], prior: PriorImage | None) -> tuple[Film, ...]:
-    """Frontal, lateral, prior, then what is not read."""
+    """Frontal, lateral, what is not read, then the prior."""
     films = [_film(image, use) for image, use in images]
     if prior is not None:
         films.append(_prior_film(prior))
@@ -151,5 +161,5 @@ def _film(image: StoredImage, use: Use) -> Film:
 def _prior_film(prior: PriorImage) -> Film:
     return Film(
         prior.sop_instance_uid, prior.study_instance_uid, prior.path, prior.data_set_offset, prior.digest,
-        InstanceFacts.from_json(prior.facts), _UNSEEN, "prior",
+        InstanceFacts.from_json(prior.facts), _UNSEEN, PRIOR,
     )  # fmt: skip

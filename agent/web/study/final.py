@@ -54,7 +54,7 @@ def final_report(view: Connection, uid: str, settings: Settings, drafted: Sequen
     Args:
         drafted: what the draft states.
     """
-    if not orders.is_reported(view, uid):
+    if not orders.newest_report(view, uid):
         return None
     # Weighed as for what is sent: a report that names the same number and another patient is not this study's.
     reports = case_of(view, uid, settings.gate, settings.identity).weighed.reports

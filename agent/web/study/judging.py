@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
+from agent.store import reviews
 from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED, TAKEN_BACK, WHOLE, Review
 from agent.web.refused import Refused
 from agent.web.study.case import Case
@@ -17,18 +20,49 @@ _JUDGED = (Outcome.READ, Outcome.ABSTAINED)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the form says. `finding`: key of the vocabulary, or empty for the draft as a whole."""
+    """What the form says.
+
+    Attributes:
+        finding: key of the vocabulary, or empty for the draft as a whole.
+        seen: number of the last review that was on the page, whichever it was about.
+        despite: number of the review by somebody else that was shown in answer to the same judgement before.
+    """
 
     finding: str
     verdict: str
     presence: str
     laterality: str
     words: str
+    seen: int = 0
+    despite: int = 0
+
+
+class Meanwhile(Exception):
+    """Somebody else has judged the same since the page was made; nothing was written down. `newer`: what was said."""
+
+    def __init__(self, newer: Review) -> None:
+        super().__init__(newer.verdict)
+        self.newer = newer
 
 
 def may_be_judged(case: Case) -> bool:
     """Whether there is a draft to judge."""
     return case.said is not None and case.said.outcome in _JUDGED
+
+
+def judge(tx: Connection, case: Case, said: Judgement, *, account: str, now: datetime) -> Review:
+    """Write the judgement down, unless its author cannot know what it would take the place of.
+
+    Raises:
+        Meanwhile: somebody else has judged the same since.
+        Refused: as `review_of`.
+    """
+    made = review_of(case, said, account=account, now=now)
+    newer = reviews.newest(tx, made.study_instance_uid, made.revision).get(made.finding)
+    if newer is not None and newer.account != account and newer.id > said.seen and newer.id != said.despite:
+        raise Meanwhile(newer)
+    reviews.add(tx, made)
+    return made
 
 
 def review_of(case: Case, said: Judgement, *, account: str, now: datetime) -> Review:

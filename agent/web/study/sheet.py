@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.store.reviews import Review
-from agent.web.study.case import Case, Film
+from agent.store.reviews import Review, counting
+from agent.web.study.case import PRIOR, Case, Film
 from agent.web.study.evidence import Piece, pieces_of
 from structured_report.content import Finding, Presence, Probability, Region
 from structured_report.vocabulary import vocabulary
@@ -56,14 +56,14 @@ class Sheet:
     could_be_missed: tuple[str, ...]
 
 
-def sheet_of(case: Case, t: Translate, reviews: Mapping[str, Review]) -> Sheet:
+def sheet_of(case: Case, t: Translate, last_words: Mapping[str, Review]) -> Sheet:
     """Put the page of a case together.
 
     Args:
         t: texts in the reader's language.
-        reviews: what counts of the judgements about this revision, by finding.
+        last_words: of `agent.store.reviews.newest`, about this revision.
     """
-    said = case.said
+    said, reviews = case.said, counting(last_words)
     findings = () if said is None else _rows(case, said.findings, reviews, only_asked=False)
     asked = () if said is None else _rows(case, said.checked, reviews, only_asked=True)
     shown = {row.finding.concept for row in (*findings, *asked)}
@@ -111,14 +111,15 @@ def _texts(case: Case) -> tuple[tuple[str, tuple[Piece, ...]], ...]:
 
 
 def _films(case: Case, t: Translate) -> tuple[FilmView, ...]:
-    """Those that were read and the earlier one; where none was read, those that can be looked at."""
-    chosen = [f for f in case.films if f.role] or list(case.films)
-    return tuple(_film_view(case, film, t) for film in chosen[:_MOST_FILMS])
+    """Those of the study that were read, or, where none was, all that it has; beside them the earlier one."""
+    own = [f for f in case.own_films if f.role] or list(case.own_films)
+    chosen = [*own[: _MOST_FILMS - len(case.priors)], *case.priors]
+    return tuple(_film_view(case, film, t) for film in chosen)
 
 
 def _film_view(case: Case, film: Film, t: Translate) -> FilmView:
     regions = () if case.said is None else case.said.regions
-    here = tuple(r for r in regions if r.sop_instance_uid == film.sop_instance_uid and film.role != "prior")
+    here = tuple(r for r in regions if r.sop_instance_uid == film.sop_instance_uid and film.role != PRIOR)
     return FilmView(film, json.dumps([_box(r, t) for r in here]), here)
 
 

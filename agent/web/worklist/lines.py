@@ -63,7 +63,7 @@ def _line(row: Row, sorted_so: bool, t: Words, now: datetime) -> Line:
         wait_in_words(now - row.arrived_at, t) if row.is_waiting else "",
         tuple(_chip(chip, t) for chip in row.findings),
         t(f"worklist.standing.{row.standing}") if t.has(f"worklist.standing.{row.standing}") else row.standing,
-        "bad" if row.trouble and row.standing != "reported" else _TONES.get(row.standing, ""),
+        "bad" if row.trouble and row.state != "reported" else _TONES.get(row.standing, ""),
         _why(row, t),
         (row.explanation or row.reason) if row.standing in _DOUBTFUL else "",
         _sent(row, t),

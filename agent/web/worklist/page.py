@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -15,18 +14,18 @@ from agent.store import listing, listing_progress, saved_views
 from agent.store.listing import Cursor, Page, Wanted
 from agent.store.listing_rows import STAGES, STANDINGS
 from agent.store.saved_views import SavedView
+from agent.web.asked import Asked
 from agent.web.context import WebContext
 from agent.web.keys import RowInForm, RowInQuery
+from agent.web.live import late_since
 from agent.web.pages.render import Pages
 from agent.web.person import person
 from agent.web.refused import Refused
-from agent.web.worklist.asked import Asked
 from agent.web.worklist.lines import lines_of
 from agent.web.worklist.searches import Searches
 from agent.web.worklist.wanted import PRIORITIES, address, kept, of_kept, said, wanted_of
 from structured_report.vocabulary import vocabulary
 
-_LATE = timedelta(seconds=30)
 _MOST_ROWS = 500  # that one page shows, and asks for anew at once
 
 
@@ -72,13 +71,17 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     ) -> Response:
         me = person(request)
         text = searches.text(me.account_id, s) if s else ""
+        if text is None and (after or at):
+            raise Refused(
+                409, "search-lost"
+            )  # what comes after the patient who was searched for is not what comes after nobody
         with context.ledger.read() as ledger:
             mine = saved_views.of_account(ledger, me.account_id)
             chosen = _chosen(mine, view, begins=not request.query_params)
             wanted = of_kept(chosen.wanted) if chosen is not None else wanted_of(request.query_params)
             wanted = replace(wanted, text=text or "")
             found = listing.page(ledger, wanted, after=_cursor(ledger, wanted, after, at))
-            progress, late = listing_progress.progress(ledger), listing_progress.late_since(ledger)
+            progress, late = listing_progress.progress(ledger), late_since(ledger, context.clock.now())
             counts, scanners = listing.waiting(ledger), listing.scanners(ledger)
         asked.note(request, wanted)
         lines = lines_of(found.rows, wanted, pages.words(request), context.clock.now())
@@ -87,8 +90,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             more=_more(wanted, found, s), partly=found.partly, counts=counts, counted=listing.COUNTED, scanners=scanners,
             findings=tuple(vocabulary()), standings=STANDINGS, priorities=PRIORITIES, stages=STAGES, views=mine, chosen=chosen,
             heard=progress.event_id if progress is not None else 0, whole=progress is not None and progress.is_whole,
-            late=late if late is not None and context.clock.now() - late > _LATE else None,
-            going_on=bool(after or at), here=address(wanted, s=s if text else ""),
+            late=late, going_on=bool(after or at), here=_here(wanted, s if text else ""),
         )  # fmt: skip
 
     @routes.post("/worklist/search")
@@ -101,7 +103,10 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     @routes.post("/worklist/rows")
     def rows(request: Request, shown: Shown) -> Response:
         """The lines of studies that a page shows, or might show, as they are by now."""
-        text = searches.text(person(request).account_id, shown.wanted.get("s", "")) or ""
+        s = shown.wanted.get("s", "")
+        text = searches.text(person(request).account_id, s) if s else ""
+        if text is None:
+            raise Refused(409, "search-lost")
         wanted = replace(wanted_of(shown.wanted), text=text)
         asked.note(request, wanted)
         with context.ledger.read() as ledger:
@@ -152,6 +157,11 @@ def _chosen(mine: tuple[SavedView, ...], number: int, *, begins: bool) -> SavedV
     if number:
         return next((v for v in mine if v.id == number), None)
     return next((v for v in mine if v.is_default), None) if begins else None
+
+
+def _here(wanted: Wanted, s: str) -> str:
+    """Of the list that is shown, which need not be the one that a person begins with."""
+    return address(wanted, s=s) if s or said(wanted) else "/?all=1"
 
 
 def _cursor(ledger: Connection, wanted: Wanted, after: str, at: str) -> Cursor | None:

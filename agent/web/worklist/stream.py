@@ -46,7 +46,9 @@ async def _said(live: Live, guard: Guard, who: Person, after: int | None) -> Asy
     loop = asyncio.get_running_loop()
     looked = loop.time()
     yield "retry: 2000\n\n"
-    with contextlib.suppress(TooMany):
+    with contextlib.suppress(
+        TooMany, PrereadError
+    ):  # what the ledger cannot say now is asked for when the listener comes again
         async with contextlib.aclosing(live.follow(after)) as following:
             async for told in following:
                 if loop.time() - looked >= _LOOK_AT_SESSION_S:
@@ -68,10 +70,12 @@ def _still(guard: Guard, who: Person) -> bool:
 
 
 def _event(told: Told) -> str:
+    """Every event says whether more may have happened than can be told; that one comes in time says that the stream still runs."""
     uids = list(dict.fromkeys(one.study_instance_uid for one in told.events if one.study_instance_uid))
     # That a study was taken out is noted without saying which: the page asks what has become of those it shows.
     gone = any(one.code == PURGED and not one.study_instance_uid for one in told.events)
     if not uids and not gone and not told.all_new:
-        return f": still here\nid: {told.up_to}\n\n"
-    data = json.dumps({"uids": uids, "gone": gone, "all": told.all_new})
-    return f"id: {told.up_to}\nevent: studies\ndata: {data}\n\n"
+        said = json.dumps({"trouble": told.trouble})
+        return f": still here\nid: {told.up_to}\nevent: still\ndata: {said}\n\n"
+    said = json.dumps({"uids": uids, "gone": gone, "all": told.all_new, "trouble": told.trouble})
+    return f"id: {told.up_to}\nevent: studies\ndata: {said}\n\n"

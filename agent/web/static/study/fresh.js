@@ -1,7 +1,10 @@
 // Says when what the page shows has been overtaken: a newer revision, a withdrawal, another state. Nothing is exchanged under the
 // eyes of who reads; the page is looked at again when he or she says so.
 
-import { make } from "../base.js";
+import { BY_ITSELF, make } from "../base.js";
+import { Hearing } from "../hear.js";
+
+const AGAIN_MS = 5000;
 
 /**
  * @param {HTMLElement} root  carries data-uid and data-standing
@@ -9,54 +12,43 @@ import { make } from "../base.js";
  */
 export function watch(root, t) {
   const { uid, standing } = root.dataset;
-  /** @type {EventSource | undefined} */
-  let source;
+  const place = make("p", { class: "bad lost", role: "status", hidden: true });
+  document.querySelector(".unverified").after(place);
   let told = false;
-  let again = 1000;
-
-  const later = (what) => {
-    setTimeout(what, again);
-    again = Math.min(30000, again * 2);
-  };
+  let again = 0;
 
   async function look() {
-    const answer = await fetch(`/studies/${encodeURIComponent(uid)}/standing`, { headers: { Accept: "application/json" } }).catch(() => undefined);
-    if (told) return;
-    if (!answer || answer.status >= 500) return void later(look);
-    if (!(answer.ok || answer.status === 404)) return;
-    again = 1000;
+    clearTimeout(again);
+    const options = { headers: { Accept: "application/json", ...BY_ITSELF } };
+    const answer = await fetch(`/studies/${encodeURIComponent(uid)}/standing`, options).catch(() => undefined);
+    if (answer?.status === 401) {
+      hearing.signedOut();
+      return;
+    }
+    if (!answer || !(answer.ok || answer.status === 404)) {
+      hearing.fails("standing");
+      again = setTimeout(look, AGAIN_MS);
+      return;
+    }
+    hearing.works("standing");
     const said = answer.ok ? (await answer.json()).standing : "gone";
-    if (said === standing) return;
+    if (told || said === standing) return;
     told = true;
+    hearing.stop();
     const anew = make("a", { href: location.pathname, text: t("study.mark.look_again") });
-    document.querySelector(".unverified").after(make("p", { class: "mark bad overtaken", role: "alert" }, make("b", { text: t("study.mark.overtaken") }), " ", anew));
-    close();
+    place.after(make("p", { class: "mark bad overtaken", role: "alert" }, make("b", { text: t("study.mark.overtaken") }), " ", anew));
   }
 
-  function open() {
-    if (source || told || document.hidden) return;
-    source = new EventSource("/live");
-    source.onopen = look; // whatever happened while nobody listened
-    source.addEventListener("studies", (event) => {
-      const said = JSON.parse(event.data);
-      if (said.all || said.gone || said.uids.includes(uid)) void look();
-    });
-    source.addEventListener("signed-out", close);
-    // A browser comes again by itself, but not to a server that answered with an error, as a proxy does while the office starts.
-    source.onerror = () => {
-      if (source?.readyState !== EventSource.CLOSED) return;
-      close();
-      later(open);
-    };
-  }
-
-  function close() {
-    source?.close();
-    source = undefined;
-  }
-
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
-  addEventListener("pagehide", close);
-  addEventListener("pageshow", open);
-  open();
+  const hearing = new Hearing(
+    {
+      address: () => "/live",
+      holds: true,
+      opened: () => void look(), // whatever happened while nobody listened
+      told: (said) => {
+        if (said.all || said.gone || said.uids.includes(uid)) void look();
+      },
+    },
+    t,
+    place,
+  );
 }

@@ -3,25 +3,26 @@
 // What has been written and is not kept yet stays on the page: whoever is signed out meanwhile, or cannot reach the office, reads beside
 // it what to do, and leaving the page asks first.
 
-import { call, make } from "../base.js";
+import { make } from "../base.js";
 
 const VERDICTS = { a: "accepted", r: "rejected", u: "taken-back" };
+const TYPING = "input, select, textarea, [contenteditable]";
 
 export class Reviews {
   /**
    * @param {HTMLElement} root
    * @param {(words: string) => void} say
-   * @param {() => string | undefined} chosen  the finding that is lit, where the focus is on none
+   * @param {() => string[]} lit  the findings that are lit, for when the focus is on none
    */
-  constructor(root, t, say, chosen) {
+  constructor(root, t, say, lit) {
     this.root = root;
     this.t = t;
     this.say = say;
-    this.chosen = chosen;
+    this.lit = lit;
     this.sending = Promise.resolve();
     addEventListener("beforeunload", (event) => this.#written().length && event.preventDefault());
     root.addEventListener("submit", (event) => this.#submitted(event));
-    root.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("keydown", (event) => this.#key(event)); // a page that has just come has its focus on nothing
   }
 
   #submitted(event) {
@@ -41,46 +42,60 @@ export class Reviews {
     const box = form.closest(".review");
     const data = new FormData(form, button);
     data.set("part", form.dataset.part ?? "finding");
-    const back = document.activeElement?.closest(".finding") ?? null;
-    this.sending = this.sending.then(() => this.#sent(form.action, data, box, back));
+    this.sending = this.sending.then(() => this.#sent(form, data, box));
   }
 
-  async #sent(url, data, box, back) {
+  async #sent(form, data, box) {
+    const options = { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" }, credentials: "same-origin" };
+    const answer = await fetch(form.action, options).catch(() => undefined);
+    const said = (await answer?.text().catch(() => undefined)) ?? "";
+    if (answer?.ok) this.#kept(box, data, said);
+    else if (answer?.status === 409 && said.includes("data-newer")) this.#overtaken(box, form, said);
+    else this.#unsaved(box, answer?.status, said);
+  }
+
+  #kept(box, data, text) {
     const undone = data.get("verdict") === "taken-back";
-    try {
-      const answer = await call(url, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" }, stay: true });
-      const text = await answer.text();
-      const writing = undone ? written(box) : [];
-      box.innerHTML = text; // of this site, escaped by the server as every page is
-      rewrite(box, writing);
-      this.say(this.t(undone ? "study.review.taken_back" : "study.review.saved"));
-      (back ?? box.querySelector("button"))?.focus({ preventScroll: true });
-    } catch (error) {
-      this.#unsaved(box, error);
-    }
+    const writing = undone ? written(box) : [];
+    const inside = box.contains(document.activeElement);
+    box.innerHTML = text; // of this site, escaped by the server as every page is
+    rewrite(box, writing);
+    this.say(this.t(undone ? "study.review.taken_back_of" : "study.review.saved_of", { subject: this.#name(data.get("finding")) }));
+    if (inside) (box.closest(".finding") ?? box.querySelector("button"))?.focus({ preventScroll: true });
+  }
+
+  /** Somebody else has judged the same meanwhile. What was entered stays, and can be sent again by who has read that. */
+  #overtaken(box, form, notice) {
+    box.querySelector(".unsaved")?.remove();
+    const part = make("div", { class: "unsaved" });
+    part.innerHTML = notice; // as above
+    box.prepend(part);
+    const despite = form.elements.namedItem("despite") ?? form.appendChild(make("input", { type: "hidden", name: "despite" }));
+    despite.value = part.querySelector("[data-newer]").dataset.newer;
   }
 
   /** Stays until it is kept: a judgement that is not must not look as if it were. */
-  #unsaved(box, error) {
+  #unsaved(box, status, text) {
     box.querySelector(".unsaved")?.remove();
-    const out = error.status === 401;
-    const words = out ? this.t("study.review.signed_out") : this.t("study.review.unsaved", { why: error.message });
+    const out = status === 401;
+    const words = out ? this.t("study.review.signed_out") : this.t("study.review.unsaved", { why: reason(status, text, this.t) });
     const way = out ? make("a", { href: "/sign-in", target: "_blank", rel: "noopener", text: this.t("worklist.lost.sign_in") }) : null;
     box.prepend(make("p", { class: "bad unsaved", role: "alert" }, words, " ", way));
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (event.target.closest?.(TYPING)) return;
     const key = event.key.toLowerCase();
     if (key === "j" || key === "k") {
       this.#next(key === "j" ? 1 : -1);
       event.preventDefault();
       return;
     }
-    const box = this.#box(event);
-    if (!box || !(key in VERDICTS || key === "c")) return;
+    if (!(key in VERDICTS || key === "c") || !this.root.querySelector("form.judge")) return;
     event.preventDefault();
+    const box = this.#box(event);
+    if (!box) return;
     if (key === "c") {
       const details = box.querySelector("details.correct");
       details?.setAttribute("open", "");
@@ -91,19 +106,30 @@ export class Reviews {
     if (button) this.#send(button.form, button);
   }
 
-  /** Where the judgement of a key belongs. */
+  /** Where the judgement of a key belongs; nowhere, and that is said, where it is not certain. */
   #box(event) {
     if (event.shiftKey) return this.root.querySelector('.review[data-subject=""]');
-    const concept = event.target.closest(".finding")?.dataset.findings ?? this.chosen();
-    return concept ? this.root.querySelector(`.review[data-subject="${CSS.escape(concept)}"]`) : null;
+    const focused = event.target.closest?.(".finding")?.dataset.findings;
+    const meant = focused ? [focused] : this.lit();
+    const box = meant.length === 1 ? this.root.querySelector(`.review[data-subject="${CSS.escape(meant[0])}"]`) : null;
+    if (!box) {
+      const names = meant.map((concept) => this.#name(concept)).join(", ");
+      this.say(meant.length > 1 ? this.t("study.review.several_lit", { names }) : this.t("study.review.none_lit"));
+    }
+    return box;
+  }
+
+  #name(concept) {
+    return concept ? this.t(`findings.name.${concept}`) : this.t("study.review.whole");
   }
 
   #next(step) {
     const all = [...this.root.querySelectorAll(".finding")].filter((one) => one.offsetParent !== null);
+    if (!all.length) return;
     const now = all.indexOf(document.activeElement?.closest(".finding"));
-    const next = all[(now + step + all.length) % all.length];
-    next?.focus({ preventScroll: true });
-    next?.scrollIntoView({ block: "nearest" });
+    const next = all[now < 0 && step < 0 ? all.length - 1 : (now + step + all.length) % all.length];
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -119,4 +145,10 @@ function rewrite(box, fields) {
   if (!form || !fields.length) return;
   for (const [name, value] of fields) form.querySelector(`[name="${name}"]`).value = value;
   form.querySelector("details.correct")?.setAttribute("open", "");
+}
+
+function reason(status, text, t) {
+  if (!status) return t("refused.unreachable");
+  const code = /"code":\s*"([\w-]+)"/.exec(text)?.[1] ?? String(status);
+  return t(`refused.${code}`) === `refused.${code}` ? t("refused.other", { code }) : t(`refused.${code}`);
 }

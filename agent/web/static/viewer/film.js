@@ -71,13 +71,13 @@ export class Film {
 
   /** How the film is to be shown. */
   async learn() {
-    this.about = await (await call(`${this.at}/about${this.which}`, { stay: true })).json();
+    this.about = await (await call(`${this.at}/about${this.which}`)).json();
   }
 
   /** Every stored value. */
   async load() {
     const { rows, columns, signed } = this.about;
-    const bytes = await (await call(`${this.at}/values${this.which}`, { stay: true })).arrayBuffer();
+    const bytes = await (await call(`${this.at}/values${this.which}`)).arrayBuffer();
     if (bytes.byteLength !== 2 * rows * columns) throw new Error("incomplete");
     const values = signed ? new Int16Array(bytes) : new Uint16Array(bytes);
     let level = { width: columns, height: rows, values };

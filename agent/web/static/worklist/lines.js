@@ -1,5 +1,7 @@
 // The lines of the table. What changes is asked for and put in its place: under who reads or works in the list nothing moves.
 
+import { BY_ITSELF, Refused } from "../base.js";
+
 const AT_TOP = 120; // pixels: as long as the beginning is seen, what is new may come in there
 
 export class Lines {
@@ -13,6 +15,8 @@ export class Lines {
     this.wanted = { ...JSON.parse(table.dataset.said), ...(table.dataset.search ? { s: table.dataset.search } : {}) };
     /** New or moved lines that wait until the reader wants them. @type {Map<string, {order: string, priority: string, html: string}>} */
     this.waiting = new Map();
+    /** Whether more has happened than anybody has told. */
+    this.overtaken = false;
     this.bringMore = () => {};
     this.body.addEventListener("click", (event) => {
       const line = event.target.closest("tr");
@@ -73,13 +77,50 @@ export class Lines {
   async ask(uids) {
     const answer = await this.call("/worklist/rows", {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", ...BY_ITSELF },
       body: JSON.stringify({ uids, wanted: this.wanted }),
     });
     const said = await answer.json();
     for (const row of said.rows) this.put(row);
     for (const uid of said.gone) this.leave(uid);
     document.getElementById("counts").innerHTML = said.counts;
+    this.tell();
+  }
+
+  /** More has happened than anybody has told: the beginning of the list is asked for anew, unless somebody works in it. */
+  async anew() {
+    const typing = document.activeElement?.closest("input, select, textarea");
+    if (!this.isFree() || typing || this.table.dataset.goingOn === "1") {
+      this.overtaken = true;
+      this.tell();
+      return;
+    }
+    const answer = await this.call(this.table.dataset.here, { headers: { Accept: "text/html", ...BY_ITSELF } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (page.getElementById("lines").dataset.search !== this.table.dataset.search) {
+      throw new Refused(409, "search-lost", this.t("refused.search-lost"));
+    }
+    this.begin(page);
+  }
+
+  /** The lines of another page in the place of these. */
+  begin(page) {
+    const known = new Set(this.shown());
+    const focused = document.activeElement?.closest("tr")?.dataset.uid;
+    const rows = [...page.getElementById("lines").tBodies[0].rows].map((row) => document.importNode(row, true));
+    this.body.replaceChildren(...rows);
+    this.waiting.clear();
+    const added = rows.filter((row) => !known.has(row.dataset.uid));
+    for (const row of added) row.classList.add("fresh");
+    if (added.some((row) => row.classList.contains("critical-line"))) this.alert();
+    for (const part of ["counts", "more"]) {
+      const now = page.getElementById(part);
+      if (now) document.getElementById(part)?.replaceWith(now) ?? document.querySelector("p.end").prepend(now);
+      else document.getElementById(part)?.remove();
+    }
+    document.querySelector("p.nothing")?.remove();
+    if (!rows.length) this.table.after(page.querySelector("p.nothing"));
+    if (focused) this.of(focused)?.querySelector("a.open").focus({ preventScroll: true });
     this.tell();
   }
 
@@ -168,12 +209,12 @@ export class Lines {
   tell() {
     const news = document.getElementById("news");
     const count = this.waiting.size;
-    if (!count) {
+    if (!count && !this.overtaken) {
       news.replaceChildren();
       return;
     }
     const critical = [...this.waiting.values()].filter((row) => row.priority === "critical").length;
-    const words = [this.t("worklist.new.studies", { count })];
+    const words = [this.overtaken ? this.t("worklist.new.much") : this.t("worklist.new.studies", { count })];
     if (critical) words.push(this.t("worklist.new.critical", { count: critical }));
     const text = `${words.join(", ")} - ${this.t("worklist.new.show")}`;
     const known = news.querySelector("button");
@@ -189,9 +230,9 @@ export class Lines {
 
   /** What waited comes into its place, at the reader's wish; where the list has no order of its own it is loaded anew. */
   showNew() {
-    if (!this.waiting.size) return;
+    if (!this.waiting.size && !this.overtaken) return;
     const rows = [...this.waiting.entries()].sort(([, a], [, b]) => (a.order < b.order ? -1 : 1));
-    if (rows.some(([, row]) => !row.order)) {
+    if (this.overtaken || rows.some(([, row]) => !row.order)) {
       location.href = this.table.dataset.here;
       return;
     }

@@ -2,29 +2,29 @@
 
 /** @param {import("./lines.js").Lines} lines */
 export function more(lines) {
-  const link = document.getElementById("more");
-  if (!link) return;
+  const link = () => document.getElementById("more");
   const bring = async (event) => {
     event?.preventDefault();
-    if (link.getAttribute("aria-busy") === "true") return;
-    link.setAttribute("aria-busy", "true");
-    const had = document.activeElement === link;
+    const at = link();
+    if (!at || at.getAttribute("aria-busy") === "true") return;
+    at.setAttribute("aria-busy", "true");
+    const had = document.activeElement === at;
     try {
-      const page = await (await lines.call(link.href, { headers: { Accept: "text/html" } })).text();
+      const page = await (await lines.call(at.href, { headers: { Accept: "text/html" } })).text();
       const next = new DOMParser().parseFromString(page, "text/html");
       const first = lines.append(next.querySelectorAll("#lines tbody tr"));
       const further = next.getElementById("more");
       if (further) {
-        link.setAttribute("href", further.getAttribute("href"));
-        link.textContent = further.textContent;
-      } else link.remove();
+        at.setAttribute("href", further.getAttribute("href"));
+        at.textContent = further.textContent;
+      } else at.remove();
       if (had && first) lines.select(first);
     } catch (error) {
       lines.say(error.message);
     } finally {
-      link.removeAttribute("aria-busy");
+      at.removeAttribute("aria-busy");
     }
   };
-  link.addEventListener("click", bring);
-  lines.bringMore = () => link.isConnected && bring();
+  document.querySelector("p.end").addEventListener("click", (event) => event.target.closest("#more") && bring(event));
+  lines.bringMore = bring;
 }
