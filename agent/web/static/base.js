@@ -45,7 +45,8 @@ async function reason(answer, t) {
     if (said) return new Refused(answer.status, said.dataset.code, said.textContent);
   }
   const code = codeIn(text) ?? String(answer.status);
-  const key = [`refused.${code}`, `codes.image.${code}`].find((one) => t(one) !== one);
+  const rooms = ["outcome", "image", "guard", "doubt", "trouble"]; // where the server looks, too: Words.refused
+  const key = [`refused.${code}`, ...rooms.map((room) => `codes.${room}.${code}`)].find((one) => t(one) !== one);
   return new Refused(answer.status, code, key ? t(key) : t("refused.other", { code }));
 }
 
