@@ -264,7 +264,7 @@ def test_each_chart_has_words_and_a_table_of_the_same_numbers(
 ) -> None:
     client = browser(Role.VIEWER)
     client.headers["Accept-Language"] = "de"
-    assert "Eingegangene Studien" in client.get("/numbers").text
+    assert "Eingegangene Untersuchungen" in client.get("/numbers").text
     for name in ("studies", "hours", "outcomes", "flags", "took-flag", "took-flag-by-day", "took-sr-to-pacs", "scanners",
                  "findings", "reasons"):  # fmt: skip
         drawn = client.get(f"/numbers/{name}.svg")

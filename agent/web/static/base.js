@@ -4,11 +4,11 @@ const page = document.documentElement;
 /** @type {Promise<(key: string, values?: Record<string, string | number>) => string> | undefined} */
 let loading;
 
-/** The texts of the page's language: t("viewer.fit"), t("study.film.from", {source: "archive"}). */
+/** The texts of the page's language: t("viewer.fit"), t("study.film.from", {source: "archive"}); of a count of 1 that with _one. */
 export function texts() {
   loading ??= fetch(`/texts/${page.dataset.build}/${page.lang}.json`)
     .then((answer) => answer.json())
-    .then((all) => (key, values = {}) => (all[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole));
+    .then((all) => (key, values = {}) => ((values.count === 1 && all[`${key}_one`]) || (all[key] ?? key)).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole));
   return loading;
 }
 
@@ -46,7 +46,8 @@ async function reason(answer, t) {
     if (said) return new Refused(answer.status, said.dataset.code, said.textContent, text);
   }
   const code = codeIn(text) ?? String(answer.status);
-  const key = [`refused.${code}`, `codes.image.${code}`].find((one) => t(one) !== one);
+  const rooms = ["outcome", "image", "guard", "doubt", "trouble"]; // where the server looks, too: Words.refused
+  const key = [`refused.${code}`, ...rooms.map((room) => `codes.${room}.${code}`)].find((one) => t(one) !== one);
   return new Refused(answer.status, code, key ? t(key) : t("refused.other", { code }), text);
 }
 
