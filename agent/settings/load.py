@@ -25,7 +25,7 @@ from agent.settings.settings import Settings
 from agent.settings.types import Frozen
 from agent.settings.values import in_the_way, kind_of
 from agent.settings.web import WEB_FILES
-from agent.settings.words import ENV_PREFIX, environment_words, explain, place_of, source_of
+from agent.settings.words import ENV_PREFIX, environment_words, explain, limit_of, place_of, source_of
 
 _Named = TypeVar("_Named", bound=Frozen)
 SEARCH_PATH = (Path("settings.toml"), Path("/etc/preread/settings.toml"))
@@ -72,10 +72,18 @@ class SettingsFile:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong. `place`: the keys and numbers that lead to it, empty where it is between several."""
+    """One thing that is wrong.
+
+    Attributes:
+        place: the keys and numbers that lead to it, empty where it is between several.
+        kind: pydantic's name of the mistake; empty for one that pydantic does not know.
+        limit: what is at most or at least allowed, where that was passed.
+    """
 
     place: tuple[str | int, ...]
     words: str
+    kind: str = ""
+    limit: str = ""
 
 
 class InvalidSettings(SettingsError):
@@ -127,7 +135,8 @@ def checked(content: bytes, file: Path) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         found = [
-            Mistake(place_of(p, DESTINATION_KINDS), explain(p, Settings, DESTINATION_KINDS)) for p in error.errors()
+            Mistake(place_of(p, DESTINATION_KINDS), explain(p, Settings, DESTINATION_KINDS), p["type"], limit_of(p))
+            for p in error.errors()
         ]
         lines = [f"{source_of(file, p)}: {m.words}" for p, m in zip(error.errors(), found, strict=True)] + stray
         raise InvalidSettings("\n".join(lines), found) from error

@@ -54,6 +54,13 @@ def source_of(file: Path, problem: Any) -> str:
     return f"environment variable {given[0]}" if given else str(file)
 
 
+def limit_of(problem: Any) -> str:
+    """The limit that a value has passed, as text; empty where there is none."""
+    context = problem.get("ctx", {})
+    names = (*(name for _, name in _LIMITS.values()), "max_length", "min_length")
+    return next((str(context[name]) for name in names if name in context), "")
+
+
 def place_of(problem: Any, kinds: Mapping[str, Any]) -> tuple[str | int, ...]:
     """The keys and numbers of the file that lead to a pydantic problem; it has the type of a destination among them."""
     loc = problem["loc"]

@@ -43,6 +43,16 @@ class Wanted:
     before: tuple[datetime, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A delivery or a stage that fails or was parked. `about`: document and destination, or the kind of the job; `words`: code and
+    sentence of the error."""
+
+    about: str
+    words: str
+    is_delivery: bool = False
+
+
 @dataclass(slots=True)
 class LedgerLine:
     """One study. `sent` says of each destination the worst that became of a document for it; `troubles` why it stands, in the
@@ -61,7 +71,7 @@ class LedgerLine:
     priority: str = ""
     held: bool = False
     sent: dict[str, str] = field(default_factory=dict)
-    troubles: list[str] = field(default_factory=list)
+    troubles: list[Failing] = field(default_factory=list)
 
 
 def listed(view: Connection, wanted: Wanted, *, limit: int) -> list[LedgerLine]:
@@ -160,7 +170,7 @@ def _deliveries(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[s
         known = line.sent.get(row.destination, "superseded")
         line.sent[row.destination] = min(state, known, key=_WORST.index)
         if state in ("parked", "failing"):
-            line.troubles.append(f"{row.kind.upper()} > {row.destination}: {row.words}")
+            line.troubles.append(Failing(f"{row.kind.upper()} > {row.destination}", row.words, True))
 
 
 def _jobs(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -> None:
@@ -177,4 +187,4 @@ def _jobs(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -
     )
     for query in (by_uid, by_revision):
         for uid, kind, error in view.execute(query):
-            lines[uid].troubles.append(f"{kind}: {error}")
+            lines[uid].troubles.append(Failing(kind, error))

@@ -150,10 +150,10 @@ def _defect(pages: Pages, texts: Texts, request: Request) -> Response:
 
 
 def _error(texts: Texts, status: int, code: str) -> Response:
-    """For a program: the code, and the words of the pages for it, in English as all of the interface is."""
+    """For a program: the code, and what is said of it to programs, else on pages; in English, as all of the interface is."""
     t = texts.of("en")
-    keys = [key for key in (f"api.{code}", f"refused.{code}") if t.has(key)]
-    made = JSONResponse({"error": {"code": code, "message": t(keys[0]) if keys else code}}, status)
+    words = t(f"api.{code}") if t.has(f"api.{code}") else t.refused(code)
+    made = JSONResponse({"error": {"code": code, "message": words or code}}, status)
     if status == 401:
         made.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 11.6.1
     return made

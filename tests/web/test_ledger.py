@@ -153,10 +153,10 @@ def test_what_is_held_in_the_browser_is_held_and_what_is_released_goes(
     revision = planted.study("1.2.3")
     planted.delivery(revision, state="waiting")
     client = browser(Role.ADMINISTRATOR)
-    assert "Release" not in client.get("/ledger/1.2.3").text
+    assert "/1.2.3/release" not in client.get("/ledger/1.2.3").text
     assert client.post("/ledger/1.2.3/hold", data={"reason": "wait"}).status_code == 303
     page = client.get("/ledger/1.2.3").text
-    assert "held by hand" in page and "Release" in page and "Hold back" not in page
+    assert "held by hand" in page and "Release" in page and "/1.2.3/hold" not in page
     assert rows_of(client.get("/ledger?stage=held").text) == {"1.2.3"}
     again = client.post("/ledger/1.2.3/hold", data={"reason": "wait"})
     assert again.status_code == 409 and "held already" in again.text
@@ -176,7 +176,7 @@ def test_withdrawing_names_those_who_will_be_told(
     assert client.post("/ledger/1.2.3/withdraw", data={"reason": "wrong patient"}).status_code == 303
     assert "withdrawn" in client.get("/ledger/1.2.3").text
     second = client.post("/ledger/1.2.3/withdraw", data={"reason": "wrong patient"})
-    assert second.status_code == 409 and "is withdrawn already" in second.text
+    assert second.status_code == 409 and "The study is withdrawn." in second.text
 
 
 def test_nothing_is_done_by_a_link_or_from_another_site(

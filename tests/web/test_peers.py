@@ -21,6 +21,7 @@ from agent.web.rights import Role
 from tests.support.pages import PASSWORD, Visitors
 from tests.support.peers import Orthanc, Ris
 from tests.support.planted_ledger import PlantedLedger
+from tests.support.unmarked import english_in
 from tests.support.web import certificates
 
 FILE = """# Our site.
@@ -173,8 +174,27 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_written(
     answer = site.send("peer", values, do="write")
     shown = html.unescape(answer.text)
     assert (answer.status_code, site.text) == (422, before)
-    said = re.search(rf'id="wrong-{key}">([^<]*)<', shown) if key else re.search(r'role="alert">([^<]*)<', shown)
+    said = re.search(rf'id="wrong-{key}">(.*?)</span></span>' if key else r'role="alert">(.*?)</p>', shown)
     assert said and words in said.group(1), shown
+
+
+def test_a_german_reader_is_told_in_german_what_is_wrong_and_where_the_file_is_taken_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.browser.headers["Accept-Language"] = "de"
+    values = site.form("peer") | {"name": "", "ae_title": "MR1", "host": "http://x", "port": "99999"}
+    page = site.send("peer", values).text
+    assert "darf höchstens 65535 sein" in page and "muss angegeben werden" in page
+    assert "must be the host alone" in page, "a rule of our own has no kind"
+    assert english_in(page) == []
+    monkeypatch.setattr(
+        "agent.web.peers.file.why_not_writable", lambda path: f"the user may not write in {path.parent}"
+    )
+    page = site.send("destination", site.form("destination?name=to-ris"), port="2576").text
+    assert "Dieses Programm kann die Datei nicht schreiben:" in page and 'href="/peers#reload"' in page
+    assert english_in(page) == [] and "preread reload" not in page
+    page = site.browser.get("/peers/remove/destination?name=to-ris").text
+    assert 'href="/peers#reload"' in page and english_in(page) == []
 
 
 def test_what_was_entered_is_escaped_where_it_is_shown(site: Site) -> None:

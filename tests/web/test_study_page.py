@@ -53,7 +53,7 @@ def test_findings_words_and_films_of_a_study_are_on_its_page(desk: Desk, browser
     page = page_of(browser(Role.RADIOLOGIST), drafted)
     assert 'id="finding-pleural_effusion"' in page
     assert "91 %: of a hundred such answers, about 91 are right" in page
-    assert "leaning 66 %" in page, "what is not calibrated is no probability"
+    assert "model value 66 %, not calibrated" in page, "what is not calibrated is no probability"
     for image in drafted.images:
         assert f"/studies/{drafted.uid}/images/{image.SOPInstanceUID}/preview?revision=1" in page
     assert "Pleural effusion, left: columns" in page, "boxes can be read without a script"

@@ -378,5 +378,5 @@ def test_the_page_speaks_german(here: Here, browser: Browser) -> None:
     here.shown()
     text = browser(Role.VIEWER).get("/", headers={"Accept-Language": "de"}).text
     assert "kritisch" in text
-    assert "vorgemerkt, wird gelesen" in text
+    assert "Ersthinweis, wird ausgewertet" in text
     assert "Arbeitsliste" in text

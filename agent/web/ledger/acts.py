@@ -23,9 +23,10 @@ from agent.web.context import WebContext
 from agent.web.hand import hand_of
 from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
+from agent.web.pages.said import Trouble
 from agent.web.refused import Refused
 
-_NO_ORDER = "none"
+_NO_ORDER, _NO_REASON = "none", "reason-missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
 
     @routes.get("/ledger/messages/{number}")
     def message(request: Request, number: RowInPath) -> Response:
-        return pages.html(request, "ledger-message.html", row=_message(context, number), error="", reason="")
+        return pages.html(request, "ledger-message.html", row=_message(context, number), error=None, reason="")
 
     @routes.post("/ledger/messages/{number}")
     def settle(
@@ -59,14 +60,14 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             elif do == "settle" and why:
                 mending.settle(hand, number, why)
             else:
-                raise Refused(422, "reason-missing")
+                raise Refused(422, _NO_REASON)
         except Permanent as error:
-            return pages.html(request, "ledger-message.html", status=409, row=row, error=str(error), reason=why)
+            return pages.html(request, "ledger-message.html", status=409, row=row, error=Trouble.of(error), reason=why)
         return RedirectResponse(f"/ledger/messages?done={do}", 303)
 
     @routes.get("/ledger/{uid}/{action}")
     def ask(request: Request, uid: str, action: str) -> Response:
-        return page(request, uid, action, _Form(""), "")
+        return page(request, uid, action, _Form(""), None)
 
     @routes.post("/ledger/{uid}/{action}")
     def act(
@@ -84,14 +85,14 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             raise Refused(422, "not-understood")
         _must_exist(context, uid)
         if not sent.reason:
-            return page(request, uid, action, sent, "reason-missing")
+            return page(request, uid, action, sent, Trouble(_NO_REASON))
         try:
             numbers = _ACTS[action](hand_of(context, request), uid, sent)
         except Permanent as error:
-            return page(request, uid, action, sent, str(error))
+            return page(request, uid, action, sent, Trouble.of(error))
         return RedirectResponse(f"/ledger/{uid}?{urlencode({'done': action, **numbers})}", 303)
 
-    def page(request: Request, uid: str, action: str, sent: _Form, error: str) -> Response:
+    def page(request: Request, uid: str, action: str, sent: _Form, error: Trouble | None) -> Response:
         if action not in _ACTS:
             raise Refused(404, "not-found")
         with context.ledger.read() as view:
@@ -104,7 +105,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             with context.ledger.begin() as tx:
                 trail.by_hand(tx, What.ACCESSED, "view", About(uid), now=context.clock.now())
         name = "ledger-match.html" if action == "match" else "ledger-act.html"
-        status = 200 if not error else 422 if error == "reason-missing" else 409
+        status = 200 if error is None else 422 if error.code == _NO_REASON else 409
         return pages.html(
             request, name, status=status, line=lines[0], action=action, sent=sent, error=error, patients=PATIENTS,
             none=_NO_ORDER, **values,
@@ -166,7 +167,7 @@ def _release(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
 def _reread(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
     if rereading.reread(hand, [uid], sent.reason).not_read:
         words = "it cannot be read: it was never assembled, its images disagree, or none of them is readable"
-        raise Permanent(words, code="not-read")
+        raise Permanent(words, code="cannot-be-read")
     return {}
 
 
@@ -194,3 +195,4 @@ def _order_id(order: str) -> int | None:
 _ACTS: Mapping[str, Callable[[Hand, str, _Form], dict[str, int]]] = {
     "retry": _retry, "hold": _hold, "release": _release, "reread": _reread, "withdraw": _withdraw, "match": _match,
 }  # fmt: skip
+ACTIONS = tuple(_ACTS)

@@ -18,6 +18,7 @@ from agent.store.way import Way, way_of
 from agent.web.asked import Asked
 from agent.web.context import WebContext
 from agent.web.keys import RowInQuery
+from agent.web.ledger.acts import ACTIONS
 from agent.web.ledger.rail import rail, state_of
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, person
@@ -105,7 +106,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         named = [d.name for d in context.current.destinations]
         return pages.html(
             request, "ledger-study.html", line=lines[0], way=way, marks=rail(way, lines[0].state, failed, named), attention=attention,
-            state_of=state_of, done=done if pages.has(request, f"ledger.done.{done}") else "", n=n, m=m, can=_can(way),
+            state_of=state_of, done=done if pages.has(request, f"ledger.done.{done}") else "", n=n, m=m, can=_can(way), by_hand=ACTIONS,
         )  # fmt: skip
 
     return routes

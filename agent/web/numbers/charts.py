@@ -97,7 +97,9 @@ def _stacked(
     named = tuple(t(f"numbers.series.{s}") for s in series)
     sums = [tuple(map(sum, zip(*map(of, days), strict=True))) for _, _, days in steps]
     total = tuple(map(sum, zip(*sums, strict=True)))
-    said = ", ".join(f"{tongue.number(n)} {s}" for n, s in zip(total, named, strict=True))
+    said = ", ".join(
+        f"{tongue.number(n)} {t(f'numbers.series.{s}', count=n)}" for n, s in zip(total, series, strict=True)
+    )
     labels = Labels(
         t(f"numbers.chart.{name}"),
         said,
@@ -146,7 +148,7 @@ def _times(took: Took, tongue: Tongue) -> Chart:
     t, name = tongue.t, name_of(took)
     median, p95 = took.median_s or 0.0, took.p95_s or 0.0
     half, most = tongue.duration(median), tongue.duration(p95)
-    said = t("numbers.say.took", n=tongue.number(took.count), median=half, p95=most)
+    said = t("numbers.say.took", n=tongue.number(took.count), count=took.count, median=half, p95=most)
     labels = Labels(_called(took, tongue), said, t("numbers.axis.seconds"), t("numbers.axis.studies"))
     marks = [(t("numbers.median", value=half), median), (t("numbers.p95", value=most), p95)]
     bars = [(*kinds.bounds(place), n) for place, n in kinds.grouped(took.buckets).items()]
@@ -208,7 +210,7 @@ def _shares(name: str, rates: Sequence[Rate], tongue: Tongue, called: Callable[[
     t = tongue.t
     rates = [Rate(called(r.name, tongue), r.n, r.of) for r in rates]
     few = sum(r.few for r in rates)
-    said = t(f"numbers.say.{name}") + (f" {t('numbers.say.few', n=few)}" if few else "")
+    said = t(f"numbers.say.{name}") + (f" {t('numbers.say.few', n=few, count=few)}" if few else "")
     labels = Labels(t(f"numbers.chart.{name}"), said, t("numbers.axis.share"))
     columns = tuple(t(f"numbers.column.{c}") for c in (name, "n", "of", "share", "low", "high"))
     return Chart(
@@ -252,7 +254,9 @@ def _reasons(figures: Figures, tongue: Tongue) -> Chart:
     t = tongue.t
     total = sum(r.n for r in figures.reasons)
     labels = Labels(
-        t("numbers.chart.reasons"), t("numbers.say.reasons", n=tongue.number(total)), t("numbers.axis.share")
+        t("numbers.chart.reasons"),
+        t("numbers.say.reasons", n=tongue.number(total), count=total),
+        t("numbers.axis.share"),
     )
     rates = [Rate(f"{t(f'numbers.outcome.{r.outcome}')}: {r.code}", r.n, total) for r in figures.reasons]
     columns = tuple(t(f"numbers.column.{c}") for c in ("outcome", "reason", "n"))

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parents[1] / "texts"
+_OF_CODES = tuple(f"codes.{room}" for room in ("outcome", "image", "guard", "doubt", "trouble"))
+_ONE = "_one"
 
 
 class Words:
-    """The texts of one language: ``t("worklist.title")``, ``t("worklist.found", count=3)``."""
+    """The texts of one language: ``t("worklist.title")``, ``t("worklist.found", count=3)``.
+
+    Where `count` is 1, the text of the key with ``_one`` behind it is taken, if there is one. Both languages have one form for one
+    and one for every other number, and none else.
+    """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
@@ -19,11 +25,23 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Raises `KeyError` for a key that is nobody's: a page without its words is a defect."""
         text = self._texts[key]
+        if values.get("count") == 1:
+            text = self._texts.get(f"{key}{_ONE}", text)
         return text.format(**values) if values else text
 
     def has(self, key: str) -> bool:
         """Whether there is such a text: codes of other programs may have none."""
         return key in self._texts
+
+    def code(self, code: str) -> str:
+        """What a code of this program means: of an image, a reading, a check, a doubt or a trouble. Empty where nobody has words for
+        it: it is another program's, or one of before."""
+        found = next((self._texts[f"{room}.{code}"] for room in _OF_CODES if f"{room}.{code}" in self._texts), "")
+        return found or self._texts.get(f"codes.trouble.{code.rpartition('-')[0]}", "")  # status-a700, ack-ae, http-503
+
+    def refused(self, code: str) -> str:
+        """Why something was not done, to the person who asked for it; empty where there are no words for it."""
+        return self._texts.get(f"refused.{code}") or self.code(code)
 
     def starting(self, prefix: str) -> dict[str, str]:
         """Texts under a prefix, by the rest of their keys."""

@@ -19,9 +19,17 @@ from agent.settings.load import checked, digest_of
 from agent.settings.removing import Removal, removed
 from agent.settings.words import ENV_PREFIX
 from agent.settings.writing import replace, why_not_writable
-from agent.web.peers.forms import DESTINATIONS, PEERS
+from agent.web.pages.said import Trouble
+from agent.web.peers.forms import DESTINATIONS, PEERS, Wrong
 
 _SECRET = re.compile(r"://[^/@\s\"']+@")  # a user or a password in a URL
+# pydantic's kinds of mistake -> key of the texts (`peers.wrong`).
+_KINDS = {
+    "missing": "missing", "int_type": "whole", "int_parsing": "whole", "int_from_float": "whole", "int_parsing_size": "whole",
+    "float_type": "number", "float_parsing": "number", "finite_number": "number", "greater_than": "above",
+    "greater_than_equal": "least", "less_than": "below", "less_than_equal": "most", "string_too_long": "longest",
+    "string_too_short": "shortest", "string_pattern_mismatch": "form", "literal_error": "choice",
+}  # fmt: skip
 _OF_ENTRY = re.compile(r"^\w+\[\d+\](\.[\w.]+)?(?: \([^)]*\))?: ")
 
 
@@ -54,8 +62,8 @@ class Proposal:
 
     data: bytes
     difference: tuple[str, ...]
-    wrong: dict[str, str]
-    general: tuple[str, ...]
+    wrong: dict[str, Wrong]
+    general: tuple[Trouble, ...]
 
     @property
     def may_be_made(self) -> bool:
@@ -112,13 +120,13 @@ class SettingsText:
         names = [e.get("name") for e in content.entries(change.table)]
         return names.index(change.was) if change.was in names else len(names)
 
-    def _mistakes(self, data: bytes, table: str, number: int) -> tuple[dict[str, str], tuple[str, ...]]:
+    def _mistakes(self, data: bytes, table: str, number: int) -> tuple[dict[str, Wrong], tuple[Trouble, ...]]:
         try:
             checked(data, self.path)
         except InvalidSettings as error:
             return _sorted(error.mistakes, table, number)
         except SettingsError as error:
-            return {}, (str(error),)
+            return {}, (Trouble.of(error),)
         return {}, ()
 
 
@@ -138,14 +146,14 @@ def _difference(before: str, after: str, name: str) -> tuple[str, ...]:
     return tuple(redacted(line) for line in lines)
 
 
-def _sorted(mistakes: Sequence[Mistake], table: str, number: int) -> tuple[dict[str, str], tuple[str, ...]]:
-    wrong: dict[str, str] = {}
-    general: list[str] = []
+def _sorted(mistakes: Sequence[Mistake], table: str, number: int) -> tuple[dict[str, Wrong], tuple[Trouble, ...]]:
+    wrong: dict[str, Wrong] = {}
+    general: list[Trouble] = []
     for mistake in mistakes:
         words = _OF_ENTRY.sub("", mistake.words, count=1)
         key = ".".join(str(p) for p in mistake.place[2:])
         if mistake.place[:2] == (table, number) and key:
-            wrong.setdefault(key, words)
+            wrong.setdefault(key, Wrong(words, _KINDS.get(mistake.kind, ""), mistake.limit))
         else:
-            general.append(words if mistake.place[:2] == (table, number) else mistake.words)
+            general.append(Trouble("", words if mistake.place[:2] == (table, number) else mistake.words))
     return wrong, tuple(general)

@@ -24,6 +24,15 @@ _DOT = "."
 
 
 @dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why a value is not taken: the sentence of the settings, and, where the texts have words for it, `kind` and `limit`."""
+
+    words: str
+    kind: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One question of a form.
 
@@ -42,7 +51,7 @@ class Field:
     options: tuple[str, ...] = ()
     default: str = ""
     required: bool = False
-    wrong: str = ""
+    wrong: Wrong | None = None
 
     @property
     def chosen(self) -> frozenset[str]:
@@ -99,9 +108,9 @@ def defaults_of(table: str, kind: str) -> dict[str, Any]:
     return found
 
 
-def with_mistakes(fields: Sequence[Field], wrong: Mapping[str, str]) -> tuple[Field, ...]:
+def with_mistakes(fields: Sequence[Field], wrong: Mapping[str, Wrong]) -> tuple[Field, ...]:
     """With the messages beside the questions that they are about."""
-    return tuple(replace(f, wrong=wrong.get(f.key, "")) for f in fields)
+    return tuple(replace(f, wrong=wrong.get(f.key)) for f in fields)
 
 
 def _fields(key: str, info: FieldInfo) -> list[Field]:

@@ -18,15 +18,17 @@ from agent.web.context import WebContext
 from agent.web.hand import hand_of
 from agent.web.keys import RowInPath
 from agent.web.pages.render import Pages
+from agent.web.pages.said import Trouble
 from agent.web.peers import forms, trials
 from agent.web.peers.file import Proposal, SettingsText, overrides
 from agent.web.peers.forms import DESTINATIONS, PEERS
 from agent.web.peers.reload import ask_to_reload
 from agent.web.peers.removing import TABLES
-from agent.web.peers.tasks import Tasks
 from agent.web.refused import Refused
+from agent.web.tasks import Tasks
 
 Answers = Mapping[str, list[str]]
+_CHANGED = Trouble("settings-changed-meanwhile")
 _HIDDEN = ("digest", "was", "type", "do")
 
 
@@ -49,15 +51,15 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             at = {d.name: contacts.contact(view, d.name) for d in settings.destinations}
             roles = reloads.in_force(view)
             running = {p.role for p in processes.all_processes(view) if not processes.does_not_run(p, now)}
-        digest = trouble = ""
+        digest, unread = "", None
         if text is not None:
             try:
                 digest = text.content().digest
             except Permanent as error:
-                trouble = str(error)
+                unread = Trouble.of(error)
         return pages.html(
             request, "peers.html", settings=settings, seen=seen, refused=refused, at=at, roles=[r for r in roles if r.role in running],
-            digest=digest, trouble=trouble, may_be_changed=text is not None, tests_of_peer=trials.of_peer,
+            digest=digest, unread=unread, may_be_changed=text is not None, tests_of_peer=trials.of_peer,
             tests_of_destination=trials.of_destination, tasks=tasks.newest()[:8], overrides=overrides(), kinds=tuple(DESTINATION_KINDS),
         )  # fmt: skip
 
@@ -85,13 +87,13 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         try:
             content = file.content()
         except Permanent as error:  # an editor is in the middle of it, perhaps: what was entered stays
-            return shown(request, what, fields, was, kind, digest, (str(error),), None, status=409)
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), None, status=409)
         if content.digest != digest:
-            return shown(request, what, fields, was, kind, content.digest, ("changed-meanwhile",), None, status=409)
+            return shown(request, what, fields, was, kind, content.digest, (_CHANGED,), None, status=409)
         try:
             proposal = file.propose(content, change)
         except CannotEdit as error:
-            return shown(request, what, fields, was, kind, digest, (str(error),), None, status=409)
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), None, status=409)
         fields = forms.with_mistakes(fields, proposal.wrong)
         if not proposal.may_be_made:
             return shown(request, what, fields, was, kind, digest, proposal.general, None, status=422)
@@ -100,9 +102,9 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         try:
             file.write(proposal, expected=digest)
         except FileHasChanged:
-            return shown(request, what, fields, was, kind, digest, ("changed-meanwhile",), None, status=409)
+            return shown(request, what, fields, was, kind, digest, (_CHANGED,), None, status=409)
         except NotWritable as error:
-            return shown(request, what, fields, was, kind, digest, (str(error),), proposal, status=409)
+            return shown(request, what, fields, was, kind, digest, (Trouble.of(error),), proposal, status=409)
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-written')}", 303)
 
     def shown(
@@ -112,7 +114,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         was: str,
         kind: str,
         digest: str,
-        general: tuple[str, ...],
+        general: tuple[Trouble, ...],
         proposal: Proposal | None,
         status: int = 200,
     ) -> Response:

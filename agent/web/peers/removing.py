@@ -13,13 +13,14 @@ from agent.settings.writing import FileHasChanged, NotWritable
 from agent.store import contacts
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
+from agent.web.pages.said import Trouble
 from agent.web.peers.file import Content, Proposal, SettingsText, overrides
 from agent.web.peers.forms import DESTINATIONS, PEERS
 from agent.web.peers.reload import ask_to_reload
 from agent.web.refused import Refused
 
 TABLES = {"peer": PEERS, "destination": DESTINATIONS}
-_CHANGED = "changed-meanwhile"
+_CHANGED = Trouble("settings-changed-meanwhile")
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
@@ -50,19 +51,25 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         except FileHasChanged:
             return shown(request, file, file.content(), what, name, _CHANGED)
         except (CannotEdit, NotWritable) as error:
-            return shown(request, file, content, what, name, str(error))
+            return shown(request, file, content, what, name, Trouble.of(error))
         return RedirectResponse(f"/peers/reload/{ask_to_reload(context, request, 'settings-written')}", 303)
 
     def shown(
-        request: Request, file: SettingsText, content: Content, what: str, name: str, wrong: str = "", status: int = 0
+        request: Request,
+        file: SettingsText,
+        content: Content,
+        what: str,
+        name: str,
+        wrong: Trouble | None = None,
+        status: int = 0,
     ) -> Response:
         proposal: Proposal | None = None
-        general = [wrong] if wrong else []
+        general = [] if wrong is None else [wrong]
         try:
             proposal = file.propose_removal(content, Removal(TABLES[what], name))
             general += proposal.general
         except CannotEdit as error:
-            general += [] if str(error) == wrong else [str(error)]
+            general += [] if Trouble.of(error) == wrong else [Trouble.of(error)]
         with context.ledger.read() as view:
             counts = contacts.contact(view, name).counts if what == "destination" else {}
         return pages.html(

@@ -20,7 +20,7 @@ from agent.mending.retrying import retry_destination
 from agent.settings import Hl7DestinationSettings, PeerSettings, Settings
 from agent.store.qc import QcRun
 from agent.web.context import WebContext
-from agent.web.peers.tasks import Teller
+from agent.web.tasks import Teller
 from dicom_nodes import scu
 from dicom_nodes.contexts import TRANSFER_SYNTAXES
 from dicom_nodes.probe import ACCEPTED, look_at_tls, proposals

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.errors import Permanent
 from agent.store import audit_checks
 from agent.web.context import WebContext
-from agent.web.peers.tasks import Task, Tasks, Teller
+from agent.web.tasks import Task, Tasks, Teller
 
 DOCTOR, AUDIT = "doctor", "audit"
 _LONGEST_S = 600.0

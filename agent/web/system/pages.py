@@ -16,10 +16,10 @@ from agent.store import qc
 from agent.web.context import WebContext
 from agent.web.numbers.tongue import Tongue
 from agent.web.pages.render import Pages
-from agent.web.peers.tasks import Task, Tasks
 from agent.web.person import person
 from agent.web.refused import Refused
 from agent.web.system import examine
+from agent.web.tasks import Task, Tasks
 from agent.work.queue import enqueue
 
 _DONE = ("qc", "qc-not", "audit")

@@ -11,6 +11,7 @@ from agent.store.listing import Row, Wanted
 from agent.web.pages.texts import Words
 from agent.web.study.plain import plain_date, plain_name, plain_time
 
+_DOUBTFUL = ("abstained", "not-analysed", "needs-attention")
 _TONES = {"needs-attention": "bad", "delivered": "good", "reported": "good", "withdrawn": "quiet"}
 
 
@@ -26,7 +27,8 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `order`: sorts as the worklist does, as text; empty where the list is in another order."""
+    """One line. `order`: sorts as the worklist does, as text; empty where the list is in another order. `why`: in the reader's words;
+    `own`: what the program says about it itself, for where there are none."""
 
     row: Row
     order: str
@@ -38,6 +40,7 @@ class Line:
     standing: str
     tone: str
     why: str
+    own: str
     sent: str
     verdict: str
 
@@ -62,6 +65,7 @@ def _line(row: Row, sorted_so: bool, t: Words, now: datetime) -> Line:
         t(f"worklist.standing.{row.standing}") if t.has(f"worklist.standing.{row.standing}") else row.standing,
         "bad" if row.trouble and row.state != "reported" else _TONES.get(row.standing, ""),
         _why(row, t),
+        (row.explanation or row.reason) if row.standing in _DOUBTFUL else "",
         _sent(row, t),
         t(f"worklist.verdict.{row.verdict}", who=row.verdict_by or "") if row.verdict else "",
     )
@@ -81,12 +85,9 @@ def _chip(chip: Mapping[str, Any], t: Words) -> Chip:
 
 
 def _why(row: Row, t: Words) -> str:
-    """Why a study stands as it does, where there is something to say: in the reader's words where there are any, else in ours."""
-    if row.standing in ("abstained", "not-analysed", "needs-attention"):
-        for room in ("outcome", "image", "doubt", "guard"):
-            if t.has(f"codes.{room}.{row.reason}"):
-                return t(f"codes.{room}.{row.reason}")
-        return row.explanation or row.reason
+    """Why a study stands as it does, where there is something to say, in the reader's words; empty where there are none."""
+    if row.standing in _DOUBTFUL:
+        return t.code(row.reason)
     return t("worklist.no_flag") if row.flag_trouble and not row.outcome else ""
 
 

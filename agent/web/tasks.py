@@ -21,12 +21,13 @@ _KEPT, _AT_ONCE = 50, 4
 
 @dataclass(slots=True)
 class Step:
-    """One thing that was done. `key` names it in the texts; `words` are those of whoever was asked."""
+    """One thing that was done. `key` names it in the texts; `words` are those of whoever was asked; `code` is that of an error."""
 
     at: datetime
     key: str
     state: str  # ok | note | bad
     words: str = ""
+    code: str = ""
 
 
 @dataclass(slots=True)
@@ -55,9 +56,9 @@ class Teller:
     def __init__(self, task: Task, clock: Clock) -> None:
         self._task, self._clock = task, clock
 
-    def step(self, key: str, words: str = "", *, state: str = "ok") -> None:
+    def step(self, key: str, words: str = "", *, state: str = "ok", code: str = "") -> None:
         """Something has been done."""
-        self._task.steps.append(Step(self._clock.now(), key, state, words))
+        self._task.steps.append(Step(self._clock.now(), key, state, words, code))
 
     def found(self, **values: Any) -> None:
         """Something to be shown beside the steps."""
@@ -106,7 +107,9 @@ class Tasks:
         teller = Teller(task, self._clock)
         try:
             task.ok = work(teller)
-        except (PrereadError, NodeError) as error:
+        except PrereadError as error:
+            teller.step("failed", str(error), state="bad", code=error.code)
+        except NodeError as error:
             teller.step("failed", str(error), state="bad")
         except OSError as error:
             teller.step("failed", error.strerror or str(error), state="bad")
