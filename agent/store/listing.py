@@ -212,11 +212,6 @@ def rows_of(view: Connection, uids: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-def row_of(view: Connection, uid: str) -> Row | None:
-    """The row of one study."""
-    return rows_of(view, [uid]).get(uid)
-
-
 def waiting(view: Connection) -> dict[str, int]:
     """How many studies wait: ``critical``, ``urgent``, ``waiting`` (the rest); each at most `COUNTED` + 1, which means more."""
     c, counted = listing.c, dict[str, int]()

@@ -1,7 +1,7 @@
 """How the rows of the worklist are made: from what the stages wrote, whenever something of a study has changed.
 
-`refresh(tx, uid, now=...)` belongs into the transaction of whatever changes a study and writes no event; everything that writes one
-(`agent.store.studies.note`) is followed by `agent.keeping.projector`. A row is the same whichever way it was made.
+Whoever changes a study writes an event (`agent.store.studies.note`), and `agent.keeping.projector` follows these; it finds by comparing
+what was changed without one. A row is the same whichever way it was made.
 """
 
 from __future__ import annotations
@@ -63,14 +63,9 @@ _READ = ("read", "abstained", "not-analysed")  # states in which the draft is as
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def refresh(tx: Connection, study_instance_uid: str, *, now: datetime) -> bool:
-    """Make the row of one study as the other tables have it by now; none, where there is no such study. Returns whether that
-    changed anything."""
-    return bool(refresh_all(tx, [study_instance_uid], now=now))
-
-
 def refresh_all(tx: Connection, uids: Sequence[str], *, now: datetime) -> list[str]:
-    """The same for several, at most `MOST_AT_ONCE`; returns those whose rows changed."""
+    """Make the rows of these studies, at most `MOST_AT_ONCE`, as the other tables have them by now; none, where there is no such
+    study. Returns those whose rows changed."""
     wanted, kept = projected(tx, uids, now=now), kept_rows(tx, uids)
     changed = [uid for uid in dict.fromkeys(uids) if is_other(kept.get(uid), wanted.get(uid))]
     for uid in changed:

@@ -61,9 +61,9 @@ def end(tx: Connection, digest: str) -> None:
     tx.execute(delete(web_session).where(web_session.c.digest == digest))
 
 
-def end_all_of(tx: Connection, account_id: int, *, but: str = "") -> None:
-    """Sign a person out everywhere, but for one session."""
-    tx.execute(delete(web_session).where(web_session.c.account_id == account_id, web_session.c.digest != but))
+def end_all_of(tx: Connection, account_id: int) -> None:
+    """Sign a person out everywhere."""
+    tx.execute(delete(web_session).where(web_session.c.account_id == account_id))
 
 
 def end_older(tx: Connection, *, seen_before: datetime, began_before: datetime) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +9,21 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from agent.settings import Web
 from agent.store import reviews
 from agent.store.reviews import Review
-from agent.web.context import WebContext
-from agent.web.rights import Role
-from agent.web.server import WebServer
-from agent.web.signing.session import cookie_name
 from tests.support.browsing import Window, window
 from tests.support.drafted import Desk, Drafted
 from tests.support.films import small_image
-from tests.support.pages import Visitors, site_at
-from tests.support.site import free_port, until
+from tests.support.open_site import OpenSite
 
 pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
 
 @dataclass(slots=True)
 class Room:
-    """The pages of one drafted study on a port, without the rest of the line."""
+    """The page of one drafted study, and who looks at it."""
 
-    context: WebContext
+    site: OpenSite
     drafted: Drafted
     window: Window
 
@@ -39,41 +32,35 @@ class Room:
         return self.window.page
 
     def open(self) -> Page:
-        """The page, as it is when its scripts have run."""
+        """The page, as it is when its scripts have run: the focus is on nothing."""
         page = self.window.go(f"/studies/{self.drafted.uid}")
         expect(page.locator(".study-body > p.said")).to_be_attached()
         assert page.evaluate("document.activeElement === document.body")
         return page
 
     def kept(self) -> dict[str, Review]:
-        with self.context.ledger.read() as view:
+        with self.site.context.ledger.read() as view:
             return reviews.standing(view, self.drafted.uid, self.drafted.number)
 
     def judges(self, account: str, finding: str, verdict: str, words: str = "") -> None:
         """Somebody else, at another desk."""
-        with self.context.ledger.begin() as tx:
-            now = self.context.clock.now()
+        with self.site.context.ledger.begin() as tx:
+            now = self.site.context.clock.now()
             row = Review(self.drafted.uid, self.drafted.number, finding, "present", verdict, account, now, words=words)
             reviews.add(tx, row)
+        self.site.projector.follow()
 
 
 @pytest.fixture
 def room(chromium: Browser, tmp_path: Path) -> Iterator[Room]:
-    port, stop = free_port(), threading.Event()
-    context = site_at(tmp_path, Web(port=port, url=f"http://127.0.0.1:{port}"))
-    visitors = Visitors(context)
-    drafted = Desk(context.ledger, context.files).study([small_image()], boxes={})
-    server = WebServer(context, stop, lambda: None)
-    server.start()
-    until(lambda: server.words.startswith("web server"), seconds=30, what="the pages")
-    token = visitors.signed_in("ruth", Role.RADIOLOGIST).cookies[cookie_name(context.settings.web)]
+    site = OpenSite(tmp_path)
+    drafted = Desk(site.context.ledger, site.context.files).study([small_image()], boxes={})
     try:
-        with window(chromium, f"http://127.0.0.1:{port}") as made:
-            made.context.add_cookies([{"name": cookie_name(context.settings.web), "value": token, "url": made.address}])
-            yield Room(context, drafted, made)
+        with window(chromium, site.address) as made:
+            site.let_in(made)
+            yield Room(site, drafted, made)
     finally:
-        stop.set()
-        server.join(20)
+        site.stop()
 
 
 def test_keys_judge_the_finding_that_is_lit_and_never_one_that_is_not_certain(room: Room) -> None:
@@ -113,6 +100,7 @@ def test_what_was_not_saved_stays_marked_and_is_sent_again_by_who_knows_what_sta
     heart = page.locator("#finding-cardiomegaly")
     room.window.may_say("Failed to load resource")
     room.judges("anna", "cardiomegaly", "rejected", "normal for age")
+    expect(page.locator(".overtaken")).to_contain_text("This study has changed since the page was made.")
     heart.locator("summary").click()
     heart.locator("textarea").fill("borderline")
     heart.locator("button[value=corrected]").click()
@@ -131,4 +119,4 @@ def test_what_was_not_saved_stays_marked_and_is_sent_again_by_who_knows_what_sta
     heart.locator("button[value=corrected]").click()
     expect(heart.locator(".judged")).to_have_class("judged corrected")
     expect(heart.locator(".unsaved")).to_have_count(0)
-    assert (room.kept()["cardiomegaly"].account, room.kept()["cardiomegaly"].words) == ("ruth", "borderline")
+    assert (room.kept()["cardiomegaly"].account, room.kept()["cardiomegaly"].words) == ("radiologist", "borderline")

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from agent.settings import PeerSettings
 from agent.store import schema
+from agent.web.live import Live
 from agent.web.rights import Role
 from agent.web.worklist import stream
 from tests.support.browsing import Window, window
@@ -104,9 +105,8 @@ def test_a_search_that_the_office_has_forgotten_fills_with_nobody_else(site: Ope
     site.stop()
     expect(page.locator("#lost")).to_contain_text("No connection", timeout=30_000)
     site.start()
-    expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
     site.arrive("1.3", name="Third^Carl", patient_id="C", accession="C")
-    expect(page.locator("#lost")).to_contain_text("is not known any more")
+    expect(page.locator("#lost")).to_contain_text("is not known any more", timeout=60_000)
     assert uids(page) == ["1.1"]
     expect(page.locator("#news button")).to_have_count(0)
 
@@ -126,6 +126,24 @@ def test_a_page_of_a_study_says_when_it_hears_nothing_and_when_its_reader_is_sig
     with site.context.ledger.begin() as tx:
         tx.execute(schema.web_session.delete())
     expect(lost).to_contain_text("signed out", timeout=30_000)
+
+
+def test_one_page_too_many_says_that_it_does_not_change_by_itself_until_it_does(
+    site: OpenSite, reader: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Live.__init__.__kwdefaults__, "most", 1)
+    site.stop()
+    site.start()
+    reader.may_say("Failed to load resource")
+    first = reader.context.new_page()
+    with first.expect_response("**/live*"):
+        first.goto(f"{site.address}/")
+    page = reader.go("/")
+    expect(page.locator("#lost")).to_contain_text("More pages are listening")
+    first.close()
+    expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
+    site.arrive("1.1")
+    expect(page.locator("#lines tbody tr")).to_have_count(1)
 
 
 def test_a_question_that_was_not_answered_is_asked_again_and_then_forgotten(site: OpenSite, reader: Window) -> None:

@@ -222,11 +222,16 @@ def test_of_each_statement_the_newest_judgement_counts(
         pass
     with site.read() as view:
         figures = figures_of(view, WHOLE)
-        kept = reviews.agreement(view, START - timedelta(days=9), START + timedelta(days=9))
+    newest = {(uid, finding): (verdict, START + timedelta(days=days)) for uid, finding, verdict, days in said}
+    counting_ones = [(finding or "-", verdict) for (_, finding), (verdict, _) in newest.items()]
     assert {(r.name, r.n, r.of) for r in figures.agreement} == {
-        (a.finding or "-", a.accepted, a.judged) for a in kept if a.judged
+        (name, sum(v == reviews.ACCEPTED for v in of), len(of))
+        for name in ("-", "consolidation", "cardiomegaly")
+        if (of := [v for f, v in counting_ones if f == name and v not in (reviews.MISSED, reviews.TAKEN_BACK)])
     }
-    assert sum(figures.judged.get("missed", {}).values()) == sum(a.missed for a in kept)
+    days = {(v, d.astimezone(ZONE).date()) for v, d in newest.values() if v != reviews.TAKEN_BACK}
+    assert {(v, d) for v, of in figures.judged.items() for d, n in of.items() if n} == days
+    assert sum(figures.judged.get("missed", {}).values()) == sum(v == reviews.MISSED for _, v in counting_ones)
 
 
 @pytest.fixture

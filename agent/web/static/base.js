@@ -15,12 +15,13 @@ export function texts() {
 /** Headers of a call that the page makes by itself, while nobody may be there: it keeps nobody signed in. */
 export const BY_ITSELF = { "X-By-Itself": "1" };
 
-/** Why a call was not answered as it should be. `message` is for the person; `status` is 0 when nobody answered. */
+/** Why a call was not answered as it should be. `message` is for the person; `status` is 0 when nobody answered; `text`: what came. */
 export class Refused extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, text = "") {
     super(message);
     this.status = status;
     this.code = code;
+    this.text = text;
   }
 }
 
@@ -42,12 +43,12 @@ async function reason(answer, t) {
   const text = await answer.text().catch(() => "");
   if ((answer.headers.get("Content-Type") ?? "").startsWith("text/html")) {
     const said = new DOMParser().parseFromString(text, "text/html").getElementById("refused"); // the page has the words
-    if (said) return new Refused(answer.status, said.dataset.code, said.textContent);
+    if (said) return new Refused(answer.status, said.dataset.code, said.textContent, text);
   }
   const code = codeIn(text) ?? String(answer.status);
   const rooms = ["outcome", "image", "guard", "doubt", "trouble"]; // where the server looks, too: Words.refused
   const key = [`refused.${code}`, ...rooms.map((room) => `codes.${room}.${code}`)].find((one) => t(one) !== one);
-  return new Refused(answer.status, code, key ? t(key) : t("refused.other", { code }));
+  return new Refused(answer.status, code, key ? t(key) : t("refused.other", { code }), text);
 }
 
 function codeIn(text) {

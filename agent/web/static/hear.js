@@ -81,6 +81,7 @@ export class Hearing {
     source.onopen = () => {
       this.#heardAt = Date.now();
       this.#again = FIRST_AGAIN_MS;
+      this.#trouble = ""; // what there is of it is said at once
       this.works("stream");
       this.#page.opened();
     };

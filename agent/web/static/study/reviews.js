@@ -3,7 +3,7 @@
 // What has been written and is not kept yet stays on the page: whoever is signed out meanwhile, or cannot reach the office, reads beside
 // it what to do, and leaving the page asks first.
 
-import { make } from "../base.js";
+import { call, make } from "../base.js";
 
 const VERDICTS = { a: "accepted", r: "rejected", u: "taken-back" };
 const TYPING = "input, select, textarea, [contenteditable]";
@@ -46,12 +46,13 @@ export class Reviews {
   }
 
   async #sent(form, data, box) {
-    const options = { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" }, credentials: "same-origin" };
-    const answer = await fetch(form.action, options).catch(() => undefined);
-    const said = (await answer?.text().catch(() => undefined)) ?? "";
-    if (answer?.ok) this.#kept(box, data, said);
-    else if (answer?.status === 409 && said.includes("data-newer")) this.#overtaken(box, form, said);
-    else this.#unsaved(box, answer?.status, said);
+    try {
+      const answer = await call(form.action, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "application/json" } });
+      this.#kept(box, data, await answer.text());
+    } catch (error) {
+      if (error.status === 409 && error.text?.includes("data-newer")) this.#overtaken(box, form, error.text);
+      else this.#unsaved(box, error);
+    }
   }
 
   #kept(box, data, text) {
@@ -75,10 +76,10 @@ export class Reviews {
   }
 
   /** Stays until it is kept: a judgement that is not must not look as if it were. */
-  #unsaved(box, status, text) {
+  #unsaved(box, error) {
     box.querySelector(".unsaved")?.remove();
-    const out = status === 401;
-    const words = out ? this.t("study.review.signed_out") : this.t("study.review.unsaved", { why: reason(status, text, this.t) });
+    const out = error.status === 401;
+    const words = out ? this.t("study.review.signed_out") : this.t("study.review.unsaved", { why: error.message });
     const way = out ? make("a", { href: "/sign-in", target: "_blank", rel: "noopener", text: this.t("worklist.lost.sign_in") }) : null;
     box.prepend(make("p", { class: "bad unsaved", role: "alert" }, words, " ", way));
   }
@@ -145,10 +146,4 @@ function rewrite(box, fields) {
   if (!form || !fields.length) return;
   for (const [name, value] of fields) form.querySelector(`[name="${name}"]`).value = value;
   form.querySelector("details.correct")?.setAttribute("open", "");
-}
-
-function reason(status, text, t) {
-  if (!status) return t("refused.unreachable");
-  const code = /"code":\s*"([\w-]+)"/.exec(text)?.[1] ?? String(status);
-  return t(`refused.${code}`) === `refused.${code}` ? t("refused.other", { code }) : t(`refused.${code}`);
 }
