@@ -273,3 +273,16 @@ def test_the_interface_knows_every_standing_stage_and_priority_of_the_worklist()
     assert set(get_args(api.Standing)) == set(STANDINGS)
     assert get_args(api.Stage) == STAGES
     assert set(get_args(api.Priority)) == set(PRIORITIES)
+
+
+def test_scripts_have_every_text_that_they_ask_for_and_are_not_sent_those_of_other_pages() -> None:
+    words = TEXTS.of("en").for_scripts()
+    scripts = (Path(__file__).parents[2] / "agent" / "web" / "static").rglob("*.js")
+    code = "\n".join(
+        line for file in scripts for line in file.read_text("utf-8").splitlines() if not line.startswith("/*")
+    )
+    asked = set(re.findall(r"\bt\(\s*[\"`]([a-z_]+\.[a-z_.-]*)", code))
+    assert len(asked) > 40
+    missing = {key for key in asked if key not in words and not any(k.startswith(key) for k in words)}
+    assert not missing
+    assert len(words) < 0.8 * len(TEXTS.of("en").everything())

@@ -57,6 +57,6 @@ class Assets:
             if language not in self._texts.languages:
                 raise Refused(404, "not-found")
             headers = _FOREVER if build == self.build else {}
-            return JSONResponse(self._texts.of(language).everything(), headers=headers)
+            return JSONResponse(self._texts.of(language).for_scripts(), headers=headers)
 
         return routes

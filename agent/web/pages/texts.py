@@ -9,6 +9,7 @@ from typing import Any
 
 _FOLDER = Path(__file__).parents[1] / "texts"
 _OF_CODES = tuple(f"codes.{room}" for room in ("outcome", "image", "guard", "doubt", "trouble"))
+_OF_SCRIPTS = frozenset({"codes", "common", "findings", "refused", "study", "worklist"})
 _ONE = "_one"
 
 
@@ -48,8 +49,12 @@ class Words:
         return {k.removeprefix(prefix): v for k, v in self._texts.items() if k.startswith(prefix)}
 
     def everything(self) -> dict[str, str]:
-        """For the scripts of the pages."""
+        """All of them, by key."""
         return dict(self._texts)
+
+    def for_scripts(self) -> dict[str, str]:
+        """Those of the rooms whose pages live on after they were sent, and what any page may have to say of a call that failed."""
+        return {k: v for k, v in self._texts.items() if k.partition(".")[0] in _OF_SCRIPTS}
 
 
 class Texts:

@@ -4,7 +4,7 @@ const page = document.documentElement;
 /** @type {Promise<(key: string, values?: Record<string, string | number>) => string> | undefined} */
 let loading;
 
-/** The texts of the page's language: t("viewer.fit"), t("study.film.from", {source: "archive"}); of a count of 1 that with _one. */
+/** The texts of the page's language: t("study.review.whole"), t("study.film.from", {source: "archive"}); of a count of 1 that with _one. */
 export function texts() {
   loading ??= fetch(`/texts/${page.dataset.build}/${page.lang}.json`)
     .then((answer) => answer.json())
