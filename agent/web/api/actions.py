@@ -14,8 +14,8 @@ from agent.errors import Permanent
 from agent.mending import holding, rereading, retrying, withdrawing
 from agent.mending.hand import Hand, one_line
 from agent.store.schema import study
-from agent.web.api import models
 from agent.web.api.errors import answers
+from agent.web.api.models import actions as models
 from agent.web.api.study import StudyUid
 from agent.web.context import WebContext
 from agent.web.hand import hand_of

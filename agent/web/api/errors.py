@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.web.api.models import Error
+from agent.web.api.models.base import Error
 
 _WORDS = {
     401: "No token, or one that does not count (any more); no session.",

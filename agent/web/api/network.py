@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from agent.settings import Settings
 from agent.settings.network import DestinationSettings
 from agent.store import tallies, trouble
-from agent.web.api import models
+from agent.web.api.models import network as models
 from agent.web.context import WebContext
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from agent.numbers.figures import LONGEST_DAYS, Figures, Period, Rate, Took, figures_of
 from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED
-from agent.web.api import models
+from agent.web.api.models import numbers as models
 from agent.web.context import WebContext
 
 _USUAL_DAYS = 30

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.audit.event import About, What
 from agent.audit.trail import Trail
 from agent.store import reviews, revisions
-from agent.web.api import models
 from agent.web.api.errors import answers
+from agent.web.api.models import study as models
 from agent.web.api.study import StudyUid
 from agent.web.context import WebContext
 from agent.web.person import address_of, person

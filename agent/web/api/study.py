@@ -12,8 +12,8 @@ from agent.audit.trail import Trail
 from agent.settings import Settings
 from agent.store import flags, overview, priors, results, reviews, studies
 from agent.store.results import StoredReading
-from agent.web.api import models
 from agent.web.api.errors import answers
+from agent.web.api.models import study as models
 from agent.web.context import WebContext
 from agent.web.person import address_of, person
 from agent.web.refused import Refused

@@ -8,7 +8,7 @@ from agent.health.site import Site, site_of
 from agent.health.trouble import WORDS
 from agent.store.alarms import Alarm
 from agent.store.qc import QcRun
-from agent.web.api import models
+from agent.web.api.models import system as models
 from agent.web.context import WebContext
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.audit.trail import Trail
 from agent.store import listing
 from agent.store.listing import Cursor, Wanted
-from agent.web.api import models
 from agent.web.api.errors import answers
+from agent.web.api.models import worklist as models
 from agent.web.context import WebContext
 from agent.web.person import address_of, person
 from agent.web.refused import Refused
