@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -30,6 +30,9 @@ _AT_ONCE = 500
 _BEHIND = 50  # batches that a listener may be behind; then it has to come again
 _LATE = timedelta(seconds=30)
 LATE, UNREADABLE = "late", "unreadable"
+_TO_BE_TOLD = (
+    "?"  # a listener was told otherwise than the others: the next look tells everybody, who pass over what they know
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ def late_since(view: Connection, now: datetime) -> datetime | None:
     """When the oldest thing was noted that the worklist should say by now, and does not; None while it follows."""
     since = listing_progress.late_since(view)
     return since if since is not None and now - since > _LATE else None
+
+
+def _trouble_of(view: Connection, now: datetime) -> str:
+    return LATE if late_since(view, now) is not None else ""
 
 
 class TooMany(Exception):
@@ -111,8 +118,8 @@ class Live:
         listener = self._enter()
         try:
             first = await run_in_threadpool(self._since, after)
-            last, trouble = first.up_to, self._trouble
-            yield replace(first, trouble=trouble)
+            last, trouble = first.up_to, first.trouble
+            yield first
             while not self._closed.is_set():
                 try:
                     told = await asyncio.wait_for(listener.queue.get(), heartbeat_s)
@@ -144,15 +151,17 @@ class Live:
             self._listeners.discard(listener)
 
     def _since(self, after: int | None) -> Told:
-        """What a listener has missed."""
+        """What a listener has missed, and the trouble of this moment: that of the last look may be over, or newer."""
         with self._ledger.read() as view:
-            now = _followed(view)
+            now, trouble = _followed(view), _trouble_of(view, self._clock.now())
+            if trouble != self._trouble:
+                self._trouble = _TO_BE_TOLD
             if after is None or after == now:
-                return Told((), now)
+                return Told((), now, trouble=trouble)
             missed = listing_progress.events_between(view, after, now, most=_AT_ONCE + 1) if after < now else []
         # A number from the future is of a ledger that was restored since.
         too_many = len(missed) > _AT_ONCE or after > now
-        return Told(() if too_many else tuple(missed), now, all_new=too_many)
+        return Told(() if too_many else tuple(missed), now, all_new=too_many, trouble=trouble)
 
     def _watch(self) -> None:
         """The thread: it ends when nobody listens any more."""
@@ -188,7 +197,7 @@ class Live:
     def _look(self) -> Told:
         with self._ledger.read() as view:
             now = _followed(view)
-            trouble = LATE if late_since(view, self._clock.now()) is not None else ""
+            trouble = _trouble_of(view, self._clock.now())
             if now == self._told:
                 return Told((), now, trouble=trouble)
             if now < self._told:  # the ledger was restored from a backup

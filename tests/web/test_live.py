@@ -196,6 +196,22 @@ def test_an_open_list_hears_that_it_is_late_and_so_does_one_that_is_opened_then(
     in_loop(listen)
 
 
+def test_whoever_comes_between_two_looks_hears_how_it_is_and_not_how_it_was(here: Here) -> None:
+    live = Live(here.context.ledger, here.context.clock, look_s=3600)
+
+    async def listen() -> None:
+        earlier = live.follow()
+        assert (await anext(earlier)).trouble == ""
+        here.line.clock.time -= timedelta(minutes=1)
+        here.line.arrive("1.1")  # and nothing follows
+        assert (await anext(live.follow())).trouble == "late"
+        here.projector.follow()
+        assert (await anext(live.follow())).trouble == ""
+
+    in_loop(listen)
+    live.close()
+
+
 def test_there_are_never_more_listeners_than_may_be(here: Here) -> None:
     async def listen() -> None:
         live = Live(here.context.ledger, here.context.clock, most=2, look_s=_FAST_S)
