@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -44,8 +45,7 @@ def run_demo(
     Returns:
         0 when every study was delivered to the PACS and acknowledged by the RIS, else 1.
     """
-    console = Console()
-    _end_as_by_hand()
+    console, asked = Console(), AskedToEnd()
     fresh(out)
     films = demo_films(out / "films")
     with DemoPacs(out / "sr", ae_title=PACS_AE_TITLE) as pacs, DemoRis(out / "oru") as ris:
@@ -58,16 +58,27 @@ def run_demo(
             settings = load(settings_path)
             _invite(console, settings, line, people, open_browser=open_browser)
             _send(console, settings, films)
-            done = _watch(console, settings, line, len(films), once=once, timeout_s=timeout_s)
+            done = _watch(console, settings, line, len(films), asked, once=once, timeout_s=timeout_s)
         finally:
             line.stop()
     return _conclude(console, settings, out, done)
 
 
-def _end_as_by_hand() -> None:
-    """Whoever is ended by a signal, or whose terminal is closed, must not leave a line behind that nobody sees."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+class AskedToEnd:
+    """Hears Ctrl-C, a service manager and a terminal that is closed: none of them may leave a line behind that nobody sees.
+
+    The `KeyboardInterrupt` gets out of whatever is being waited for. It alone is not enough: one that is raised while the
+    interpreter runs somebody's finalizer is printed and dropped, and so `heard` stays true from then on.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._hear)
+
+    def _hear(self, _signal: int, _frame: object) -> None:
+        self.heard = True
+        raise KeyboardInterrupt
 
 
 def _invite(console: Console, settings: Settings, line: Line, people: Sequence[Known], *, open_browser: bool) -> None:
@@ -95,20 +106,20 @@ def _send(console: Console, settings: Settings, films: Sequence[Sequence[Path]])
         console.print(f"sent {', '.join(p.name for p in study)}: Success")
 
 
-def _watch(console: Console, settings: Settings, line: Line, wanted: int, *, once: bool, timeout_s: float) -> bool:
+def _watch(
+    console: Console, settings: Settings, line: Line, wanted: int, asked: AskedToEnd, *, once: bool, timeout_s: float
+) -> bool:
     ledger, _ = existing_store(settings)
-    deadline = time.monotonic() + timeout_s
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
+    deadline, done = time.monotonic() + timeout_s, False
+    with Live(console=console, refresh_per_second=4, transient=False) as live, contextlib.suppress(KeyboardInterrupt):
         while line.alive():
             table, done = _picture(ledger, wanted)
             live.update(table)
-            if once and (done or time.monotonic() > deadline):
+            if asked.heard or (once and (done or time.monotonic() > deadline)):
                 return done
-            try:
-                time.sleep(0.25)
-            except KeyboardInterrupt:
-                return done
-    return False
+            time.sleep(0.25)
+        return False
+    return done
 
 
 def _picture(ledger: Ledger, wanted: int) -> tuple[Table, bool]:
