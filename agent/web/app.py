@@ -39,7 +39,7 @@ from agent.web.study.seen import Seen
 from agent.web.system import pages as system
 from agent.web.tasks import Tasks
 from agent.web.worklist import page as worklist
-from agent.web.worklist import stream
+from agent.web.worklist import stream, views_page
 
 _SIGN_OUT = "/sign-out"
 
@@ -66,6 +66,7 @@ def make_app(context: WebContext) -> FastAPI:
         people_page.router(context, pages),
         tokens_page.router(context, pages),
         worklist.router(context, pages),
+        views_page.router(context),
         stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
