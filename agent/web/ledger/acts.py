@@ -24,6 +24,7 @@ from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
 from agent.web.refused import Refused
+from agent.web.study.plain import plain_date, plain_moment, told_apart
 from agent.web.study.seen import note_look
 
 _NO_ORDER, _NO_REASON = "none", "reason-missing"
@@ -106,7 +107,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         status = 200 if error is None else 422 if error.code == _NO_REASON else 409
         return pages.html(
             request, name, status=status, line=lines[0], action=action, sent=sent, error=error, patients=PATIENTS,
-            none=_NO_ORDER, **values,
+            none=_NO_ORDER, name_of=told_apart, day_of=plain_date, moment_of=plain_moment, **values,
         )  # fmt: skip
 
     return routes
