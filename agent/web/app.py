@@ -27,8 +27,8 @@ from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
+from agent.web.peers import form_page, removing, trying_page
 from agent.web.peers import pages as peers
-from agent.web.peers import removing
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -38,8 +38,9 @@ from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
 from agent.web.system import pages as system
+from agent.web.tasks import Tasks
 from agent.web.worklist import page as worklist
-from agent.web.worklist import stream
+from agent.web.worklist import stream, views_page
 
 _SIGN_OUT = "/sign-out"
 
@@ -54,7 +55,7 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    guard, live = Guard(context), Live(context.ledger, context.clock)
+    guard, live, tasks = Guard(context), Live(context.ledger, context.clock), Tasks(context.clock)
     app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
     app.state.live, app.state.films = live, films
     app.state.routers = (
@@ -66,13 +67,16 @@ def make_app(context: WebContext) -> FastAPI:
         people_page.router(context, pages),
         tokens_page.router(context, pages),
         worklist.router(context, pages),
+        views_page.router(context),
         stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
-        peers.router(context, pages),
+        peers.router(context, pages, tasks),
+        form_page.router(context, pages),
         removing.router(context, pages),
+        trying_page.router(context, pages, tasks),
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
