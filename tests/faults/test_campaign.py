@@ -16,7 +16,6 @@ SHORT = {KILL: 4, NETWORK: 8, DISK: 2, DATABASE: 2, ANSWERS: 3, REFUSAL: 2}
 pytestmark = pytest.mark.xdist_group("campaign")
 
 
-@pytest.mark.timeout(600)
 def test_whatever_happens_to_a_site_no_study_is_lost_doubled_or_misfiled(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -18,7 +18,7 @@ from tests.faults.checker import DUPLICATED, LOST, MISFILED, UNSEEN, UNSETTLED, 
 from tests.faults.plan import ALONE
 from tests.faults.world import World, descriptors
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("checker")]
+pytestmark = [pytest.mark.xdist_group("checker")]
 
 
 @pytest.fixture(scope="module")

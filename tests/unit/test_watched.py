@@ -30,7 +30,7 @@ from agent.work.queue import Queue
 from agent.work.worker import Running, Worker
 from tests.support.mail import Mailbox
 from tests.support.planted_ledger import PlantedLedger
-from tests.support.site import Site
+from tests.support.site import PATIENCE_S, Site
 from tests.support.watched import Samples, ask, samples, url_of, value
 from tests.support.web import WebService, certificates
 
@@ -381,7 +381,7 @@ class Served:
 
     def stop(self) -> None:
         self._stop.set()
-        self.server.join(20)
+        self.server.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -
 def proved(client: TestClient) -> dict[str, str] | None:
     """What the proof says that was asked for, once it is over."""
     assert client.post("/system/audit").status_code == 303
-    until(lambda: "It is being proved" not in client.get("/system").text, seconds=60, what="the proof ends")
+    until(lambda: "It is being proved" not in client.get("/system").text, what="the proof ends")
     found: dict[str, str] | None = client.get("/api/v1/system").json()["audit_checked"]
     return found
 
@@ -146,7 +146,7 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
     file.write_text(f'{served}[storage]\nroot = "{tmp_path}"\n')
     client = signed_in(replace(context, path=file))
     assert client.post("/system/doctor").headers["location"] == "/system/doctor"
-    until(lambda: "data-again" not in client.get("/system/doctor").text, seconds=120, what="the examination ends")
+    until(lambda: "data-again" not in client.get("/system/doctor").text, what="the examination ends")
     page = client.get("/system/doctor").text
     assert "127.0.0.1:9" in page
     assert "pydicom" in page
