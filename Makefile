@@ -52,6 +52,7 @@ faults: $(VENV)/.test peers
 	$(BIN)/python -m pytest tests/faults -n 1 --fault-rounds 100 $(ARGS)
 	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --network $(NETWORK) --disk 100 --database 100 --answers 300 --refusals 100 \
 		--model 40 --clock 60 --seed $(SEED) --out $(CAMPAIGN)
+	$(BIN)/python -m tests.faults.campaign --kills 100 --network 100 --database 100 --on postgresql --seed $(SEED) --out $(CAMPAIGN)
 	$(BIN)/python -m tests.faults.soak --studies $(SOAK) --chests 100 --out out/soak.json
 	$(BIN)/python -m tests.faults.report $(CAMPAIGN) --soak out/soak.json --write docs/reliability.md
 

@@ -18,6 +18,7 @@ import structlog
 
 from agent.audit.refusal_book import RefusalBook
 from agent.audit.trail import Trail
+from agent.audit.unwritten import Unwritten
 from agent.clock import Clock, SystemClock
 from agent.errors import ModelUnavailable, Permanent, PrereadError, Transient
 from agent.model.protocol import Model
@@ -133,7 +134,7 @@ def _receive(parts: Parts) -> None:
     from agent.intake.hear import take_up as understand
     from agent.intake.listen import node_contexts, storage_scp
 
-    refusals = RefusalBook(parts.ledger, parts.clock, Trail.of(parts.settings))
+    refusals = RefusalBook(parts.ledger, parts.clock, Trail.of(parts.settings), Unwritten(parts.files.root))
     admission = Admission(parts.settings, parts.ledger, parts.files, parts.clock, refusals)
     admission.start()
     hl7 = order_listener(parts.settings, parts.ledger, parts.files, parts.clock, refusals, parts.stop)

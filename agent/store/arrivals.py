@@ -185,6 +185,18 @@ class Refusal:
     path: str = ""
 
 
+def is_refused(view: Connection, refused: Refusal, *, at: datetime) -> bool:
+    """Whether that very refusal is written down."""
+    found = select(refusal.c.id).where(
+        refusal.c.at == at,
+        refusal.c.what == refused.what,
+        refusal.c.calling_ae_title == refused.calling_ae_title[:16],
+        refusal.c.reason == refused.reason,
+        refusal.c.sop_instance_uid == refused.sop_instance_uid[:64],
+    )
+    return view.execute(found.limit(1)).first() is not None
+
+
 def refuse(tx: Connection, refused: Refusal, *, now: datetime) -> None:
     """Write the refusal down, so that it can be seen and mended."""
     tx.execute(

@@ -17,6 +17,7 @@ from agent.web import health
 from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
+from agent.web.head import ONCE, Head
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
 from agent.web.live import Live
@@ -26,8 +27,8 @@ from agent.web.pages import judging, study
 from agent.web.pages.assets import Assets
 from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
+from agent.web.peers import form_page, removing, trying_page
 from agent.web.peers import pages as peers
-from agent.web.peers import removing
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -37,8 +38,9 @@ from agent.web.signing.guard import Guard
 from agent.web.study.films import Films
 from agent.web.study.seen import Seen
 from agent.web.system import pages as system
+from agent.web.tasks import Tasks
 from agent.web.worklist import page as worklist
-from agent.web.worklist import stream
+from agent.web.worklist import stream, views_page
 
 _SIGN_OUT = "/sign-out"
 
@@ -53,7 +55,7 @@ def make_app(context: WebContext) -> FastAPI:
     assets = Assets(texts)
     pages = Pages(context, texts, assets)
     films, seen = Films(context.files), Seen(context)
-    guard, live = Guard(context), Live(context.ledger, context.clock)
+    guard, live, tasks = Guard(context), Live(context.ledger, context.clock), Tasks(context.clock)
     app = FastAPI(title="cxr-preread", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
     app.state.live, app.state.films = live, films
     app.state.routers = (
@@ -65,13 +67,16 @@ def make_app(context: WebContext) -> FastAPI:
         people_page.router(context, pages),
         tokens_page.router(context, pages),
         worklist.router(context, pages),
+        views_page.router(context),
         stream.router(live, guard),
         study.router(context, pages, films, seen),
         film_pages.router(context, films, seen),
         acts.router(context, pages),
         ledger.router(context, pages),
-        peers.router(context, pages),
+        peers.router(context, pages, tasks),
+        form_page.router(context, pages),
         removing.router(context, pages),
+        trying_page.router(context, pages, tasks),
         judging.router(context, pages),
         system.router(context, pages),
         numbers.router(context, pages),
@@ -79,6 +84,7 @@ def make_app(context: WebContext) -> FastAPI:
     )
     for router in app.state.routers:
         app.include_router(router)
+    app.add_middleware(Head)
     app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection, defect=lambda scope: _defect(pages, texts, Request(scope)))
     _answer_errors(app, pages, texts)
@@ -87,10 +93,10 @@ def make_app(context: WebContext) -> FastAPI:
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """(method, path) of every route; HEAD is GET."""
+    """(method, path) of every route; HEAD is GET: `agent.web.head`."""
     for router in app.state.routers:
         for route in router.routes:
-            yield from ((method, route.path) for method in sorted((route.methods or set()) - {"HEAD"}))
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
 
 
 def _nothing_without_a_right(app: FastAPI) -> None:
@@ -138,6 +144,8 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
+        if made.headers.get("allow") == "GET" and request.url.path not in ONCE:
+            made.headers["allow"] = "GET, HEAD"
         return made
 
 

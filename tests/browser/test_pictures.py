@@ -80,7 +80,13 @@ PICTURES = (
 
 @pytest.fixture(scope="module")
 def busy(hospital: Hospital) -> Hospital:
-    """With a critical study more, and a report that a person has finished."""
+    """With an archive that takes everything and is then down, a critical study more, and a report that a person has finished."""
+    archive = hospital.archive(hospital.named_port)
+    for study in hospital.sent:
+        hospital.site.run("retry", study, check=True)
+        hospital.wait_for(study, delivered=3)
+    archive.terminate()
+    archive.wait(10)
     hospital.wait_for(hospital.send(films("right-pneumothorax-chest-tube", 15, name="Phantom^Emil"), "emil"))
     obr = segment("OBR", f1="1", f4="36643-5^XR Chest 2 Views^LN", f18="ACC-0013", f25="F")
     pid = "PID|1||TEST0013^^^HOSP^MR||Phantom^Carl||19700101|O"

@@ -14,6 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from tests.faults.checker import UNSETTLED, Complaint
 from tests.faults.inflict import Outcome, inflict
 from tests.faults.plan import ANSWERS, CLOCK, DATABASE, DISK, KILL, KINDS, MODEL, NETWORK, REFUSAL, STEPPED, Round, plan
 from tests.faults.world import COMPILER, World
+from tests.support.postgres import Cluster, running_cluster
 
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BATCH = 15  # rounds between two judgements
 OPTIONS = {
     "kills": KILL, "network": NETWORK, "disk": DISK, "database": DATABASE, "answers": ANSWERS, "refusals": REFUSAL, "model": MODEL,
@@ -32,13 +35,23 @@ OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What is to be done: rounds of each kind, by a seed."""
+    """What is to be done: rounds of each kind, by a seed; `on`: where the site's ledger lies."""
 
     counts: Mapping[str, int]
     seed: int
+    on: str = SQLITE
 
     def segments(self) -> list[list[Round]]:
         return plan(self.counts, self.seed)
+
+    def lines(self, file: Path) -> list[dict[str, Any]]:
+        """What the file holds of it."""
+        return [line for line in results_of(file) if (line["seed"], place_of(line)) == (self.seed, self.on)]
+
+
+def place_of(line: Mapping[str, Any]) -> str:
+    """Where the ledger of a round's site lay."""
+    return str(line.get("on", SQLITE))
 
 
 def results_of(file: Path) -> list[dict[str, Any]]:
@@ -62,21 +75,26 @@ def _end_last_line(file: Path) -> None:
 
 def run(campaign: Campaign, out: Path, *, say: bool = True) -> list[dict[str, Any]]:
     """Play every round that the file does not hold yet, and add it; returns the whole campaign's lines."""
-    done = {line["round"] for line in results_of(out) if line["seed"] == campaign.seed}
+    done = {line["round"] for line in campaign.lines(out)}
     _end_last_line(out)
-    for segment in campaign.segments():
-        left = [one for one in segment if one.number not in done]
-        for line in _segment(left, campaign.seed) if left else ():
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            if say:
-                print(f"{line['round']:5} {line['kind']:9} {line['seconds']:6.1f} s  {line['what']}", flush=True)
-                for words in line["complaints"]:
-                    print(f"      !! {words}", flush=True)
-    return [line for line in results_of(out) if line["seed"] == campaign.seed]
+    with nullcontext() if campaign.on == SQLITE else running_cluster() as server:
+        for segment in campaign.segments():
+            left = [one for one in segment if one.number not in done]
+            for line in _segment(left, campaign.seed, server) if left else ():
+                _add(out, line | {"on": campaign.on}, say=say)
+    return campaign.lines(out)
 
 
-def _segment(rounds: Sequence[Round], seed: int) -> Iterator[dict[str, Any]]:
+def _add(out: Path, line: Mapping[str, Any], *, say: bool) -> None:
+    with out.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    if say:
+        print(f"{line['round']:5} {line['kind']:9} {line['seconds']:6.1f} s  {line['what']}", flush=True)
+        for words in line["complaints"]:
+            print(f"      !! {words}", flush=True)
+
+
+def _segment(rounds: Sequence[Round], seed: int, server: Cluster | None) -> Iterator[dict[str, Any]]:
     """One site's life. After a batch in which something did not hold, the rest goes to a new site."""
     mode = rounds[0].mode
     if mode == STEPPED and COMPILER is None:
@@ -85,7 +103,10 @@ def _segment(rounds: Sequence[Round], seed: int) -> Iterator[dict[str, Any]]:
         return
     left = list(rounds)
     while left:
-        with tempfile.TemporaryDirectory(prefix="campaign-") as folder, World(Path(folder), mode) as world:
+        with (
+            tempfile.TemporaryDirectory(prefix="campaign-") as folder,
+            World(Path(folder), mode, server=server) as world,
+        ):
             all_is_well = True
             while left and all_is_well:
                 lines = _batch(world, left[:BATCH], seed)
@@ -133,12 +154,15 @@ def arguments(given: Sequence[str]) -> tuple[Campaign, Path]:
     parser.add_argument(
         "--seed", type=int, default=1, help="what chance decides is decided by it (default: %(default)s)"
     )
+    parser.add_argument(
+        "--on", choices=[SQLITE, POSTGRESQL], default=SQLITE, help="where the ledger lies (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/campaign.jsonl"), help="default: %(default)s")
     told = parser.parse_args(given)
     counts = {kind: getattr(told, option) for option, kind in OPTIONS.items()}
     if not any(counts.values()):
         parser.error("nothing to do: name how many rounds of what")
-    return Campaign(counts, told.seed), told.out
+    return Campaign(counts, told.seed, told.on), told.out
 
 
 def main(given: Sequence[str]) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import hl7
 from pydicom import Dataset, dcmread
 
+from tests.faults.tables import Tables
 from tests.support.moody_peers import RECEIPTS
 
 # What a complaint is about.
@@ -71,6 +70,7 @@ class Evidence:
     root: Path
     pacs: Path
     ris: Path
+    ledger: Tables
     films: dict[str, Film] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
     refused: list[Refused] = field(default_factory=list)
@@ -84,21 +84,9 @@ class Evidence:
         return found
 
 
-class LedgerFile:
-    """The ledger's database, opened for reading by SQLite alone."""
-
-    def __init__(self, root: Path) -> None:
-        self._path = root / "preread.db"
-
-    def rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=30.0)) as connection:
-            connection.row_factory = sqlite3.Row
-            return connection.execute(statement, values).fetchall()
-
-
 def check(evidence: Evidence) -> list[Complaint]:
     """Everything that does not hold; nothing when all is well. The site must have settled."""
-    ledger = LedgerFile(evidence.root)
+    ledger = evidence.ledger
     return [
         *_images(evidence, ledger),
         *_studies(evidence, ledger),
@@ -108,7 +96,7 @@ def check(evidence: Evidence) -> list[Complaint]:
     ]
 
 
-def _images(evidence: Evidence, ledger: LedgerFile) -> Iterator[Complaint]:
+def _images(evidence: Evidence, ledger: Tables) -> Iterator[Complaint]:
     known = {
         row["sop_instance_uid"]: row
         for row in ledger.rows("SELECT sop_instance_uid, path, digest, data_set_offset FROM instance ORDER BY version")
@@ -136,7 +124,7 @@ _DELIVERIES = """
 """
 
 
-def _studies(evidence: Evidence, ledger: LedgerFile) -> Iterator[Complaint]:
+def _studies(evidence: Evidence, ledger: Tables) -> Iterator[Complaint]:
     states = {row["study_instance_uid"]: row["state"] for row in ledger.rows("SELECT * FROM study")}
     deliveries = defaultdict(list)
     for row in ledger.rows(_DELIVERIES):
@@ -152,7 +140,7 @@ def _studies(evidence: Evidence, ledger: LedgerFile) -> Iterator[Complaint]:
                 yield Complaint(UNSETTLED, words)
 
 
-def _documents(ledger: LedgerFile, kind: str) -> dict[str, tuple[str, int, int]]:
+def _documents(ledger: Tables, kind: str) -> dict[str, tuple[str, int, int]]:
     """(study, its revision, the newest revision of that study) of every document of that kind, by its identifier."""
     rows = ledger.rows(
         "SELECT document.identifier, revision.study_instance_uid AS study, revision.number, study.revision AS newest "
@@ -163,7 +151,7 @@ def _documents(ledger: LedgerFile, kind: str) -> dict[str, tuple[str, int, int]]
     return {row["identifier"]: (row["study"], row["number"], row["newest"]) for row in rows}
 
 
-def _reports(evidence: Evidence, ledger: LedgerFile) -> Iterator[Complaint]:
+def _reports(evidence: Evidence, ledger: Tables) -> Iterator[Complaint]:
     """In the PACS: one report for each study that no other of its reports replaces, about the right patient."""
     documents, by_study = _documents(ledger, "sr"), defaultdict(list)
     for path in sorted(evidence.pacs.glob("*.dcm")):
@@ -197,7 +185,7 @@ def _predecessors(report: Dataset) -> Iterator[str]:
             yield from (str(instance.ReferencedSOPInstanceUID) for instance in series.ReferencedSOPSequence)
 
 
-def _messages(evidence: Evidence, ledger: LedgerFile) -> Iterator[Complaint]:
+def _messages(evidence: Evidence, ledger: Tables) -> Iterator[Complaint]:
     """In the RIS: for each study the newest result last, each message once however often it came, about the right patient."""
     documents = _documents(ledger, "oru")
     by_accession = {film.accession: film for film in evidence.films.values()}

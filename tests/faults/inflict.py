@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,39 +181,17 @@ def _disk(world: World, one: Round, chance: random.Random) -> Outcome:
 
 
 def _database(world: World, one: Round, chance: random.Random) -> Outcome:
-    return chance.choice((_locked, _read_only))(world, one, chance)
-
-
-def _locked(world: World, one: Round, chance: random.Random) -> Outcome:
-    seconds = 32.0 if chance.random() < 0.05 else chance.uniform(0.3, 4.0)
+    trouble = world.trouble_of_database(chance)
+    victim = chance.choice(ROLES) if trouble.restarts else ""
+    if victim:
+        until(lambda: world.is_ready(victim), seconds=120, what=f"{victim} is back")
     sending = _sending(world, one, chance)
-    with closing(sqlite3.connect(world.evidence.root / "preread.db", timeout=60.0, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with trouble.during():
+        struck = not victim or world.roles.kill(victim)
         sending.start()
-        pause(seconds)
-        other.execute("ROLLBACK")
+        pause(trouble.seconds)
     sending.finish()
-    return Outcome(f"database locked by another writer for {seconds:.1f} s", True)
-
-
-def _read_only(world: World, one: Round, chance: random.Random) -> Outcome:
-    """Connections that are open already go on writing; whoever starts meanwhile cannot."""
-    seconds, victim = chance.uniform(0.5, 3.0), chance.choice(ROLES)
-    until(lambda: world.is_ready(victim), what=f"{victim} is back")
-    files = sorted(world.evidence.root.glob("preread.db*"))
-    sending = _sending(world, one, chance)
-    for file in files:
-        file.chmod(0o444)
-    try:
-        struck = world.roles.kill(victim)
-        sending.start()
-        pause(seconds)
-    finally:
-        for file in files:
-            if file.exists():
-                file.chmod(0o644)
-    sending.finish()
-    return Outcome(f"database files read-only for {seconds:.1f} s, {victim} started meanwhile", struck)
+    return Outcome(f"{trouble.words}, {victim} started meanwhile" if victim else trouble.words, struck)
 
 
 def _answers(world: World, one: Round, chance: random.Random) -> Outcome:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.faults.campaign import OPTIONS, results_of
+from tests.faults.campaign import OPTIONS, SQLITE, place_of, results_of
 from tests.faults.checker import KINDS as COMPLAINTS
 from tests.faults.plan import KINDS
 
@@ -22,7 +22,7 @@ _WHAT = {
     "kill": "SIGKILL to receive, office, read or the supervisor",
     "network": "cut, reset, delayed, truncated or half-closed, at any byte, either way: sender, PACS, RIS",
     "disk": "full, or nearly, while images come; sometimes receive is killed as well",
-    "database": "locked by another writer, or read-only while a process starts",
+    "database": "locked by another writer, or read-only while a process starts; a server also ends connections and loses its power",
     "answers": "any status of a C-STORE, any acknowledgement with any ERR-3",
     "refusal": "strangers, images of no study, other pixels under a known UID",
     "model": "killed or stopped in the middle of its work, beyond its lease too",
@@ -30,14 +30,17 @@ _WHAT = {
 }
 
 
-def tables(campaigns: dict[int, list[dict[str, Any]]], soaks: Sequence[dict[str, Any]]) -> str:
+def tables(campaigns: dict[tuple[str, int], list[dict[str, Any]]], soaks: Sequence[dict[str, Any]]) -> str:
     """Everything that was measured, as Markdown."""
-    parts = [_campaign(seed, lines) for seed, lines in sorted(campaigns.items())]
+    parts = [
+        _campaign(on, seed, lines)
+        for (on, seed), lines in sorted(campaigns.items(), key=lambda c: (c[0][0] != SQLITE, c[0][1]))
+    ]
     parts += [_soak(found) for found in soaks]
     return "\n\n".join(parts)
 
 
-def _campaign(seed: int, lines: Sequence[dict[str, Any]]) -> str:
+def _campaign(on: str, seed: int, lines: Sequence[dict[str, Any]]) -> str:
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         by_kind[line["kind"]].append(line)
@@ -54,7 +57,7 @@ def _campaign(seed: int, lines: Sequence[dict[str, Any]]) -> str:
     skipped = sorted({line["what"] for line in lines if line["what"].startswith("skipped")})
     return "\n".join(
         [
-            f"`python -m tests.faults.campaign {counts} --seed {seed}`",
+            f"`python -m tests.faults.campaign {counts}{'' if on == SQLITE else f' --on {on}'} --seed {seed}`",
             "",
             "| fault | what | rounds | struck |",
             "|---|---|---|---|",
@@ -101,10 +104,10 @@ def main(given: Sequence[str]) -> int:
     parser.add_argument("--soak", type=Path, action="append", default=[], help="what a soak wrote")
     parser.add_argument("--write", type=Path, help="the document; else standard output")
     told = parser.parse_args(given)
-    campaigns: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    campaigns: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for file in told.results:
         for line in results_of(file):
-            campaigns[line["seed"]].append(line)
+            campaigns[place_of(line), line["seed"]].append(line)
     measured = tables(campaigns, [json.loads(p.read_text("utf-8")) for p in told.soak])
     if told.write is None:
         print(measured)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -24,6 +23,7 @@ import psutil
 
 from tests.faults.checker import Complaint
 from tests.faults.plan import ALONE, READING
+from tests.faults.tables import Unreadable
 from tests.faults.world import World, descriptors
 from tests.support.site import ROLES, until
 
@@ -88,7 +88,7 @@ class Sampler(threading.Thread):
             except psutil.NoSuchProcess:
                 continue
             seconds = round(time.monotonic() - self._began, 1)
-            count = sum(descriptors(pid, self._world.evidence.root))
+            count = sum(descriptors(pid, self._world.ledger))
             self.samples.append(Sample(seconds, studies, waiting, role, round(rss, 1), count, threads))
 
     def stop(self) -> None:
@@ -101,7 +101,7 @@ def progress(world: World) -> tuple[int, int]:
     try:
         done = world.ledger.rows("SELECT count(*) AS n FROM delivery WHERE state = 'delivered'")[0]["n"]
         left = world.ledger.rows("SELECT count(*) AS n FROM job WHERE state IN ('waiting', 'running')")[0]["n"]
-    except sqlite3.OperationalError:
+    except Unreadable:
         return 0, 0
     return int(done) // 2, int(left)
 

@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 
 from tests.faults.checker import DUPLICATED, LOST, MISFILED, UNSEEN, UNSETTLED, Evidence, Refused, check
 from tests.faults.plan import ALONE
+from tests.faults.tables import InFile
 from tests.faults.world import World, descriptors
 
 pytestmark = [pytest.mark.xdist_group("checker")]
@@ -164,7 +165,7 @@ def test_descriptors_that_are_left_open_are_counted(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as holder:
         assert holder.stdin is not None and holder.stdout is not None
         holder.stdout.readline()
-        database, others = descriptors(holder.pid, tmp_path)
+        database, others = descriptors(holder.pid, InFile(tmp_path))
         holder.stdin.write("\n")
         holder.stdout.readline()
-        assert descriptors(holder.pid, tmp_path) == (database + 2, others + 5)
+        assert descriptors(holder.pid, InFile(tmp_path)) == (database + 2, others + 5)

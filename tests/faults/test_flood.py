@@ -77,7 +77,8 @@ def test_a_caller_that_drips_in_the_middle_of_an_image_holds_up_nobody(node: Nod
     over = threading.Event()
     connection, answer = associate(node.scp.port, "DRIPPING")
     assert answer[0] == ACCEPTED
-    connection.sendall(struct.pack(">BxI", 0x04, 10_000))  # a P-DATA-TF that is never whole
+    # A P-DATA-TF with one value of a command, which are never whole (PS3.8 9.3.5).
+    connection.sendall(struct.pack(">BxI", 0x04, 10_000) + struct.pack(">IBB", 9_996, 1, 0x01))
 
     def drip() -> None:
         while not over.wait(0.1):

@@ -27,10 +27,12 @@ def test_a_table_says_how_much_struck_what_was_found_and_how_to_see_it_again(
         line(1, "kill"), line(2, "network", happened=False),
         line(3, "kill", "lost: image 1", "lost: image 2", batch={"rounds": 3, "seconds": 6.0}),
     ]  # fmt: skip
+    lines.append(line(1, "database", on="postgresql"))
     results.write_text("\n".join(lines) + "\n", "utf-8")
     report.main([str(results)])
     said = capsys.readouterr().out
     assert "`python -m tests.faults.campaign --kills 2 --network 1 --seed 9`" in said
+    assert "`python -m tests.faults.campaign --database 1 --on postgresql --seed 9`" in said
     assert "| 2 | 2 |" in said
     assert "| 1 | 0 |" in said
     assert "3 rounds, 2 faults struck, 2.0 s a round. Found: 2 lost, 0 duplicated, 0 misfiled" in said

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pydicom import Dataset
+from sqlalchemy.engine import make_url
 
 from agent.commissioning.films import make_study
 from agent.model.protocol import ModelIdentity
@@ -24,12 +24,15 @@ from agent.model.weights import shipped_weights
 from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NodeError
-from tests.faults.checker import DEFECT, LEAKED, UNSETTLED, Complaint, Evidence, Film, LedgerFile, Refused, check
+from tests.faults.checker import DEFECT, LEAKED, UNSETTLED, Complaint, Evidence, Film, Refused, check
+from tests.faults.databases import Trouble, of_file, of_server
 from tests.faults.plan import READING, STEPPED, SUPERVISED
+from tests.faults.tables import InFile, OnServer, Tables, Unreadable
 from tests.support.fault_proxy import FaultProxy
 from tests.support.films import save, small_image
 from tests.support.kept_roles import KeptRoles
 from tests.support.moody_peers import MoodyPacs, MoodyRis
+from tests.support.postgres import Cluster
 from tests.support.site import PATIENCE_S, ROLES, SENDER, Site, until
 from tests.support.small_disk import SmallDisk
 
@@ -44,11 +47,12 @@ MOST_DESCRIPTORS, MOST_OF_DATABASE = 40, 48
 class World:
     """From the beginning of a `with` block, when the site accepts associations, to its end."""
 
-    def __init__(self, folder: Path, mode: str, *, small_disk: bool = True) -> None:
+    def __init__(self, folder: Path, mode: str, *, small_disk: bool = True, server: Cluster | None = None) -> None:
         """Args:
         small_disk: the storage root is a file system of its own that can be filled, where the user may mount one.
+        server: where the ledger lies; else in a file.
         """
-        self.folder, self.mode, self._has_small_disk = folder, mode, small_disk
+        self.folder, self.mode, self._has_small_disk, self.server = folder, mode, small_disk, server
         self.site = Site(folder / "site")
         self.clock_file = folder / "clock"
         self.disk = SmallDisk(folder / "site" / "state", megabytes=DISK_MB)
@@ -56,8 +60,9 @@ class World:
         self.ris = MoodyRis(folder / "ris")
         self._films = folder / "films"
         self._films.mkdir(parents=True)
-        self.evidence = Evidence(self.site.folder / "state", folder / "pacs", folder / "ris")
-        self.ledger = LedgerFile(self.evidence.root)
+        root, self.database_url = self.site.folder / "state", "" if server is None else server.empty()
+        self.ledger: Tables = InFile(root) if server is None else OnServer(self.database_url)
+        self.evidence = Evidence(root, folder / "pacs", folder / "ris", self.ledger)
         self.proxies: dict[str, FaultProxy] = {}
         self._log_seen = 0
         self.retried = 0
@@ -84,6 +89,14 @@ class World:
 
     def _write_settings(self) -> None:
         site = self.site
+        if self.server is not None:
+            url = make_url(self.database_url)
+            (site.folder / "password").write_text(f"{url.password}\n", "utf-8")
+            site.set(
+                "database",
+                url=f"{url.drivername}://{url.username}@{url.host}:{url.port}/{url.database}",
+                password_file="password",
+            )
         site.set("node", network_timeout_s=3.0)
         site.set("intake", quiet_time_s=0.3, longest_wait_s=3.0)
         site.set("delivery", timeout_s=PEER_TIMEOUT_S, first_retry_s=0.2, longest_retry_s=1.0)
@@ -119,9 +132,15 @@ class World:
         """Whether the process that has the role at the moment says that it works."""
         try:
             rows = self.ledger.rows("SELECT pid, state FROM process WHERE role = ?", role)
-        except sqlite3.Error:
+        except Unreadable:
             return False
         return bool(rows) and rows[0]["state"] == "ready" and rows[0]["pid"] == self.roles.pids().get(role)
+
+    def trouble_of_database(self, chance: random.Random) -> Trouble:
+        """One that the ledger's database can have."""
+        if self.server is None:
+            return of_file(self.evidence.root / "preread.db", chance)
+        return of_server(self.server, self.database_url, chance)
 
     def hand(self, number: int, *, images: int = 1, suffix: str = "", rows: int = 96) -> list[Path]:
         """Films of a hand: received, assembled, reported as not analysed, and delivered, without a model."""
@@ -195,7 +214,7 @@ class World:
             jobs = self.ledger.rows("SELECT kind, state, key FROM job WHERE state != 'parked'")
             parked = self._parked()
             states = {row["state"] for row in self.ledger.rows("SELECT state FROM study")}
-        except sqlite3.Error:
+        except Unreadable:
             return False
         if jobs or "receiving" in states or "assembled" in states:
             return False
@@ -240,7 +259,7 @@ class World:
     def _holding_too_many(self) -> list[Complaint]:
         found = []
         for role, pid in self.roles.pids().items():
-            database, others = descriptors(pid, self.evidence.root)
+            database, others = descriptors(pid, self.ledger)
             if database > MOST_OF_DATABASE or others > MOST_DESCRIPTORS:
                 found.append(
                     Complaint(LEAKED, f"{role} has {others} descriptors, and {database} of the database, at rest")
@@ -262,7 +281,7 @@ class World:
         return found
 
 
-def descriptors(pid: int, root: Path) -> tuple[int, int]:
+def descriptors(pid: int, ledger: Tables) -> tuple[int, int]:
     """How many descriptors a process has: of the database's files, and all others."""
     database = others = 0
     try:
@@ -271,7 +290,7 @@ def descriptors(pid: int, root: Path) -> tuple[int, int]:
                 target = str(entry.readlink())
             except OSError:
                 continue
-            if target.startswith(str(root / "preread.db")):
+            if ledger.holds_open(target):
                 database += 1
             else:
                 others += 1

@@ -27,16 +27,16 @@ class Hospital:
     def __init__(self, folder: Path, weights: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.pacs, self.ris = folder, Orthanc(folder / "pacs"), Ris()
-        self.archive_port, wrong_port = free_port(), free_port()
+        self.archive_port, self.named_port = free_port(), free_port()
         self.site = site = Site(folder / "site")
         site.set("model", weights=str(weights), quantization="nf4", device="cpu")
         site.set("web", time_zone="Europe/Vienna")
-        self.orders_port = free_port()
+        self.orders_port, self.sent = free_port(), list[str]()
         site.set("orders", host="127.0.0.1", port=self.orders_port)
         site.set("priors", **{"from": "self"})
         site.set("report", institution_name="Hospital of the phantoms")
         site.peer("pacs", self.pacs.ae_title, self.pacs.port, ["send", "receive"])
-        site.peer("archive", ARCHIVE_AE, wrong_port, ["receive"])
+        site.peer("archive", ARCHIVE_AE, self.named_port, ["receive"])
         site.destination(name="to-pacs", type="dicom", peer="pacs")
         site.destination(name="to-ris", type="hl7", host="127.0.0.1", port=self.ris.port, send_flag=True)
         site.destination(name="to-archive", type="dicom", peer="archive")
@@ -69,7 +69,8 @@ class Hospital:
         syntax = "1.2.840.10008.1.2.1"
         sent = storescu(self.site.port, files, calling=SENDER, called="PREREAD", transfer_syntax=syntax, folder=folder)
         assert sent.returncode == 0, sent.stdout + sent.stderr
-        return str(films[0].StudyInstanceUID)
+        self.sent.append(str(films[0].StudyInstanceUID))
+        return self.sent[-1]
 
     def wait_for(self, uid: str, *, state: str = "read", delivered: int = 2) -> None:
         """Until a study is in that state and so many of its documents have been taken."""
@@ -93,11 +94,12 @@ class Hospital:
             answer = sender.send(framed(message(*segments))).answer()
         assert answer["MSA"][1] == "AA", answer
 
-    def archive(self) -> subprocess.Popen[bytes]:
-        """DCMTK's storescp, where the archive should have been found all along."""
+    def archive(self, port: int | None = None) -> subprocess.Popen[bytes]:
+        """DCMTK's storescp, where the archive should have been found all along, or at `named_port`, where the settings look."""
         kept = self.folder / "archive"
         kept.mkdir()
-        return subprocess.Popen(["/usr/bin/storescp", "-aet", ARCHIVE_AE, "-od", str(kept), str(self.archive_port)])
+        there = str(port or self.archive_port)
+        return subprocess.Popen(["/usr/bin/storescp", "-aet", ARCHIVE_AE, "-od", str(kept), there])
 
     def archived(self) -> list[Path]:
         """What it has taken."""

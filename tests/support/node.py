@@ -19,6 +19,7 @@ from pynetdicom.presentation import PresentationContext
 
 from agent.audit.refusal_book import RefusalBook
 from agent.audit.trail import Trail
+from agent.audit.unwritten import Unwritten
 from agent.clock import SystemClock
 from agent.intake.admission import Admission
 from agent.service import open_store
@@ -59,7 +60,7 @@ class Node:
             **more,
         )
         self.ledger, self.files = open_store(self.settings)
-        self.book = RefusalBook(self.ledger, SystemClock(), Trail.of(self.settings))
+        self.book = RefusalBook(self.ledger, SystemClock(), Trail.of(self.settings), Unwritten(self.files.root))
         self.admission = Admission(self.settings, self.ledger, self.files, SystemClock(), self.book)
         self.admission.start()
         self.scp = StorageSCP(

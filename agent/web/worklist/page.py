@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from agent.store import listing, listing_progress, saved_views
@@ -16,49 +15,20 @@ from agent.store.listing_rows import STAGES, STANDINGS
 from agent.store.saved_views import SavedView
 from agent.web.asked import Asked
 from agent.web.context import WebContext
-from agent.web.keys import RowInForm, RowInQuery
+from agent.web.keys import RowInQuery
 from agent.web.live import late_since
 from agent.web.pages.render import Pages
 from agent.web.person import person
 from agent.web.refused import Refused
-from agent.web.worklist.lines import lines_of
+from agent.web.worklist.lines import Line, lines_of
 from agent.web.worklist.searches import Searches
-from agent.web.worklist.wanted import PRIORITIES, address, kept, of_kept, said, wanted_of
+from agent.web.worklist.sent import Filled, Shown
+from agent.web.worklist.wanted import PRIORITIES, address, of_kept, said, wanted_of
 from structured_report.vocabulary import vocabulary
-
-_MOST_ROWS = 500  # that one page shows, and asks for anew at once
-
-
-class Shown(BaseModel):
-    """What a page asks about by itself: what has become of these studies."""
-
-    uids: list[Annotated[str, Field(max_length=64)]] = Field(max_length=_MOST_ROWS)
-    wanted: dict[Annotated[str, Field(max_length=16)], Annotated[str, Field(max_length=64)]] = Field(max_length=20)
-
-
-_Text = Annotated[str, Field(max_length=64)]
-
-
-class Filled(BaseModel):
-    """A form of the page: filters, and what is searched for or how a view is called."""
-
-    text: _Text = ""
-    name: _Text = ""
-    default: _Text = ""
-    standing: _Text = ""
-    priority: _Text = ""
-    finding: _Text = ""
-    scanner: _Text = ""
-    since: _Text = ""
-    until: _Text = ""
-    failing: _Text = ""
-    unreviewed: _Text = ""
-    trouble: _Text = ""
-    waiting: _Text = ""
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
-    """The worklist, its searches, its saved views, and its rows one by one."""
+    """The worklist, its searches, and its rows one by one."""
     routes, searches, asked = APIRouter(), Searches(context.clock), Asked(context)
 
     @routes.get("/")
@@ -72,9 +42,8 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         me = person(request)
         text = searches.text(me.account_id, s) if s else ""
         if text is None and (after or at):
-            raise Refused(
-                409, "search-lost"
-            )  # what comes after the patient who was searched for is not what comes after nobody
+            # What comes after the patient who was searched for is not what comes after nobody.
+            raise Refused(409, "search-lost")
         with context.ledger.read() as ledger:
             mine = saved_views.of_account(ledger, me.account_id)
             chosen = _chosen(mine, view, begins=not request.query_params)
@@ -116,40 +85,19 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         lines = lines_of(found.values(), wanted, pages.words(request), context.clock.now())
         return JSONResponse(
             {
-                "rows": [
-                    {
-                        "uid": line.row.study_instance_uid,
-                        "order": line.order,
-                        "priority": line.row.priority if line.row.is_waiting else "",
-                        "html": pages.text(request, "worklist-row.html", line=line),
-                    }
-                    for line in lines
-                ],
+                "rows": [_as_row(line, pages.text(request, "worklist-row.html", line=line)) for line in lines],
                 "gone": sorted(set(shown.uids) - inside),
                 "counts": pages.text(request, "worklist-counts.html", counts=counts, counted=listing.COUNTED),
             }
         )
 
-    @routes.post("/worklist/views")
-    def save(request: Request, form: Annotated[Filled, Form()]) -> Response:
-        me, name, wanted = person(request), form.name.strip(), wanted_of(form.model_dump())
-        if not name:
-            raise Refused(422, "not-understood")
-        with context.ledger.begin() as tx:
-            default, now = form.default == "1", context.clock.now()
-            saved = saved_views.save(tx, me.account_id, name, kept(wanted), default=default, now=now)
-            number = next((v.id for v in saved_views.of_account(tx, me.account_id) if v.name == name), 0)
-        if not saved:
-            raise Refused(409, "too-many-views")
-        return RedirectResponse(f"/?view={number}", 303)
-
-    @routes.post("/worklist/views/forget")
-    def forget(request: Request, view: RowInForm) -> Response:
-        with context.ledger.begin() as tx:
-            saved_views.forget(tx, person(request).account_id, view)
-        return RedirectResponse("/?all=1", 303)
-
     return routes
+
+
+def _as_row(line: Line, html: str) -> dict[str, Any]:
+    """What a script needs to put the row into its place."""
+    priority = line.row.priority if line.row.is_waiting else ""
+    return {"uid": line.row.study_instance_uid, "order": line.order, "priority": priority, "html": html}
 
 
 def _chosen(mine: tuple[SavedView, ...], number: int, *, begins: bool) -> SavedView | None:
