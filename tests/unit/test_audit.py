@@ -178,7 +178,7 @@ def test_who_sent_what_and_who_was_not_let_in_is_in_the_trail(tmp_path: Path) ->
         image = small_image(PatientID="P-77", PatientName="Doe^Jane")
         assert node.send_image(image)[0] == 0
         assert node.associate(calling="STRANGER").is_rejected
-        until(lambda: len(messages(node.ledger)) == 2, seconds=20, what="both are written down")
+        until(lambda: len(messages(node.ledger)) == 2, what="both are written down")
     finally:
         node.stop()
     by_code = {e.get("csd-code"): m for m in messages(node.ledger) if (e := m.find(".//EventID")) is not None}
@@ -299,11 +299,11 @@ def test_a_syslog_server_gets_every_message_once_and_what_it_missed_when_it_is_b
     sink = SyslogSink(certificates, port)
     try:
         assert forwarder.forward()
-        until(lambda: len(sink.messages) == 2, seconds=20, what="both have arrived")
+        until(lambda: len(sink.messages) == 2, what="both have arrived")
         written(ledger, 1)
         assert forwarder.forward()
         assert not forwarder.forward()
-        until(lambda: len(sink.messages) == 3, seconds=20, what="the third has arrived")
+        until(lambda: len(sink.messages) == 3, what="the third has arrived")
     finally:
         sink.stop()
     first = sink.messages[0]

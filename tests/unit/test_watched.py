@@ -32,7 +32,7 @@ from agent.work.queue import Queue
 from agent.work.worker import Running, Worker
 from tests.support.mail import Mailbox
 from tests.support.planted_ledger import PlantedLedger
-from tests.support.site import Site, free_port
+from tests.support.site import PATIENCE_S, Site, free_port
 from tests.support.watched import Samples, ask, samples, url_of, value
 from tests.support.web import WebService, certificates
 
@@ -495,7 +495,7 @@ class Served:
 
     def stop(self) -> None:
         self._stop.set()
-        self.server.join(20)
+        self.server.join(PATIENCE_S)
 
 
 @pytest.fixture
