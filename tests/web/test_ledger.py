@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
-from agent.store import identity, overview, schema, studies
+from agent.reporting import beside
+from agent.store import identity, overview, priors, reviews, schema, studies, trouble
 from agent.store import results as store
 from agent.store.listing_rows import projected
 from agent.web.context import WebContext
+from agent.web.pages.texts import Texts
 from agent.web.rights import Role
 from tests.support.planted_ledger import PlantedLedger
 from tests.web.conftest import ORIGIN
@@ -289,3 +293,42 @@ def test_every_page_of_the_ledger_has_its_words(browser: Browser, planted: Plant
         page = client.get(f"/ledger{address}")
         assert page.status_code == 200, address
         assert f'<html lang="{language}"' in page.text
+
+
+def _noted() -> Iterator[tuple[str, str]]:
+    """Stage and code of every `note` of the program that says them where it stands, and of those that it works out."""
+    for file in (Path(__file__).parents[2] / "agent").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            named = node.func if isinstance(node, ast.Call) else None
+            if not isinstance(node, ast.Call) or not isinstance(named, ast.Attribute) or named.attr != "note":
+                continue
+            texts = [[c.value for c in ast.walk(a) if isinstance(c, ast.Constant)] for a in node.args[2:4]]
+            if len(texts) == 2 and isinstance(node.args[2], ast.Constant) and not isinstance(node.args[3], ast.BoolOp):
+                yield from ((str(texts[0][0]), code) for code in texts[1] if isinstance(code, str))
+    yield from (
+        ("prior", f"prior-{one}") for one in (priors.FOUND, priors.NONE, priors.REFUSED, priors.FAILED, "too-late")
+    )
+    yield from (("worklist", code) for code in ("worklist-answered", "worklist-failed"))
+    yield from (("review", verdict) for verdict in reviews.VERDICTS)
+    yield from (("report", code) for code, _ in beside.MISSING.values())
+    yield from (("report", code) for code in (*trouble.NOT_MADE, "retraction-not-made"))
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_whatever_happens_to_a_study_has_its_words_in_the_time_line(language: str) -> None:
+    t, noted = Texts().of(language), set(_noted())
+    assert len(noted) > 40
+    unsaid = [(s, c) for s, c in noted if not (t.has(f"ledger.rail.{s}") and (t.has(f"ledger.code.{c}") or t.code(c)))]
+    assert unsaid == []
+    assert t("ledger.code.orders-reported") != t("ledger.code.reported"), "a person's report is not what was made here"
+
+
+def test_a_persons_report_is_not_taken_for_documents_that_were_made(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.study("1.2.3")
+    with context.ledger.begin() as tx:
+        studies.note(tx, "1.2.3", "orders", "reported", "status F", now=context.clock.now())
+    page = browser(Role.VIEWER).get("/ledger/1.2.3").text
+    assert "<strong>report finished by a person</strong>" in page
+    assert "documents made" not in page
