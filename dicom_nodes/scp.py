@@ -205,6 +205,11 @@ class StorageSCP:
             session.caller, session.is_established = caller, True
             return True
 
+    def _leave(self, session: _Session) -> None:
+        """Its association is over and its place free, whatever is still to be written down; the connection ends in its time."""
+        with self._lock:
+            session.is_established, session.began_at = False, time.monotonic()
+
 
 def most_of_one(max_associations: int) -> int:
     """How many associations one caller, by AE title and address, may have at once: all but a quarter, so that one that opens
@@ -368,6 +373,9 @@ class _Session(threading.Thread):
                     self._wire.abort(upper_layer.BY_USER, 0)
                     how = "aborted by this node, which is stopping"
                     return
+            how = "released"
+            self._scp._leave(self)  # before the peer knows: it may ask for the next one at once
+            self._wire.release()
         except AssociationEnded as end:
             how = end.words
         except ProtocolError as error:
@@ -377,6 +385,7 @@ class _Session(threading.Thread):
             how = f"aborted by this node: {error}"
             self._wire.abort(upper_layer.BY_USER, 0)
         finally:
+            self._scp._leave(self)
             exchange.give_up()
             self._receiver.closed(association, how)
 

@@ -119,22 +119,25 @@ class Wire:
         self._send(pdu.encode())
 
     def values(self) -> Iterator[Pdv]:
-        """The presentation data values as they arrive. Ends with `AssociationEnded`; a release has been answered by
-        then."""
+        """The presentation data values as they arrive, until the peer asks for the release, which `release` answers. Any other
+        end is `AssociationEnded`."""
         while True:
             kind, length = self._header()
             if kind == P_DATA_TF:
                 yield from self._pdvs(length)
             elif kind == RELEASE_RQ:
                 self._exactly(min(length, 64))
-                self._send(struct.pack(">BxII", RELEASE_RP, 4, 0))
-                raise AssociationEnded("released")
+                return
             elif kind == ABORT:
                 raise AssociationEnded("aborted by the peer")
             elif kind in (ASSOCIATE_RQ, 0x02, 0x03, RELEASE_RP):
                 raise ProtocolError(f"PDU type {kind:#04x} during data transfer", UNEXPECTED_PDU)
             else:
                 raise ProtocolError(f"unknown PDU type {kind:#04x}", UNRECOGNISED_PDU)
+
+    def release(self) -> None:
+        """Send the A-RELEASE-RP."""
+        self._send(struct.pack(">BxII", RELEASE_RP, 4, 0))
 
     def send_command(self, context_id: int, command_set: bytes) -> None:
         """Send a command set without a data set as one P-DATA-TF; responses are far shorter than the least maximum

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
 from hypothesis import settings as property_tests
 
 from agent.model.weights import shipped_weights
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 # A machine that is busy with something else must not make a test fail that says nothing about time.
-property_tests.register_profile("untimed", deadline=None)
+property_tests.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 property_tests.load_profile("untimed")
 
 

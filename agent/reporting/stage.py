@@ -107,6 +107,7 @@ class Reporting:
         steps = 0 if rank is None else rank.priority.rank
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
+            self._files.must_be_there([document.path])
             hold = outlet.holds(document.kind)
             for name in destinations:
                 if document.kind in messages.RESULTS:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from agent.store.dialect import json_text, upsert
+from agent.store.retention import is_back
 from agent.store.schema import (
     image_use,
     image_use_change,
@@ -23,6 +24,7 @@ from agent.store.schema import (
 )
 from agent.store.studies import NEEDS_ATTENTION
 
+OWN = "self"
 FOUND, NONE, REFUSED, FAILED, LATE = "found", "none", "refused", "failed", "late"
 
 
@@ -159,14 +161,17 @@ def _withdrawn() -> ColumnElement[bool]:
 
 
 def keep(tx: Connection, prior: PriorImage, *, now: datetime) -> int:
-    """Write an image of an earlier study down and return its id; the same bytes are one row."""
+    """Write an image of an earlier study down and return its id; the same bytes are one row, kept from now on."""
     row = {k: getattr(prior, k) for k in _COLUMNS}
+    if prior.source != OWN:
+        is_back(tx, prior.path)
     tx.execute(
         upsert(prior_image)
         .values(**row, kept_at=now)
         .on_conflict_do_update(
             index_elements=["sop_instance_uid", "digest"],
-            set_={k: row[k] for k in ("path", "data_set_offset", "transfer_syntax_uid", "facts", "source")},
+            set_={k: row[k] for k in ("path", "data_set_offset", "transfer_syntax_uid", "facts", "source")}
+            | {"kept_at": now},
         )
     )
     c = prior_image.c
@@ -258,5 +263,5 @@ def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[Ow
     found = []
     for row in rows:
         image = dict(row._mapping)
-        found.append(OwnFrontal(image.pop("study"), PriorImage(**image, source="self")))
+        found.append(OwnFrontal(image.pop("study"), PriorImage(**image, source=OWN)))
     return tuple(found)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, or_, select, update
 
 from agent.store.dialect import upsert
+from agent.store.doomed import spare
 from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision, unanswered
 
 
@@ -69,6 +70,7 @@ class StoredDocument:
 
 def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now: datetime) -> int:
     """Write a document down and return its id; a document that is made again takes the place of the one before."""
+    spare(tx, [made.path])
     tx.execute(
         upsert(document)
         .values(

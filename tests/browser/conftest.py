@@ -83,7 +83,7 @@ def holes(chromium: Browser, hospital: Hospital, sessions: dict[str, StorageStat
             page = made.go("/peers")
             with page.expect_navigation():
                 page.locator(button).first.click()
-            expect(page.locator("#again .told")).to_have_class(re.compile("good"), timeout=60_000)
+            expect(page.locator("#again .told")).to_have_class(re.compile("good"))
             found[path] = made.path()
     return found
 

@@ -14,7 +14,7 @@ from agent.web.pages.render import THEMES
 from tests.support.browsing import HALF, TABLET, Window
 from tests.support.every_page import address, pages, who_sees
 
-pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 _LOOK = """

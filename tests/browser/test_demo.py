@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browsing import window
-from tests.support.site import until
+from tests.support.site import PATIENCE_S, until
 
-pytestmark = [pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def demo(tmp_path: Path, preread: list[str]) -> Iterator[subprocess.Popen[str]]:
     yield process
     line = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)  # as a service manager does, and a terminal that is closed with SIGHUP
-    process.communicate(timeout=90)
+    process.communicate(timeout=PATIENCE_S)
     assert line
-    assert not psutil.wait_procs(line, timeout=5)[1], "the line goes on, and nobody sees it"
+    assert not psutil.wait_procs(line, timeout=PATIENCE_S)[1], "the line goes on, and nobody sees it"
 
 
 def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itself(
@@ -48,9 +48,9 @@ def test_whoever_starts_the_demonstration_lands_on_a_worklist_that_fills_by_itse
     address = re.search(r"http://127\.0\.0\.1:\d+/", said)
     password = re.search(r"radiologist +password (\S+)", said)
     assert address and password, said
-    until(lambda: (tmp_path / "opened").is_file(), seconds=60, what="the browser was opened")
+    until(lambda: (tmp_path / "opened").is_file(), what="the browser was opened")
     assert (tmp_path / "opened").read_text("utf-8").strip() == address.group()
     with window(chromium, address.group().rstrip("/")) as seen:
         seen.sign_in("radiologist", password.group(1))
         assert seen.path() == "/"
-        expect(seen.page.locator("main")).to_contain_text("DEMO-ACC-0001", timeout=60_000)
+        expect(seen.page.locator("main")).to_contain_text("DEMO-ACC-0001")

@@ -16,7 +16,7 @@ from tests.support.drafted import Desk, Drafted
 from tests.support.films import small_image
 from tests.support.open_site import OpenSite
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 
 @dataclass(slots=True)

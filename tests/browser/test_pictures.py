@@ -19,7 +19,7 @@ from tests.support.hospital import DOCTOR, IT, Hospital, films
 from tests.support.screenshots import FOLDER, LARGEST, keep
 from tests.support.study_page import StudyPage
 
-pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 DOCS = FOLDER.parent
 EFFUSION, EDEMA = (str(FIRST[name][0].StudyInstanceUID) for name in ("effusion", "edema"))

@@ -11,7 +11,7 @@ from tests.support.browsing import TABLET, Window
 from tests.support.hospital import DOCTOR
 from tests.support.study_page import StudyPage
 
-pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture

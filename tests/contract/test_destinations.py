@@ -27,7 +27,7 @@ from structured_report.result_json import encode_result
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.reports import images, preread
 from tests.support.scripted_ris import ScriptedRis, answers, err, sends
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 from tests.support.web import Archive, WebService
 
 KINDS = ["dicom", "hl7", "folder", "stow", "webhook"]
@@ -56,17 +56,17 @@ def peer(port: int) -> Peer:
     return Peer("pacs", "PACS", "127.0.0.1", port, frozenset({"receive"}))
 
 
-def stow(url: str, timeout: float = 5.0) -> StowDestination:
+def stow(url: str, timeout: float = PATIENCE_S) -> StowDestination:
     return StowDestination(WebPlace("to-archive", url, timeout))
 
 
-def webhook(url: str, folder: Path, timeout: float = 5.0) -> WebhookDestination:
+def webhook(url: str, folder: Path, timeout: float = PATIENCE_S) -> WebhookDestination:
     secret = folder / "secret"
     secret.write_text("correct horse\n", encoding="ascii")
     return WebhookDestination(WebPlace("to-program", url, timeout), secret)
 
 
-def dicom(port: int, timeout: float = 5.0) -> DicomDestination:
+def dicom(port: int, timeout: float = PATIENCE_S) -> DicomDestination:
     return DicomDestination("to-pacs", peer(port), own_ae_title="PREREAD", timeout_s=timeout)
 
 
@@ -85,7 +85,7 @@ def reachable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
             return acknowledge(message, application="RIS", facility="H")
 
         with MllpListener(take) as ris:
-            yield Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5.0), "oru", lambda: len(seen)
+            yield Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=PATIENCE_S), "oru", lambda: len(seen)
     elif request.param == "stow":
         with Archive() as archive:
             yield stow(archive.url), "sr", lambda: len(archive.kept)
@@ -254,11 +254,11 @@ def test_what_the_ris_said_is_kept_for_the_ledger_and_stays_out_of_what_is_logge
         ScriptedRis(answers("AR", err("101", words="words with a patient"))) as ris,
         pytest.raises(Permanent) as refused,
     ):
-        Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5).send(documents["oru"])
+        Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=PATIENCE_S).send(documents["oru"])
     assert "patient" not in str(refused.value)
     assert refused.value.for_the_ledger().endswith('it said: "words with a patient"')
     with ScriptedRis(answers("AA", text="filed for a patient")) as ris:
-        receipt = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=5).send(documents["oru"])
+        receipt = Hl7Destination("to-ris", "127.0.0.1", ris.port, timeout_s=PATIENCE_S).send(documents["oru"])
     assert receipt.words == f"MSA|AA|{VALUE.control_id}"
     assert receipt.for_the_ledger().endswith('it said: "filed for a patient"')
 

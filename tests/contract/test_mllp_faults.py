@@ -33,6 +33,7 @@ from tests.support.scripted_ris import (
     sends_and_closes,
 )
 from tests.support.sending import Sending, later, of_another_study
+from tests.support.site import PATIENCE_S
 
 DELIVERED, WAITING, PARKED = "delivered", "waiting", "parked"
 LATIN = b"MSH|^~\\&|RIS|HOSP|A|B|20260103||ACK|RIS1|P|2.5.1||||||8859/1"
@@ -41,7 +42,9 @@ OTHER_SEPARATORS = b"MSH#*!\\&#RIS#HOSP#A#B#20260103##ACK#RIS1#P#2.5.1"
 
 
 @contextmanager
-def sending(folder: Path, *steps: Step, timeout_s: float = 5.0, **ris: object) -> Iterator[tuple[Sending, ScriptedRis]]:
+def sending(
+    folder: Path, *steps: Step, timeout_s: float = PATIENCE_S, **ris: object
+) -> Iterator[tuple[Sending, ScriptedRis]]:
     with ScriptedRis(*steps) as peer:
         site = Sending(folder, peer.port, timeout_s=timeout_s, **ris)
         yield site, peer
@@ -142,7 +145,7 @@ VERDICTS = [
 
 @pytest.mark.parametrize("case", [*FRAMES, *VERDICTS], ids=str)
 def test_whatever_the_ris_does_the_result_arrives_or_a_person_is_told(case: Case, tmp_path: Path) -> None:
-    with sending(tmp_path, case.does, answers("AA"), timeout_s=1.5 if case.quick else 5.0) as (site, ris):
+    with sending(tmp_path, case.does, answers("AA"), timeout_s=1.5 if case.quick else PATIENCE_S) as (site, ris):
         message = site.plant()
         assert site.attempt()
         row = site.delivery()
@@ -318,7 +321,7 @@ ENHANCED = [
 def test_in_enhanced_mode_too(case: Case, tmp_path: Path) -> None:
     """What is committed is with the RIS, and is not sent again unless the RIS says that it was not filed (2.5.1 2.9.3)."""
     both = {"acknowledgement": "both"}
-    timeout = 1.5 if case.quick else 5.0
+    timeout = 1.5 if case.quick else PATIENCE_S
     with sending(tmp_path, case.does, answers("AA"), timeout_s=timeout, **both) as (site, ris):
         message = site.plant()
         assert message.split(b"|")[14:16] == [b"AL", b"AL"]
@@ -361,7 +364,7 @@ def test_wherever_the_answer_is_cut_and_whatever_stands_before_it(
         return [whole[a:b] for a, b in pairwise(marks) if a < b]
 
     with ScriptedRis(sends(answer)) as ris:
-        client = MllpClient("127.0.0.1", ris.port, timeout_s=5.0)
+        client = MllpClient("127.0.0.1", ris.port, timeout_s=PATIENCE_S)
         read = client.send(b"MSH|^~\\&|||||||ORU|OURS|P|2.5.1\r", "OURS")
         client.close()
     assert (read.code, read.control_id, read.errors) == (code, "OURS", ())

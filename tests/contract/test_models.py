@@ -52,7 +52,7 @@ from tests.support.scripted_server import (
     stream,
     words,
 )
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 
@@ -63,7 +63,7 @@ PROBES = tuple(
 )
 YES_OR_NO = (("yes", "Yes"), ("no", "No"))
 # A loaded machine may take long over anything that is not held up on purpose.
-PATIENT_S = 120.0
+PATIENT_S = PATIENCE_S
 # Pairs of pictures whose order the model answers to.
 PAIRS = (
     (("clear", "PA"), ("clear", "LL")),

@@ -29,7 +29,7 @@ from structured_report.result_json import encode_result
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.commitments import SetClock
 from tests.support.reports import TEXTS, images, preread
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 from tests.support.web import Answer, Archive, Request, WebService, certificates, objects_in
 
 EVIDENCE = images()
@@ -105,7 +105,7 @@ def test_what_the_archive_says_of_the_report_decides(
 ) -> None:
     """202 is no success, and 409 no failure: the item of the instance is what counts."""
     with WebService(lambda _: answer) as archive:
-        destination = StowDestination(WebPlace("to-archive", archive.url, 5.0))
+        destination = StowDestination(WebPlace("to-archive", archive.url, PATIENCE_S))
         if isinstance(outcome, str):
             assert destination.send(report).words == outcome
         else:
@@ -116,7 +116,7 @@ def test_what_the_archive_says_of_the_report_decides(
 
 def test_the_archive_gets_the_file_as_it_is(report: OutgoingDocument) -> None:
     with Archive() as archive:
-        StowDestination(WebPlace("to-archive", f"{archive.url}/dicom-web/", 5.0)).send(report)
+        StowDestination(WebPlace("to-archive", f"{archive.url}/dicom-web/", PATIENCE_S)).send(report)
         (request,) = archive.requests
         assert request.path == "/dicom-web/studies", "and nothing of the patient or the study stands in the URL"
         assert archive.kept == {UID: report.path.read_bytes()}
@@ -129,7 +129,7 @@ def test_an_archive_that_knows_no_3d_sr_gets_comprehensive_sr(report: OutgoingDo
         return (409, JSON, said(failed=0x0122)) if new else (200, JSON, said())
 
     with WebService(answer) as archive:
-        receipt = StowDestination(WebPlace("to-archive", archive.url, 5.0)).send(report)
+        receipt = StowDestination(WebPlace("to-archive", archive.url, PATIENCE_S)).send(report)
         assert receipt.words == "HTTP 200 as Comprehensive SR"
         (last,) = objects_in(archive.requests[-1])
         assert dcmread(BytesIO(last)).SOPClassUID == COMPREHENSIVE_SR
@@ -156,7 +156,7 @@ def test_an_answer_of_any_bytes_is_an_answer(body: bytes, kind: str) -> None:
 def test_a_token_is_read_anew_for_every_document(report: OutgoingDocument, tmp_path: Path) -> None:
     token = tmp_path / "token"
     with Archive() as archive:
-        destination = StowDestination(WebPlace("to-archive", archive.url, 5.0, token_file=token))
+        destination = StowDestination(WebPlace("to-archive", archive.url, PATIENCE_S, token_file=token))
         with pytest.raises(Transient, match="token cannot be read"):
             destination.send(report)
         for value in ("first", "second"):
@@ -185,14 +185,17 @@ def test_who_is_not_trusted_gets_nothing(
     mutual: WebService, report: OutgoingDocument, trusted: tuple[Path, Path, Path]
 ) -> None:
     ca, own, key = trusted
-    whole = WebPlace("to-archive", mutual.url, 5.0, ca_file=ca, certificate_file=own, key_file=key)
+    whole = WebPlace("to-archive", mutual.url, PATIENCE_S, ca_file=ca, certificate_file=own, key_file=key)
     assert StowDestination(whole).send(report).words == "HTTP 200"
     asked = len(mutual.requests)
-    for place in (WebPlace("to-archive", mutual.url, 5.0), WebPlace("to-archive", mutual.url, 5.0, ca_file=ca)):
+    for place in (
+        WebPlace("to-archive", mutual.url, PATIENCE_S),
+        WebPlace("to-archive", mutual.url, PATIENCE_S, ca_file=ca),
+    ):
         with pytest.raises(Transient):
             StowDestination(place).send(report)
     with pytest.raises(Transient, match=r"ca_file .* cannot be used: no certificate in PEM"):
-        StowDestination(WebPlace("to-archive", mutual.url, 5.0, ca_file=key)).send(report)
+        StowDestination(WebPlace("to-archive", mutual.url, PATIENCE_S, ca_file=key)).send(report)
     assert len(mutual.requests) == asked
 
 
@@ -200,7 +203,7 @@ def test_a_program_can_tell_that_a_result_is_ours_and_new(result: OutgoingDocume
     secret, clock = tmp_path / "secret", SetClock()
     secret.write_bytes(b"correct horse battery\n")
     with WebService(lambda _: (202, "", b"")) as program:
-        destination = WebhookDestination(WebPlace("to-program", f"{program.url}/hook", 5.0), secret, clock)
+        destination = WebhookDestination(WebPlace("to-program", f"{program.url}/hook", PATIENCE_S), secret, clock)
         assert destination.send(result).words == "HTTP 202"
         clock.go(seconds=60)
         destination.send(result)
@@ -218,7 +221,7 @@ def test_a_webhook_says_nothing_of_the_patient_outside_the_body(result: Outgoing
     secret = tmp_path / "secret"
     secret.write_bytes(b"x")
     with WebService(lambda _: (200, "", b"")) as program:
-        WebhookDestination(WebPlace("to-program", f"{program.url}/hook", 5.0), secret).send(result)
+        WebhookDestination(WebPlace("to-program", f"{program.url}/hook", PATIENCE_S), secret).send(result)
         (request,) = program.requests
     assert request.path == "/hook"
     outside = str(request.headers)
@@ -238,7 +241,7 @@ def test_the_status_of_the_program_decides(
     secret = tmp_path / "secret"
     secret.write_bytes(b"x")
     with WebService(lambda _: (status, "", b"")) as program, pytest.raises(error, match=str(status)):
-        WebhookDestination(WebPlace("to-program", program.url, 5.0), secret).send(result)
+        WebhookDestination(WebPlace("to-program", program.url, PATIENCE_S), secret).send(result)
 
 
 def test_without_its_secret_nothing_is_sent(result: OutgoingDocument, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _kill(world: World, one: Round, chance: random.Random) -> Outcome:
     victim = chance.choice((*ROLES, SUPERVISOR, SUPERVISOR) if world.mode == SUPERVISED else ROLES)
     at_work = chance.random() < 0.75
     if at_work and victim != SUPERVISOR:
-        until(lambda: world.is_ready(victim), seconds=120, what=f"{victim} is back")
+        until(lambda: world.is_ready(victim), what=f"{victim} is back")
     sending = _sending(world, one, chance)
     sending.start()
     moment = moments_of(chance, 1.0)
@@ -207,8 +207,8 @@ def _answers(world: World, one: Round, chance: random.Random) -> Outcome:
     sending = _sending(world, one, chance)
     sending.start()
     sending.finish()
-    struck = _in_time(lambda: answers.given > before)
-    return Outcome(f"the {who} answers {words}", struck)
+    until(lambda: answers.given > before, what=f"the {who} was asked")
+    return Outcome(f"the {who} answers {words}", True)
 
 
 def _refusal(world: World, one: Round, chance: random.Random) -> Outcome:
@@ -239,7 +239,7 @@ def _is_rejected(world: World, title: str, call: Callable[[], object]) -> bool:
             return False
         raise AssertionError(f"{title} was let in")
 
-    until(rejected, seconds=60, what="an association was rejected")
+    until(rejected, what="an association was rejected")
     world.evidence.refused.append(Refused(title, ""))
     return True
 
@@ -259,7 +259,7 @@ def _refused_image(world: World, film: Path) -> bool:
         world.evidence.refused.append(Refused(film.stem, result.status_text))
         return result.status & 0xFF00 != 0xA700  # "not now" is no refusal of this image
 
-    return bool(until(refused, seconds=60, what="the image was refused"))
+    return bool(until(refused, what="the image was refused"))
 
 
 def _nobodys(world: World, one: Round) -> bool:
@@ -290,12 +290,12 @@ _UNWELCOME: tuple[tuple[str, Callable[[World, Round], bool]], ...] = (
 
 
 def _model(world: World, one: Round, chance: random.Random) -> Outcome:
-    until(lambda: world.is_ready("read"), seconds=180, what="the model is back")
+    until(lambda: world.is_ready("read"), what="the model is back")
     sending = Sending(world, world.chest(one.number))
     sending.start()
     sending.finish()
     reading = "SELECT id FROM job WHERE kind IN ('flag', 'read') AND state = 'running'"
-    until(lambda: world.ledger.rows(reading), seconds=120, what="the model reads")
+    until(lambda: world.ledger.rows(reading), what="the model reads")
     moment = moments_of(chance, 3.0)
     pause(moment)
     busy = bool(world.ledger.rows(reading))

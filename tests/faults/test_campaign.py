@@ -19,7 +19,6 @@ SHORT = {
 pytestmark = pytest.mark.xdist_group("campaign")
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("on", [SQLITE, POSTGRESQL])
 def test_whatever_happens_to_a_site_no_study_is_lost_doubled_or_misfiled(
     tmp_path: Path, request: pytest.FixtureRequest, on: str

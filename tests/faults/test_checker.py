@@ -19,7 +19,7 @@ from tests.faults.plan import ALONE
 from tests.faults.tables import InFile
 from tests.faults.world import World, descriptors
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("checker")]
+pytestmark = [pytest.mark.xdist_group("checker")]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NodeError
 from tests.support.films import save, small_image
-from tests.support.site import ROLES, SENDER, Site, until
+from tests.support.site import PATIENCE_S, ROLES, SENDER, Site, until
 
 pytestmark = pytest.mark.timeout(900)
 INJECT = Path(__file__).parent / "inject"
@@ -50,7 +50,7 @@ class Town:
                 return False
             return all(r.accepted for r in results)
 
-        until(accepted, seconds=120, what="the images were accepted")
+        until(accepted, what="the images were accepted")
 
     def study(self, number: int, *, chest: bool) -> list[Path]:
         """A drawn chest, or a small film that is no chest and is reported without being read."""
@@ -154,10 +154,9 @@ def test_a_study_survives_the_death_of_a_process_at_every_stage_boundary(
         town.send(town.study(number, chest=chest))
     if role != "receive":
         dying.start()
-    town.site.wait_delivered(studies, 2, seconds=300)
+    town.site.wait_delivered(studies, 2)
     until(
         lambda: dying.deaths() == BOUNDARIES[role],
-        seconds=60,
         what=f"a death at every boundary, not only {dying.deaths()}",
     )
     dying.end()
@@ -183,13 +182,13 @@ def test_studies_survive_the_death_of_any_process_at_random_moments(
             children = psutil.Process(line.pid).children()
             line.send_signal(signal.SIGKILL)
             line.wait()
-            psutil.wait_procs(children, timeout=60)  # they notice, and end by themselves
+            psutil.wait_procs(children, timeout=PATIENCE_S)  # they notice, and end by themselves
             line = town.site.serve()
         elif pid := town.site.role_pid(victim, line):
             os.kill(pid, signal.SIGKILL)
-        sending.join(180)
+        sending.join(PATIENCE_S)
         assert not sending.is_alive()
-    town.site.wait_delivered(rounds, 2, seconds=300)
+    town.site.wait_delivered(rounds, 2)
     town.assert_one_result_each(rounds)
 
 
@@ -198,7 +197,7 @@ def test_children_do_not_outlive_a_supervisor_that_was_killed(site: Site) -> Non
     children = psutil.Process(line.pid).children()
     assert len(children) == len(ROLES)
     line.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
     assert not alive
 
 
@@ -209,7 +208,7 @@ def test_the_fault_injection_itself_kills(site: Site) -> None:
         "FAULT_LOG": str(site.folder / "deaths"),
     }  # fmt: skip
     done = subprocess.run(
-        site.command("serve", "--role", "office"), env=environment, capture_output=True, timeout=60, check=False
+        site.command("serve", "--role", "office"), env=environment, capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == -signal.SIGKILL
     assert "agent" in (site.folder / "deaths").read_text()

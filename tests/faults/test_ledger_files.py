@@ -15,7 +15,7 @@ from agent.supervisor import EXIT_NOT_NOW, EXIT_REFUSED
 from tests.support.films import small_image
 from tests.support.kept_roles import tame
 from tests.support.node import Node
-from tests.support.site import Site
+from tests.support.site import PATIENCE_S, Site
 
 PAGE = 4096
 
@@ -37,7 +37,9 @@ def ledger(site: Site) -> Path:
 
 def start(site: Site, role: str) -> subprocess.CompletedProcess[str]:
     command = [*tame(), *site.command("serve", "--role", role)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 def no_database(path: Path) -> None:
@@ -59,7 +61,6 @@ def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: 3 * PAGE + 100])
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("harm", [no_database, no_schema, no_tables, cut_off])
 def test_a_damaged_ledger_is_refused_in_words_and_left_as_it_is(
     site: Site, ledger: Path, harm: Callable[[Path], None]
@@ -75,7 +76,6 @@ def test_a_damaged_ledger_is_refused_in_words_and_left_as_it_is(
     assert ledger.read_bytes() == before
 
 
-@pytest.mark.timeout(300)
 def test_a_ledger_that_may_not_be_written_is_named_and_the_role_comes_again(site: Site, ledger: Path) -> None:
     if os.geteuid() == 0 and not tame():
         pytest.skip("root may write everything, and there is no setpriv")

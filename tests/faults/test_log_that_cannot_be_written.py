@@ -15,9 +15,7 @@ from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NodeError
 from tests.support.films import save, small_image
-from tests.support.site import SENDER, Site, until
-
-pytestmark = pytest.mark.timeout(180)
+from tests.support.site import PATIENCE_S, SENDER, Site, until
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def node(site: Site) -> Peer:
 
 def answers(site: Site) -> bool:
     try:
-        return scu.echo(node(site), own_ae_title=SENDER, timeout_s=5.0).status == 0x0000
+        return scu.echo(node(site), own_ae_title=SENDER, timeout_s=PATIENCE_S).status == 0x0000
     except NodeError:
         return False
 
@@ -48,15 +46,17 @@ def test_studies_go_through_while_the_log_disk_is_full(deaf: Site, tmp_path: Pat
         for role in roles:
             command = deaf.command("serve", *(["--role", role] if role else []))
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=full, stderr=full)
-            stack.callback(process.wait, 60)
+            stack.callback(process.wait, PATIENCE_S)
             stack.callback(process.terminate)
-        until(lambda: answers(deaf), seconds=60, what="it accepts associations")
+        until(lambda: answers(deaf), what="it accepts associations")
         refused = save(small_image(StudyInstanceUID=None), tmp_path / "refused.dcm")
         films = [save(small_image(BodyPartExamined="HAND"), tmp_path / f"{n}.dcm") for n in range(3)]
-        statuses = [r.status for r in scu.store(node(deaf), [refused, *films], own_ae_title=SENDER, timeout_s=20.0)]
+        statuses = [
+            r.status for r in scu.store(node(deaf), [refused, *films], own_ae_title=SENDER, timeout_s=PATIENCE_S)
+        ]
         assert statuses[1:] == [0x0000] * 3
         assert statuses[0] not in (None, 0x0000)
-        until(lambda: len(list((tmp_path / "pacs").glob("*.dcm"))) == 3, seconds=60, what="the reports are in the PACS")
+        until(lambda: len(list((tmp_path / "pacs").glob("*.dcm"))) == 3, what="the reports are in the PACS")
         deaf_ris = [d for s in deaf.studies() for d in s["deliveries"].items()]
         assert ("delivered", 1) in deaf_ris
         with DemoRis(tmp_path / "ris") as ris:
@@ -80,9 +80,8 @@ def test_a_supervisor_whose_log_reader_has_gone_still_starts_a_role_again(deaf: 
         subprocess.run(["kill", "-9", str(first)], check=True)
         until(
             lambda: deaf.role_pid("receive", process) not in (None, first) and answers(deaf),  # type: ignore[arg-type]
-            seconds=60,
             what="it receives again",
         )
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)

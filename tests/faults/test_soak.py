@@ -37,7 +37,6 @@ def test_a_few_samples_make_no_verdict() -> None:
     assert not summary(samples(0.0, 0.0)[:4], [], 40, 0)["measured"]
 
 
-@pytest.mark.timeout(300)
 def test_studies_go_through_a_box_whose_processes_are_all_looked_at(tmp_path: Path) -> None:
     with World(tmp_path / "world", ALONE, small_disk=False) as world:
         taken, complaints = soak(world, 20, 0, every_s=0.5)

@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.support.site import Site, until
+from tests.support.site import PATIENCE_S, Site, until
 
 
-@pytest.mark.timeout(180)
 def test_a_role_comes_back_when_its_program_is_there_again(site: Site, tmp_path: Path) -> None:
     site.set("model", backend="recorded", recordings=str(tmp_path))
     program = tmp_path / "python"
@@ -32,11 +29,11 @@ def test_a_role_comes_back_when_its_program_is_there_again(site: Site, tmp_path:
         program.unlink()
         os.kill(first, 9)
         said = tmp_path / "log"
-        until(lambda: b"child not started" in said.read_bytes(), seconds=60, what="it says that it could not")
+        until(lambda: b"child not started" in said.read_bytes(), what="it says that it could not")
         program.write_text(script, "ascii")
         program.chmod(0o755)
-        until(lambda: site.role_pid("receive", line) not in (None, first), seconds=60, what="the role is back")
+        until(lambda: site.role_pid("receive", line) not in (None, first), what="the role is back")
     finally:
         line.terminate()
-        line.wait(60)
+        line.wait(PATIENCE_S)
         line.stdout.close()

@@ -28,6 +28,7 @@ from structured_report.content import Finding, Outcome, Presence, Region
 from structured_report.plain import finding_to_json, region_to_json
 from tests.line.test_flag_first import film
 from tests.support import pictures
+from tests.support.site import PATIENCE_S
 from tests.support.stages import Line
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("flag")]
@@ -111,7 +112,7 @@ def test_a_picture_that_an_archive_sends_back_makes_no_new_result(line: Line, tm
     line.node.scp.stop(2.0)
     scp = StorageSCP(
         line.node.admission, host="127.0.0.1", port=0, contexts=storage_contexts(secondary_capture=True),
-        max_associations=4, network_timeout_s=5.0,
+        max_associations=4, network_timeout_s=PATIENCE_S,
     )  # fmt: skip
     scp.start()
     line.node.scp = scp

@@ -30,7 +30,7 @@ from agent.reading.calibration import load_calibration
 from tests.support.films import save, small_image
 from tests.support.looking import LookingModel, LookingSession
 
-pytestmark = [pytest.mark.xdist_group("evaluate"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("evaluate")]
 
 AIR = ("right-pneumothorax", "left-pneumothorax", "stored-monochrome1", "stored-upside-down")
 SIDES = {"left-pneumothorax": "left"}

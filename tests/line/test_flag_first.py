@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import hl7
 import pytest
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from agent.clock import SystemClock
 from agent.commissioning.films import make_study
 from agent.demo.ris import DemoRis
-from agent.model.protocol import Model
+from agent.model.protocol import Answer, Model, Picture, StudySession
 from agent.reading.triage import load_rules
 from agent.store import flags, results, studies
 from agent.work.schedule import Schedule
@@ -23,6 +24,7 @@ from agent.work.worker import Running
 from structured_report.content import Priority
 from tests.support.node import Node
 from tests.support.peers import text_of
+from tests.support.site import PATIENCE_S
 from tests.support.stages import Line
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("flag")]
@@ -56,7 +58,32 @@ def messages(folder: Path) -> list[hl7.Message]:
     return [hl7.parse(p.read_bytes().decode()) for p in paths]
 
 
+class Held:
+    """The model, whose answers are waited for until something has happened. It sees to its flags as ever."""
+
+    def __init__(self, model: Model, happened: threading.Event) -> None:
+        self._model, self._happened, self.identity = model, happened, model.identity
+
+    def open_study(self, pictures: Sequence[Picture], *, system: str) -> HeldSession:
+        return HeldSession(self._model.open_study(pictures, system=system), self._happened)
+
+    def close(self) -> None:
+        """It is closed by whoever loaded it."""
+
+
+class HeldSession:
+    def __init__(self, session: StudySession, happened: threading.Event) -> None:
+        self._session, self._happened = session, happened
+        self.choose, self.close = session.choose, session.close
+
+    def ask(self, *asked: Any, **options: Any) -> Answer:
+        assert self._happened.wait(PATIENCE_S)
+        return self._session.ask(*asked, **options)
+
+
 def test_a_study_that_arrives_during_a_reading_is_flagged_before_that_reading_ends(line: Line) -> None:
+    arrived = threading.Event()
+    line.model = Held(line.model, arrived)
     desk, stop = line.desk()
     worker = desk.worker(Running())
     first, second = film(1), film(2)
@@ -67,7 +94,8 @@ def test_a_study_that_arrives_during_a_reading_is_flagged_before_that_reading_en
     reading.start()
     line.send(second)
     line.do("assemble")
-    reading.join(120)
+    arrived.set()
+    reading.join()
     stop.set()
     with line.node.ledger.read() as view:
         read_at = results.reading_of(view, _revision(view, first)).completed_at  # type: ignore[union-attr]

@@ -21,10 +21,8 @@ from dicom_nodes.contexts import COMPREHENSIVE_3D_SR
 from dicom_nodes.roles import Peer
 from tests.support.films import save, small_image
 from tests.support.hl7_sender import Sender, framed, header, message, segment
-from tests.support.site import SENDER, Site, free_port, until
+from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 from tests.support.web import WebService
-
-pytestmark = pytest.mark.timeout(300)
 
 NAMES = ("Geheimnis", "Gertrud", "Zuweiser", "Verdachtswort", "Diagnosewort", "Merkname")
 NUMBERS = ("SECRET-ID-4711", "SECRETACC99", "SECRETPLACER", "19331122", "1933-11-22", "OLDSECRET-1")
@@ -86,7 +84,7 @@ def test_nothing_of_a_patient_is_in_logs_metrics_addresses_or_the_audit_trails_w
             site.serve("--role", role)
         _says(listens)
         uid = _send(site, tmp_path)
-        until(lambda: _settled(site, uid), seconds=90, what="every destination has refused or failed")
+        until(lambda: _settled(site, uid), what="every destination has refused or failed")
         pages = [_get(web, page) for page in ("healthz", "readyz", "metrics")]
     site.stop()
     log = site.log.read_text(encoding="utf-8")
@@ -111,7 +109,7 @@ def _says(port: int) -> None:
         segment("ORC", f1="NW", f2="SECRETPLACER", f3="FI1", f12="1^Zuweiser^Zoe"),
         segment("OBR", f1="1", f2="SECRETPLACER", f3="FI1", f4="36643-5^XR^LN", f13="Verdachtswort", f18="SECRETACC99"),
     )
-    until(lambda: _is_open(port), seconds=60, what="the node listens")
+    until(lambda: _is_open(port), what="the node listens")
     with Sender(port) as sender:
         for content in (
             message(header("ORM^O01", "M1"), patient, *order),
@@ -135,10 +133,10 @@ def _send(site: Site, folder: Path) -> str:
     )  # fmt: skip
     node = Peer("node", "PREREAD", "127.0.0.1", site.port, frozenset())
     good = save(image, folder / "film.dcm")
-    assert scu.store(node, [good], own_ae_title=SENDER, timeout_s=30)[0].accepted
+    assert scu.store(node, [good], own_ae_title=SENDER, timeout_s=PATIENCE_S)[0].accepted
     image.PixelData = bytes(len(image.PixelData))
     other = save(image, folder / "other-pixels.dcm")
-    assert not scu.store(node, [other], own_ae_title=SENDER, timeout_s=30)[0].accepted
+    assert not scu.store(node, [other], own_ae_title=SENDER, timeout_s=PATIENCE_S)[0].accepted
     return str(image.StudyInstanceUID)
 
 
@@ -152,7 +150,7 @@ def _settled(site: Site, uid: str) -> bool:
 
 def _get(port: int, page: str) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=PATIENCE_S) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return error.read().decode()

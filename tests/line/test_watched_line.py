@@ -78,32 +78,31 @@ def test_a_process_that_dies_is_known_at_once_to_everybody_and_no_patient_is_nam
         site.serve("--role", "office")
         site.serve("--role", "read")
         receiver = site.serve("--role", "receive")
-        until(lambda: readiness(site) == (200, {"ready": True, "reasons": []}), seconds=30, what="the line is ready")
+        until(lambda: readiness(site) == (200, {"ready": True, "reasons": []}), what="the line is ready")
         assert site.run("send", "--as", SENDER, str(save(planted_film(), tmp_path / "film.dcm"))).returncode == 0
         stored = "preread_last_image_to_sr_stored_seconds_count"
         until(
             lambda: value(samples(ask(url_of(site, "/metrics"))[1]), stored, destination="copies") == 1,
-            seconds=180,
             what="the report is stored and measured",
         )
         measured = samples(ask(url_of(site, "/metrics"))[1])
         assert value(measured, "preread_last_image_to_flag_seconds_count") == 1
         assert value(measured, "preread_last_image_to_flag_seconds_bucket", le="+Inf") == 1
         assert sum(v for (name, _), v in measured.items() if name == "preread_model_tokens_total") > 0
-        until(lambda: watched.told("deliveries-parked"), seconds=30, what="the refused delivery is an alarm")
+        until(lambda: watched.told("deliveries-parked"), what="the refused delivery is an alarm")
         assert watched.told("deliveries-parked") == [("raised", "to-program")]
 
         receiver.send_signal(signal.SIGKILL)
         receiver.wait()
-        until(lambda: readiness(site)[0] == 503, seconds=60, what="not ready any more")
+        until(lambda: readiness(site)[0] == 503, what="not ready any more")
         assert readiness(site)[1]["reasons"] == [{"code": "process-silent", "about": "receive"}]
-        until(lambda: watched.told("process-silent"), seconds=30, what="the program is told")
-        until(lambda: watched.written("process-silent"), seconds=30, what="people are told")
+        until(lambda: watched.told("process-silent"), what="the program is told")
+        until(lambda: watched.written("process-silent"), what="people are told")
 
         site.serve("--role", "receive")
-        until(lambda: readiness(site)[0] == 200, seconds=30, what="ready again")
-        until(lambda: len(watched.told("process-silent")) == 2, seconds=30, what="the program is told that it is over")
-        until(lambda: len(watched.written("process-silent")) == 2, seconds=30, what="people are told that it is over")
+        until(lambda: readiness(site)[0] == 200, what="ready again")
+        until(lambda: len(watched.told("process-silent")) == 2, what="the program is told that it is over")
+        until(lambda: len(watched.written("process-silent")) == 2, what="people are told that it is over")
         assert watched.told("process-silent") == [("raised", "receive"), ("recovered", "receive")]
         assert watched.written("process-silent") == [
             "[PREREAD] ALARM: process-silent: receive",
@@ -125,13 +124,13 @@ def test_a_port_that_is_taken_stops_no_delivery_and_is_tried_again(site: Site) -
     with socket.create_server(("127.0.0.1", port)):
         site.serve("--role", "office")
         assert f"NO WEB SERVER: port {port} on 127.0.0.1 is taken" in _office(site)
-        until(lambda: "web-not-listening" in _raised(site), seconds=30, what="it is an alarm")
+        until(lambda: "web-not-listening" in _raised(site), what="it is an alarm")
         found = {c["what"]: c for c in site.json("doctor", "--no-network")}
         assert found["alarm web-not-listening"]["state"] == "bad"
         assert "NO WEB SERVER" in found["process office"]["words"]
-    until(lambda: ask(url_of(site, "/healthz"))[0] == 200, seconds=40, what="it listens")
-    until(lambda: f"web server on 127.0.0.1:{port}" in _office(site), seconds=20, what="it says so")
-    until(lambda: not _raised(site), seconds=30, what="the alarm is over")
+    until(lambda: ask(url_of(site, "/healthz"))[0] == 200, what="it listens")
+    until(lambda: f"web server on 127.0.0.1:{port}" in _office(site), what="it says so")
+    until(lambda: not _raised(site), what="the alarm is over")
 
 
 def _raised(site: Site) -> set[str]:

@@ -22,7 +22,6 @@ from tests.support.site import free_port
 
 pytestmark = [
     pytest.mark.peers, pytest.mark.model, pytest.mark.requirement("PAPERS-2"), pytest.mark.xdist_group("guide"),
-    pytest.mark.timeout(600),
 ]  # fmt: skip
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrator.md").read_text("utf-8")

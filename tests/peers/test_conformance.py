@@ -51,6 +51,7 @@ from structured_report.sr import encode_sr, file_bytes
 from tests.support.films import small_image
 from tests.support.node import Node, alone
 from tests.support.reports import images, preread
+from tests.support.site import PATIENCE_S
 
 pytestmark = [pytest.mark.peers, pytest.mark.requirement("PAPERS-1"), pytest.mark.xdist_group("conformance")]
 STATEMENT = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text("utf-8")
@@ -278,26 +279,28 @@ def deliver(kind: str, peer: Peer, folder: Path) -> None:
         document.SOPClassUID = document.file_meta.MediaStorageSOPClassUID = BESIDE[kind][0]
     (folder / "document.dcm").write_bytes(file_bytes(document))
     outgoing = OutgoingDocument(kind, str(document.SOPInstanceUID), folder / "document.dcm", "1.2.3")
-    DicomDestination("d", peer, own_ae_title="PREREAD", timeout_s=10).send(outgoing)
+    DicomDestination("d", peer, own_ae_title="PREREAD", timeout_s=PATIENCE_S).send(outgoing)
 
 
 ADDRESS = ImageAddress("1.2.3", "1.2.4", "1.2.5")
 OPERATIONS: dict[str, Callable[[Peer, Path], object]] = {
-    "Verification": lambda peer, _: echo(peer, own_ae_title="PREREAD", timeout_s=10),
+    "Verification": lambda peer, _: echo(peer, own_ae_title="PREREAD", timeout_s=PATIENCE_S),
     "Storage of the report: the first that is accepted is sent": partial(deliver, "sr"),
     **{f"Storage of a {name} beside the report": partial(deliver, kind) for kind, (_, name, _) in BESIDE.items()},
     "Request of a storage commitment": lambda peer, _: request(
-        peer, [Reference("1.2", "1.3")], "1.4", own_ae_title="PREREAD", timeout_s=10
+        peer, [Reference("1.2", "1.3")], "1.4", own_ae_title="PREREAD", timeout_s=PATIENCE_S
     ),
     "Search for earlier films, or for what is missing": lambda peer, _: find_studies(
-        peer, "P", ("20260101", "20260102"), own_ae_title="PREREAD", deadline=Deadline(10)
+        peer, "P", ("20260101", "20260102"), own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S)
     ),
     "Retrieval by C-GET, each transfer syntax in a context of its own": lambda peer, folder: get_image(
-        peer, ADDRESS, folder / "x", own_ae_title="PREREAD", deadline=Deadline(10), secondary_capture=True
+        peer, ADDRESS, folder / "x", own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S), secondary_capture=True
     ),
-    "Retrieval by C-MOVE": lambda peer, _: move_image(peer, ADDRESS, own_ae_title="PREREAD", deadline=Deadline(10)),
+    "Retrieval by C-MOVE": lambda peer, _: move_image(
+        peer, ADDRESS, own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S)
+    ),
     "Modality worklist": lambda peer, _: find_steps(
-        peer, accession_number="A", own_ae_title="PREREAD", deadline=Deadline(10)
+        peer, accession_number="A", own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S)
     ),
 }
 

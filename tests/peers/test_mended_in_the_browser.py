@@ -20,9 +20,9 @@ from agent.web.rights import Role
 from agent.web.signing.session import cookie_name
 from tests.peers.test_reload import UID, deliveries, lateral, sent
 from tests.support.peers import Ris
-from tests.support.site import SENDER, Site, until
+from tests.support.site import PATIENCE_S, SENDER, Site, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(300), pytest.mark.xdist_group("mended")]
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("mended")]
 COMMENT = "# nobody listens on the discard port"
 
 
@@ -36,7 +36,7 @@ def ris() -> Iterator[Ris]:
 def site(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("mended") / "site")
     made.set("model", weights=str(checkpoint), quantization="none")
-    made.set("qc", films=["normal"], longest_flag_s=120.0)
+    made.set("qc", films=["normal"], longest_flag_s=600.0)
     made.destination(name="to-ris", type="hl7", host="127.0.0.1", port=9)
     text = made.settings_file.read_text(encoding="utf-8")
     made.settings_file.write_text(text.replace("port = 9\n", f"port = 9 {COMMENT}\n"), encoding="utf-8")
@@ -57,8 +57,10 @@ def browser(site: Site) -> Iterator[httpx2.Client]:
     headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     origin = f"http://127.0.0.1:{settings.web.port}"
     cookies = {cookie_name(settings.web): token}
-    with httpx2.Client(base_url=origin, headers=headers, cookies=cookies, follow_redirects=True, timeout=60) as made:
-        until(lambda: listens(made), seconds=60, what="the web server")
+    with httpx2.Client(
+        base_url=origin, headers=headers, cookies=cookies, follow_redirects=True, timeout=PATIENCE_S
+    ) as made:
+        until(lambda: listens(made), what="the web server")
         yield made
 
 
@@ -81,14 +83,14 @@ def fields_in(page: str) -> dict[str, Any]:
     return found
 
 
-def at_rest(browser: httpx2.Client, address: str, *, seconds: float) -> str:
+def at_rest(browser: httpx2.Client, address: str) -> str:
     """The page once it does not look again by itself."""
 
     def page() -> str:
         text = browser.get(address).text
         return "" if "data-again" in text else html.unescape(text)
 
-    return str(until(page, seconds=seconds, what=f"{address} at rest"))
+    return str(until(page, what=f"{address} at rest"))
 
 
 def test_a_dead_destination_is_found_mended_in_the_form_and_retried(
@@ -96,10 +98,10 @@ def test_a_dead_destination_is_found_mended_in_the_form_and_retried(
 ) -> None:
     uid = f"{UID}.51"
     assert sent(site, SENDER, lateral(tmp_path, 51))
-    until(lambda: f"/ledger/{uid}" in browser.get("/ledger?to=to-ris").text, seconds=90, what="the study under to-ris")
-    assert "Connection refused" in browser.get(f"/ledger/{uid}").text
+    until(lambda: f"/ledger/{uid}" in browser.get("/ledger?to=to-ris").text, what="the study under to-ris")
+    until(lambda: "Connection refused" in browser.get(f"/ledger/{uid}").text, what="the page says why it is not there")
     tried = browser.post("/peers/test", data={"what": "destination", "name": "to-ris"})
-    assert "Connection refused" in at_rest(browser, str(tried.url), seconds=60)
+    assert "Connection refused" in at_rest(browser, str(tried.url))
 
     form = fields_in(browser.get("/peers/form/destination?name=to-ris").text.split('class="card settings"')[1])
     difference = browser.post("/peers/form/destination", data=form | {"port": str(ris.port)}).text
@@ -107,13 +109,13 @@ def test_a_dead_destination_is_found_mended_in_the_form_and_retried(
     confirmed = fields_in(difference.split('class="card wide"')[1].split("</form>")[0]) | {"do": "write"}
     answered = browser.post("/peers/form/destination", data=confirmed)
     assert f"port = {ris.port} {COMMENT}\n" in site.settings_file.read_text(encoding="utf-8")
-    said = at_rest(browser, str(answered.url), seconds=60)
+    said = at_rest(browser, str(answered.url))
     assert said.count("works with the peers and destinations of the file") == 3, said
     assert "Every process has taken it up" in said
 
     again = browser.post(f"/ledger/{uid}/retry", data={"reason": "the port was wrong"})
     assert "It is tried again now" in again.text
-    until(lambda: [d["state"] for d in deliveries(site, uid)] == ["delivered"], seconds=60, what="the result")
+    until(lambda: [d["state"] for d in deliveries(site, uid)] == ["delivered"], what="the result")
     assert len([m for m in ris.messages if uid in str(m)]) == 1
     way = html.unescape(browser.get(f"/ledger/{uid}").text)
     assert "the port was wrong (anna)" in way and "MSA|AA" in way
@@ -121,7 +123,7 @@ def test_a_dead_destination_is_found_mended_in_the_form_and_retried(
 
 def test_a_test_patient_goes_from_end_to_end_and_each_step_is_shown(site: Site, browser: httpx2.Client) -> None:
     started = browser.post("/peers/test", data={"what": "patient"})
-    page = at_rest(browser, str(started.url), seconds=240)
+    page = at_rest(browser, str(started.url))
     steps = ["Film sent", "Film received", "Flagged", "Read", "Documents made", "Check"]
     places = [page.find(f"<strong>{step}</strong>") for step in steps]
     assert -1 not in places and places == sorted(places), page

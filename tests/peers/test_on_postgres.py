@@ -23,7 +23,6 @@ from tests.support.site import SENDER, Site, until
 
 pytestmark = [
     pytest.mark.peers, pytest.mark.model, pytest.mark.requirement("LEDGER-1"), pytest.mark.xdist_group("postgres"),
-    pytest.mark.timeout(600),
 ]  # fmt: skip
 
 DRAWN, NAME = "right-pneumothorax", "Elsewhere^Esther"
@@ -70,7 +69,7 @@ class Hospital:
 
     def rest(self) -> tuple[Counter[str], Counter[str]]:
         """What has been delivered when everything that was sent until now has been: by whichever test ran before."""
-        self.site.wait_delivered(len(self.site.studies()), 2, seconds=300)
+        self.site.wait_delivered(len(self.site.studies()), 2)
         return self.delivered()
 
 
@@ -98,7 +97,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iter
 def test_a_chest_film_becomes_a_report_and_a_message_and_everything_about_it_can_be_seen(hospital: Hospital) -> None:
     site, before = hospital.site, hospital.rest()
     assert hospital.send(1, chest=True)
-    studies = site.wait_delivered(sum(before[0].values()) + 1, 2, seconds=300)
+    studies = site.wait_delivered(sum(before[0].values()) + 1, 2)
     assert hospital.delivered() == (before[0] + Counter(ACC1=1), before[1] + Counter(ACC1=1))
     (report,) = [r for r in hospital.reports() if r.AccessionNumber == "ACC1"]
     (message,) = [m for m in hospital.ris.messages if str(m.segment("OBR")[18]) == "ACC1"]
@@ -130,9 +129,9 @@ def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing
     assert f"127.0.0.1:{server.port} cannot be used at the moment" in asked.stderr
     assert "Traceback" not in asked.stderr
     server.start()
-    until(lambda: hospital.send(13), seconds=60, what="the film was taken")
-    until(lambda: hospital.send(12), seconds=60, what="what was sent again was taken")
-    site.wait_delivered(sum(before[0].values()) + 3, 2, seconds=300)
+    until(lambda: hospital.send(13), what="the film was taken")
+    until(lambda: hospital.send(12), what="what was sent again was taken")
+    site.wait_delivered(sum(before[0].values()) + 3, 2)
     after = hospital.delivered()
     more = Counter(ACC11=1, ACC12=1, ACC13=1)
     assert after == (before[0] + more, before[1] + more)
@@ -145,7 +144,7 @@ def test_neither_the_password_nor_a_patient_is_in_the_log(hospital: Hospital) ->
     hospital.server.stop("immediate")  # what is said of a failure has the most in it
     assert not hospital.send(21)
     hospital.server.start()
-    until(lambda: hospital.send(21), seconds=60, what="the film was taken")
+    until(lambda: hospital.send(21), what="the film was taken")
     assert hospital.rest()[0].keys() >= {"ACC20", "ACC21"}
     log = hospital.site.log.read_text(encoding="utf-8")
     assert "child ready" in log

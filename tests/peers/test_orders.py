@@ -15,9 +15,9 @@ from tests.support.films import save, small_image
 from tests.support.hearing import takes_back
 from tests.support.hl7_sender import header, message, segment
 from tests.support.peers import Orthanc, Ris
-from tests.support.site import SENDER, Site, free_port, until
+from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("orders"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("orders")]
 
 
 class Clinic:
@@ -44,7 +44,7 @@ class Clinic:
         )
         file = save(image, self.folder / f"{image.SOPInstanceUID}.dcm")
         command = ["/usr/bin/storescu", "-R", "-aet", SENDER, "-aec", "PREREAD", "127.0.0.1", str(self.site.port)]
-        subprocess.run([*command, str(file)], check=True, timeout=60, capture_output=True)
+        subprocess.run([*command, str(file)], check=True, timeout=PATIENCE_S, capture_output=True)
         return str(image.StudyInstanceUID)
 
     def told(self, uid: str, count: int) -> list[hl7.Message]:
@@ -54,7 +54,7 @@ class Clinic:
             about = [m for m in self.ris.messages if uid in str(m)]
             return about if len(about) >= count else None
 
-        messages = until(found, seconds=60, what=f"{count} messages about the study")
+        messages = until(found, what=f"{count} messages about the study")
         assert isinstance(messages, list)
         return messages
 
@@ -68,7 +68,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     folder = tmp_path_factory.mktemp("clinic")
     with Orthanc(folder / "pacs") as pacs, Ris() as ris:
         made = Clinic(folder, pacs, ris)
-        until(lambda: made.says(message(header("ADT^A01", "HELLO"))) == "AA", seconds=60, what="the node listens")
+        until(lambda: made.says(message(header("ADT^A01", "HELLO"))) == "AA", what="the node listens")
         yield made
         made.site.stop()
 
@@ -96,7 +96,7 @@ def test_the_result_goes_back_under_the_numbers_of_its_order(clinic: Clinic) -> 
     obr = told.segment("OBR")
     assert (str(obr[2]), str(obr[3]), str(obr[18])) == ("PLA1", "FIA1", "A1")
     assert "accession number" in clinic.site.run("show", uid).stdout
-    until(lambda: len(clinic.reports(uid)) == 1, seconds=60, what="the PACS has the report")
+    until(lambda: len(clinic.reports(uid)) == 1, what="the PACS has the report")
 
 
 @pytest.mark.requirement("ORDER-1")
@@ -106,7 +106,7 @@ def test_a_message_that_is_sent_twice_is_acted_on_once_and_answered_both_times(c
     def states() -> list[str]:
         return [m["state"] for m in clinic.site.json("messages") if m["control_id"] == "M2"]
 
-    until(lambda: states() != ["waiting"], seconds=60, what="the office has acted on the message")
+    until(lambda: states() != ["waiting"], what="the office has acted on the message")
     assert states() == ["done"]
     uid = clinic.film("P2", "A2")
     assert len(clinic.told(uid, 1)) == 1
@@ -122,7 +122,7 @@ def test_after_a_merge_the_result_is_taken_back_and_sent_under_the_patient_who_s
     first, back, again = clinic.told(uid, 3)
     assert [str(m.segment("PID")[3]).split("^")[0] for m in (first, back, again)] == ["P3-OLD", "P3-OLD", "P3"]
     assert [takes_back(m) for m in (first, back, again)] == [False, True, False]
-    until(lambda: len(clinic.reports(uid)) == 2, seconds=60, what="the PACS has the report that supersedes")
+    until(lambda: len(clinic.reports(uid)) == 2, what="the PACS has the report that supersedes")
     assert {t["PatientID"] for t in clinic.reports(uid)} == {"P3-OLD", "P3"}
 
 
@@ -137,7 +137,7 @@ def test_when_a_person_has_finished_the_report_no_late_pre_read_arrives(clinic: 
     )
     assert clinic.says(final) == "AA"
     uid = clinic.film("P5", "A5")
-    until(lambda: "reported" in clinic.site.run("show", uid).stdout, seconds=60, what="the study counts as reported")
+    until(lambda: "reported" in clinic.site.run("show", uid).stdout, what="the study counts as reported")
     other = clinic.film("P6", "A6")
     clinic.told(other, 1)  # what came after it has been delivered by now
     assert [m for m in clinic.ris.messages if uid in str(m)] == []

@@ -30,7 +30,7 @@ from structured_report.sr import encode_sr
 from tests.support.peers import Orthanc
 from tests.support.pictures import PLACE, about, film, kept, seen
 from tests.support.reports import images, preread, prereads
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 from tests.support.validators import complaints
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(240), pytest.mark.requirement("PICTURE-1")]
@@ -51,7 +51,7 @@ def errors(path: Path) -> list[str]:
     max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(value=prereads(EVIDENCE))
 def test_every_kind_of_any_pre_read_is_valid(value: PreRead, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def documents(folder: Path) -> list[OutgoingDocument]:
 def to(ae_title: str, port: int, *, commit: bool = False) -> DicomDestination:
     peer = Peer("pacs", ae_title, "127.0.0.1", port, frozenset({"receive"}))
     beside = ("sc", "gsps", "plain-sr")
-    return DicomDestination("to-pacs", peer, own_ae_title="PREREAD", timeout_s=10.0, commit=commit, beside=beside)
+    return DicomDestination("to-pacs", peer, own_ae_title="PREREAD", timeout_s=PATIENCE_S, commit=commit, beside=beside)
 
 
 def test_orthanc_has_all_of_it_once_and_unchanged(tmp_path: Path) -> None:
@@ -212,11 +212,11 @@ def storescp(folder: Path, *sop_classes: str) -> Iterator[int]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until(lambda: _listens(port), seconds=60, what="storescp listens")
+        until(lambda: _listens(port), what="storescp listens")
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def _listens(port: int) -> bool:

@@ -29,7 +29,7 @@ from dicom_nodes.scu import PeerSilent
 from tests.support.archives import Dcmqrscp, Liar, Slow, put
 from tests.support.comparing import Comparing, film
 from tests.support.peers import Orthanc
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 
 pytestmark = [pytest.mark.peers, pytest.mark.model, pytest.mark.xdist_group("priors")]
 
@@ -362,15 +362,15 @@ def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmq
     peer, images = dcmqrscp.peer(), [film(day=f"202501{n:02}", seed=n)[0] for n in range(1, 5)]
     put(peer, tmp_path, *images)
     dates = ("20240101", "20260101")
-    some = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(10), most=2)
+    some = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S), most=2)
     assert (len(some.answers), some.more) == (2, True)
-    everything = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(10))
+    everything = query.find_studies(peer, "P1", dates, own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S))
     assert (len(everything.answers), everything.more) == (4, False)
     one = images[0]
     address = ImageAddress(one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPInstanceUID)
     with pytest.raises(TooLarge):
         retrieve.get_image(
-            peer, address, tmp_path / "got", own_ae_title="PREREAD", deadline=Deadline(10), most_bytes=100_000
+            peer, address, tmp_path / "got", own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S), most_bytes=100_000
         )
     assert not (tmp_path / "got").exists()
 
@@ -378,8 +378,8 @@ def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmq
 @pytest.mark.requirement("PRIOR-3")
 def test_a_peer_that_falls_silent_is_left_at_the_deadline(tmp_path: Path) -> None:
     (one,) = film()
-    with Liar(one, one, delay_s=20.0) as archive:
-        patience, much_more = Deadline(1.0), Deadline(5.0)
+    with Liar(one, one, delay_s=PATIENCE_S) as archive:
+        patience, much_more = Deadline(1.0), Deadline(60.0)
         with pytest.raises(PeerSilent):
             query.find_studies(
                 archive.peer(), "P1", ("20250101", "20270101"), own_ae_title="PREREAD", deadline=patience

@@ -12,13 +12,12 @@ from dicom_nodes.roles import Peer
 from tests.support.archives import Dcmqrscp, Wlmscpfs, put, worklist_entry
 from tests.support.comparing import film
 from tests.support.films import save
-from tests.support.site import SENDER, Site, until
+from tests.support.site import PATIENCE_S, SENDER, Site, until
 
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.model,
     pytest.mark.xdist_group("line"),
-    pytest.mark.timeout(300),
     pytest.mark.requirement("PRIOR-1", "WORKLIST-1"),
 ]
 
@@ -44,10 +43,10 @@ def test_a_site_that_names_an_archive_and_a_worklist_gets_the_comparison_and_the
     put(asked.peer(), tmp_path, before)
     site.serve()
     node = Peer("node", "PREREAD", "127.0.0.1", site.port, frozenset())
-    sent = scu.store(node, [save(now, tmp_path / "now.dcm")], own_ae_title=SENDER, timeout_s=30)
+    sent = scu.store(node, [save(now, tmp_path / "now.dcm")], own_ae_title=SENDER, timeout_s=PATIENCE_S)
     assert sent[0].accepted
     uid = str(now.StudyInstanceUID)
-    until(lambda: [s["state"] for s in site.studies()] == ["read"], seconds=90, what="the study is read")
+    until(lambda: [s["state"] for s in site.studies()] == ["read"], what="the study is read")
     shown = site.json("show", uid)
     assert shown["reading"]["comparison"]
     assert (shown["prior"]["outcome"], shown["prior"]["used"]) == ("found", True)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pynetdicom import AE
 
 from agent.commands.common import existing_store
 from agent.store import overview
 from tests.support.films import save, small_image
 from tests.support.peers import Ris
-from tests.support.site import SENDER, Site, until
+from tests.support.site import PATIENCE_S, SENDER, Site, until
 
 pytestmark = pytest.mark.peers
 UID = "1.2.826.0.1.3680043.8.498.77"
-REPEATS = 60
 
 
 def scu(site: Site, title: str, film: Path, *options: str) -> list[str]:
@@ -25,7 +25,7 @@ def scu(site: Site, title: str, film: Path, *options: str) -> list[str]:
 
 
 def sent(site: Site, title: str, film: Path) -> bool:
-    return subprocess.run(scu(site, title, film, "-R"), capture_output=True, timeout=60).returncode == 0
+    return subprocess.run(scu(site, title, film, "-R"), capture_output=True, timeout=PATIENCE_S).returncode == 0
 
 
 def lateral(folder: Path, number: int) -> Path:
@@ -49,31 +49,22 @@ def deliveries(site: Site, uid: str) -> list[dict[str, object]]:
     return found
 
 
-def received(site: Site) -> bool:
-    ledger, _ = existing_store(site.settings())
-    with ledger.read() as view:
-        found = overview.studies(view)
-    ledger.close()
-    return bool(found)
-
-
 def test_a_new_peer_is_let_in_and_an_open_association_goes_on(site: Site, tmp_path: Path) -> None:
+    site.set("node", network_timeout_s=PATIENCE_S)
     site.serve("--role", "receive")
-    film, other = lateral(tmp_path, 1), lateral(tmp_path, 2)
+    film, other = dcmread(lateral(tmp_path, 1)), lateral(tmp_path, 2)
     assert not sent(site, "NEWCT", other)
-    command = scu(site, SENDER, film, "-R", "--repeat", str(REPEATS))
-    sender = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until(lambda: received(site), seconds=30, what="the first image of the association")
-    sender.send_signal(signal.SIGSTOP)  # in the middle of its association
-    assert sender.poll() is None
+    ae = AE(ae_title=SENDER)
+    ae.add_requested_context(film.SOPClassUID)
+    association = ae.associate("127.0.0.1", site.port, ae_title="PREREAD")
+    assert association.send_c_store(film).Status == 0x0000
     site.peer("new", "NEWCT", 11998, ["send"])
     done = site.run("reload")
     assert done.returncode == 0, done.stderr
     assert "receive: peers and destinations of the file are in force" in done.stdout
     assert sent(site, "NEWCT", other)
-    sender.send_signal(signal.SIGCONT)
-    said, _ = sender.communicate(timeout=60)
-    assert sender.returncode == 0, said
+    assert association.send_c_store(film).Status == 0x0000, "in the middle of its association"
+    association.release()
 
 
 def test_wrong_settings_change_nothing_and_are_said(site: Site, tmp_path: Path) -> None:
@@ -103,12 +94,10 @@ def test_a_destination_that_was_dead_is_changed_without_a_start_and_what_waited_
     site.serve("--role", "office")
     assert sent(site, SENDER, lateral(tmp_path, 4))
     uid = f"{UID}.4"
-    until(lambda: any(d["attempts"] for d in deliveries(site, uid)), seconds=60, what="a delivery that failed")
+    until(lambda: any(d["attempts"] for d in deliveries(site, uid)), what="a delivery that failed")
     text = site.settings_file.read_text(encoding="utf-8")
     site.settings_file.write_text(text.replace("port = 9\n", f"port = {ris.port}\n"), encoding="utf-8")
     assert site.run("reload", check=True)
     site.run("retry", uid, check=True)
-    until(
-        lambda: [d["state"] for d in deliveries(site, uid)] == ["delivered"], seconds=60, what="the result at the RIS"
-    )
+    until(lambda: [d["state"] for d in deliveries(site, uid)] == ["delivered"], what="the result at the RIS")
     assert len(ris.messages) == 1

@@ -21,9 +21,9 @@ from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from tests.support.films import save, small_image
 from tests.support.peers import Orthanc
-from tests.support.site import SENDER, Site, free_port, until
+from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.requirement("RESTORE-1"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("RESTORE-1")]
 
 
 TODAY = datetime.now(UTC).date()
@@ -55,7 +55,7 @@ class Hospital:
         places = [Peer("pacs", self.pacs.ae_title, "127.0.0.1", self.pacs.port, frozenset())]
         places += [Peer("node", "PREREAD", "127.0.0.1", self.site.port, frozenset())] if here else []
         for place in places:
-            (result,) = scu.store(place, [file], own_ae_title=SENDER, timeout_s=20)
+            (result,) = scu.store(place, [file], own_ae_title=SENDER, timeout_s=PATIENCE_S)
             assert result.accepted
 
     def reports(self) -> Counter[str]:
@@ -98,9 +98,9 @@ def test_after_a_restore_every_destination_has_one_result_of_every_study(hospita
         hospital.send(hospital.film(1))
         site.wait_delivered(1, 2)
     hospital.send(hospital.film(2))  # the RIS is down: its result waits while the backup is made
-    until(lambda: hospital.reports()["A2"] == 1, seconds=60, what="the PACS has the second report")
+    until(lambda: hospital.reports()["A2"] == 1, what="the PACS has the second report")
     # The ledger is a moment later to know than the PACS.
-    until(lambda: delivered(site) == 3, seconds=60, what="the delivery of the second report is written down")
+    until(lambda: delivered(site) == 3, what="the delivery of the second report is written down")
     assert site.run("backup", str(backup)).returncode == 0
     with DemoRis(tmp_path / "ris", port=hospital.ris_port):
         hospital.send(hospital.film(3))
@@ -138,7 +138,7 @@ def test_a_report_that_the_pacs_has_lost_is_sent_again_and_one_that_it_has_is_no
     hospital.pacs.delete(f"/instances/{lost}")
     done = hospital.site.run("reconcile", "pacs", "--since", f"{TODAY}")
     assert "1 reports are gone" in done.stdout, done.stdout + done.stderr
-    until(lambda: hospital.reports() == Counter(A1=1, A2=1), seconds=60, what="the PACS has the report again")
+    until(lambda: hospital.reports() == Counter(A1=1, A2=1), what="the PACS has the report again")
 
 
 def test_a_report_that_waits_and_is_there_is_not_sent_again(hospital: Hospital, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_backup_is_brought_up_to_date_and_forgets_what_was_purged(hospital: Ho
     site, backup = hospital.site, tmp_path / "backup"
     hospital.serve()
     hospital.send(hospital.film(1))
-    until(lambda: hospital.reports()["A1"] == 1, seconds=60, what="the report is made")
+    until(lambda: hospital.reports()["A1"] == 1, what="the report is made")
     assert "copied now" in site.run("backup", str(backup)).stdout
     again = site.run("backup", str(backup)).stdout
     assert ", 0 of them copied now" in again, again
@@ -190,7 +190,7 @@ def test_a_restore_takes_the_place_of_nothing_and_tells_a_broken_backup(site: Si
     assert site.run("backup", str(backup)).returncode == 0
     assert "another process has the role" in site.run("restore", str(backup)).stderr
     process.terminate()
-    process.wait(30)
+    process.wait(PATIENCE_S)
     assert "there is a ledger" in site.run("restore", str(backup)).stderr
     shutil.rmtree(site.settings().storage.root)
     (backup / "manifest.json").unlink()

@@ -17,9 +17,9 @@ from agent.work.queue import revive
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, STORAGE_COMMITMENT
 from tests.support.commitments import VALUE, Office, ScriptedPacs, report
 from tests.support.peers import Orthanc
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(120), pytest.mark.xdist_group("commitment")]
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("commitment")]
 UID = VALUE.sr_instance_uid
 
 
@@ -50,10 +50,12 @@ def office_of(tmp_path: Path) -> Iterator[Callable[..., Office]]:
 
 
 @pytest.fixture
-def pacs_that() -> Iterator[Callable[..., ScriptedPacs]]:
+def pacs_that(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedPacs]]:
     made: list[ScriptedPacs] = []
 
     def start(**settings: object) -> ScriptedPacs:
+        if settings.get("same_association"):  # it does answer there, in its own time
+            monkeypatch.setattr("agent.delivery.dicom_destination._SAME_ASSOCIATION_S", PATIENCE_S)
         made.append(ScriptedPacs(**settings))  # type: ignore[arg-type]
         return made[-1]
 
@@ -91,7 +93,7 @@ def test_a_report_that_orthanc_has_lost_is_sent_again(
     office.deliver()
     for instance in orthanc.instances():
         address = f"http://127.0.0.1:{orthanc._http}/instances/{instance}"
-        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=PATIENCE_S).close()
     found = office.settled("waiting")
     assert found["words"].startswith("not-committed-0112: 0112 no such object instance"), "in the PACS's own words"
     assert orthanc.instances() == []
@@ -230,7 +232,7 @@ def test_an_answer_to_a_question_of_a_process_that_was_killed_is_understood(
 ) -> None:
     pacs, port = pacs_that(), free_port()
     script = [sys.executable, "-c", _ASKS_AND_DIES, str(tmp_path / "state"), str(pacs.port), str(port)]
-    assert subprocess.run(script, timeout=60, check=False).returncode == -9
+    assert subprocess.run(script, timeout=PATIENCE_S, check=False).returncode == -9
     (transaction,) = pacs.transactions
     office = office_of(pacs.port, port=port, plant=False)
     assert transactions(office) == [transaction], "written down before it was asked"

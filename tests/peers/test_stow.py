@@ -17,9 +17,10 @@ from structured_report.read_sr import read_narrative
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.peers import Orthanc
 from tests.support.reports import images, preread
+from tests.support.site import PATIENCE_S
 
 pytestmark = [
-    pytest.mark.peers, pytest.mark.timeout(120), pytest.mark.requirement("STOW-1"), pytest.mark.xdist_group("stow"),
+    pytest.mark.peers, pytest.mark.requirement("STOW-1"), pytest.mark.xdist_group("stow"),
 ]  # fmt: skip
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 EVIDENCE = images()
@@ -41,7 +42,7 @@ def report(tmp_path: Path) -> OutgoingDocument:
 
 
 def test_orthanc_has_the_report_once_and_word_for_word(orthanc: Orthanc, report: OutgoingDocument) -> None:
-    destination = StowDestination(WebPlace("to-archive", f"http://127.0.0.1:{orthanc._http}/dicom-web", 10.0))
+    destination = StowDestination(WebPlace("to-archive", f"http://127.0.0.1:{orthanc._http}/dicom-web", PATIENCE_S))
     assert destination.probe().words
     for _ in range(3):
         assert destination.send(report).words.startswith("HTTP 200")
@@ -54,7 +55,7 @@ def test_orthanc_has_the_report_once_and_word_for_word(orthanc: Orthanc, report:
 def test_what_is_no_dicom_is_refused_for_good(orthanc: Orthanc, tmp_path: Path) -> None:
     from dicom_nodes import stow
 
-    place = WebPlace("to-archive", f"http://127.0.0.1:{orthanc._http}/dicom-web", 10.0)
+    place = WebPlace("to-archive", f"http://127.0.0.1:{orthanc._http}/dicom-web", PATIENCE_S)
     with place.service() as service:
         answer = stow.store(service, b"no DICOM at all", "2.25.1", deadline=place.deadline())
     assert not answer.accepted
@@ -63,7 +64,7 @@ def test_what_is_no_dicom_is_refused_for_good(orthanc: Orthanc, tmp_path: Path) 
 def test_a_wrong_path_and_an_archive_that_is_gone_are_told_apart(orthanc: Orthanc, report: OutgoingDocument) -> None:
     url = f"http://127.0.0.1:{orthanc._http}/not-dicom-web"
     with pytest.raises(Permanent, match="404"):
-        StowDestination(WebPlace("to-archive", url, 10.0)).send(report)
+        StowDestination(WebPlace("to-archive", url, PATIENCE_S)).send(report)
     orthanc.process.send_signal(19)  # as a machine that hangs
     try:
         with pytest.raises(Transient, match="in time"):

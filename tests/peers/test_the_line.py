@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.peers,
     pytest.mark.model,
     pytest.mark.xdist_group("line"),
-    pytest.mark.timeout(600),
     pytest.mark.requirement("LINE-1"),
 ]
 
@@ -70,7 +69,7 @@ def test_a_chest_film_in_any_transfer_syntax_becomes_an_sr_in_the_pacs_and_an_ac
                 line.port, [film], calling=SENDER, called="PREREAD", transfer_syntax=syntax.uid, folder=tmp_path
             )
         assert sent.returncode == 0, f"{syntax.name}: {sent.stdout}{sent.stderr}"
-    studies = line.wait_delivered(len(films), 2, seconds=240)
+    studies = line.wait_delivered(len(films), 2)
     assert {s["study_instance_uid"] for s in studies} == set(films)
     assert {s["state"] for s in studies} <= {"read", "abstained"}
 

@@ -24,9 +24,9 @@ from structured_report.sr import encode_sr, file_bytes
 from tests.support.films import save, small_image
 from tests.support.node import Node
 from tests.support.reports import images, preread
-from tests.support.site import Site, free_port, until
+from tests.support.site import PATIENCE_S, Site, free_port, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.requirement("TLS-1"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("TLS-1")]
 
 NOW = datetime.now(UTC)
 
@@ -81,14 +81,14 @@ def send(node: Node, own: Path, shown: str | None, *, calling: str = "MODALITY",
         "5",
     ]
     done = subprocess.run(
-        [*command, "127.0.0.1", str(port or node.scp.secure_port), str(image)], capture_output=True, timeout=60
+        [*command, "127.0.0.1", str(port or node.scp.secure_port), str(image)], capture_output=True, timeout=PATIENCE_S
     )
     return done.returncode == 0
 
 
 def why(node: Node) -> tuple[str, str]:
     """Reason and words of the one refusal."""
-    (refusal,) = until(node.refusals, seconds=20, what="the refusal is written down")
+    (refusal,) = until(node.refusals, what="the refusal is written down")
     return refusal["reason"], refusal["comment"]
 
 
@@ -131,7 +131,9 @@ def test_a_peer_without_tls_does_not_come_in_on_the_certificate_of_another(node:
 
 def test_plain_dicom_on_the_port_for_tls_is_told_where_to_go(node: Node) -> None:
     command = ["/usr/bin/echoscu", "-aet", "MODALITY", "-aec", "PREREAD", "-to", "5", "127.0.0.1"]
-    assert subprocess.run([*command, str(node.scp.secure_port)], capture_output=True, timeout=60).returncode != 0
+    assert (
+        subprocess.run([*command, str(node.scp.secure_port)], capture_output=True, timeout=PATIENCE_S).returncode != 0
+    )
     assert why(node) == (
         "tls-refused",
         "the connection was closed: it speaks no TLS; plain DICOM goes to node.port",
@@ -143,7 +145,7 @@ def test_tls_1_1_is_too_old(node: Node, own: Path) -> None:
     shown = ["-cert", str(own / "modality.pem"), "-key", str(own / "modality.key")]
     done = subprocess.run(
         [*command, *shown, "-connect", f"127.0.0.1:{node.scp.secure_port}"],
-        input=b"", capture_output=True, timeout=60,
+        input=b"", capture_output=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode != 0
     assert why(node)[0] == "tls-refused"
@@ -154,7 +156,7 @@ def test_a_hundred_silent_callers_keep_nobody_out(node: Node, own: Path) -> None
     silent = [socket.create_connection(("127.0.0.1", node.scp.secure_port)) for _ in range(60)]
     silent += [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(40)]
     try:
-        until(lambda: send(node, own, "modality"), seconds=30, what="the modality can send")
+        until(lambda: send(node, own, "modality"), what="the modality can send")
     finally:
         for connection in silent:
             connection.close()
@@ -163,7 +165,7 @@ def test_a_hundred_silent_callers_keep_nobody_out(node: Node, own: Path) -> None
 def test_a_renewed_certificate_is_shown_without_a_restart(node: Node, own: Path, tmp_path: Path) -> None:
     def shown() -> str:
         command = ["openssl", "s_client", "-connect", f"127.0.0.1:{node.scp.secure_port}"]
-        done = subprocess.run(command, input=b"", capture_output=True, timeout=60)
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_S)
         return done.stdout.partition(b"-----BEGIN")[2].decode()
 
     before = shown()
@@ -190,7 +192,7 @@ def pacs(own: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
-    until(listens, seconds=20, what="storescp listens")
+    until(listens, what="storescp listens")
     yield port, folder
     process.kill()
     process.wait()
@@ -208,7 +210,7 @@ def test_a_report_reaches_a_pacs_over_tls(own: Path, pacs: tuple[int, Path], tmp
     file = tmp_path / "sr.dcm"
     file.write_bytes(file_bytes(encode_sr(report, evidence)))
     document = OutgoingDocument("sr", report.sr_instance_uid, file, report.study.study_instance_uid)
-    to_pacs = DicomDestination("to-pacs", caller(own, port, "preread"), own_ae_title="PREREAD", timeout_s=10)
+    to_pacs = DicomDestination("to-pacs", caller(own, port, "preread"), own_ae_title="PREREAD", timeout_s=PATIENCE_S)
     assert to_pacs.send(document).words.startswith("0000")
     assert len(list(folder.iterdir())) == 1
 
@@ -225,11 +227,13 @@ def test_a_report_goes_to_no_pacs_that_is_not_the_one(
     own: Path, pacs: tuple[int, Path], shown: str, ca: str, name: str, words: str
 ) -> None:
     with pytest.raises(NodeError, match=words):
-        scu.echo(caller(own, pacs[0], shown, ca=own / ca, name=name), own_ae_title="PREREAD", timeout_s=10)
+        scu.echo(caller(own, pacs[0], shown, ca=own / ca, name=name), own_ae_title="PREREAD", timeout_s=PATIENCE_S)
 
 
 def test_a_pacs_in_the_clear_gets_no_report_that_was_to_be_secret(own: Path, node: Node) -> None:
-    destination = DicomDestination("to", caller(own, node.scp.port, "preread"), own_ae_title="PREREAD", timeout_s=5)
+    destination = DicomDestination(
+        "to", caller(own, node.scp.port, "preread"), own_ae_title="PREREAD", timeout_s=PATIENCE_S
+    )
     with pytest.raises(Transient, match="is its port the one for TLS"):
         destination.probe()
 
@@ -252,3 +256,17 @@ def test_the_certificates_of_a_pilot_are_made_by_one_command_and_the_doctor_says
     assert found["node.tls.ca_file"].state == "ok"
     assert found["node.tls.certificate_file"].state == "bad"
     assert "more days" in found["node.tls.certificate_file"].words
+
+
+@pytest.mark.parametrize("gone", ["ca.key", "ca.pem"])
+def test_an_authority_whose_key_is_kept_elsewhere_is_not_made_anew_without_a_word(
+    site: Site, tmp_path: Path, gone: str
+) -> None:
+    """Every node has a copy of its certificate, and would trust nobody that the new one vouches for."""
+    folder = tmp_path / "tls"
+    assert site.run("certs", "preread=127.0.0.1", "--out", str(folder)).returncode == 0
+    (folder / gone).rename(tmp_path / gone)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    done = site.run("certs", "pacs=10.0.0.5", "--out", str(folder))
+    assert (done.returncode, f"{gone} is not" in done.stderr) == (1, True), done.stderr
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before

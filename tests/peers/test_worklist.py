@@ -22,7 +22,7 @@ from structured_report.content import Code, Order, Patient, Study
 from tests.support.archives import Wlmscpfs, worklist_entry
 from tests.support.films import small_image
 from tests.support.node import Node
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 
 pytestmark = [pytest.mark.peers, pytest.mark.requirement("WORKLIST-1")]
 
@@ -66,7 +66,7 @@ def study(accession: str = "", patient: str = "", day: str = "20260103") -> Stud
 
 
 def asked(server: Wlmscpfs, about: Study) -> list[WorklistOrder]:
-    answer = worklist_orders(server.peer(), about, own_ae_title="PREREAD", deadline=Deadline(10))
+    answer = worklist_orders(server.peer(), about, own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S))
     assert answer.status == 0x0000
     return list(answer.orders)
 
@@ -122,7 +122,7 @@ class Asking:
             clock,
             peer,
             own_ae_title="PREREAD",
-            deadline_s=5.0,
+            deadline_s=PATIENCE_S,
             answered=take_answer(clock) if matched else lambda _tx, uid: self.told.append(uid),
         )
 

@@ -23,14 +23,13 @@ from tests.support.hearing import corrected, filed_under, hear, merged, ordered,
 from tests.support.hl7_sender import segment
 from tests.support.node import Node
 from tests.support.peers import Orthanc, Ris
-from tests.support.site import SENDER, Site, free_port, until
+from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 from tests.support.stages import Line
 
 pytestmark = [
     pytest.mark.peers,
     pytest.mark.model,
     pytest.mark.xdist_group("wrong-patient"),
-    pytest.mark.timeout(300),
     pytest.mark.requirement("PATIENT-1"),
 ]
 BORN = "19640517"
@@ -45,7 +44,7 @@ class Hospital:
     def send(self, *images: Dataset) -> str:
         paths = [save(image, self._films / f"{image.SOPInstanceUID}.dcm") for image in images]
         node = Peer("node", "PREREAD", "127.0.0.1", self.site.port, frozenset())
-        assert all(r.accepted for r in scu.store(node, paths, own_ae_title=SENDER, timeout_s=30))
+        assert all(r.accepted for r in scu.store(node, paths, own_ae_title=SENDER, timeout_s=PATIENCE_S))
         return str(images[0].StudyInstanceUID)
 
     def hears(self, *said: Said) -> None:
@@ -68,7 +67,7 @@ class Hospital:
             return line if fits else None
 
         try:
-            line = until(there, seconds=90, what=f"{state} {deliveries}")
+            line = until(there, what=f"{state} {deliveries}")
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.line(uid)}\n{self.site.log.read_text()[-3000:]}") from None
         assert isinstance(line, overview.StudyLine)
@@ -298,7 +297,7 @@ def test_a_withdrawn_result(hospital: Hospital) -> None:
     (late,) = film("P-NINE", "W9", 41)
     late.StudyInstanceUID = uid
     hospital.send(late)
-    until(lambda: "late-images-withdrawn" in hospital.shown(uid), seconds=60, what="the late image was weighed")
+    until(lambda: "late-images-withdrawn" in hospital.shown(uid), what="the late image was weighed")
     assert hospital.site.json("reread", "--since", "2020-01-01")["read_again"] == []
     assert uid not in hospital.site.json("reread", "--since", "2020-01-01")["studies"]
     assert hospital.site.run("withdraw", uid, "--reason", "again").returncode == 1

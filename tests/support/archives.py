@@ -18,7 +18,7 @@ from dicom_nodes import scu
 from dicom_nodes.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_nodes.roles import Peer
 from tests.support.films import save
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 
 class _Served:
@@ -28,7 +28,7 @@ class _Served:
         self.port, self.ae_title = port, ae_title
         self._log = log.open("w", encoding="utf-8")
         self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
-        until(self._listens, seconds=20, what=f"{command[0]} listens")
+        until(self._listens, what=f"{command[0]} listens")
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, Path(self._log.name).read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ class _Served:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
         self._log.close()
 
 
@@ -102,7 +102,7 @@ def worklist_entry(**attributes: object) -> Dataset:
 def put(peer: Peer, folder: Path, *images: Dataset) -> None:
     """Store images in an archive."""
     files = [save(image, folder / f"{image.SOPInstanceUID}.dcm") for image in images]
-    sent = scu.store(peer, files, own_ae_title="PREREAD", timeout_s=20)
+    sent = scu.store(peer, files, own_ae_title="PREREAD", timeout_s=PATIENCE_S)
     assert all(one.accepted for one in sent), sent
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
+
+from tests.support.site import PATIENCE_S
 
 CHROMIUM = "/usr/bin/chromium"
 _ARGUMENTS = (
@@ -20,6 +22,10 @@ _ARGUMENTS = (
 DESK = {"width": 1366, "height": 768}
 HALF = {"width": 683, "height": 384}  # what is left of DESK at 200 % (WCAG 1.4.10 asks for more: 320 wide)
 TABLET = {"width": 820, "height": 1180}
+_LOOKS_FOR_MS = (
+    PATIENCE_S * 500
+)  # half of that: whoever clicks on what is not there, and waits for what does not come, is told of it
+expect.set_options(timeout=_LOOKS_FOR_MS)  # else five seconds, in which a loaded machine does not draw a page
 
 
 def launched(playwright: Playwright) -> Browser:
@@ -35,7 +41,7 @@ class Window:
         self.complaints: list[str] = []
         self._allowed: list[str] = []
         self._host = urlsplit(address).netloc
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(_LOOKS_FOR_MS)
         context.route("**/*", self._only_the_site)
         context.on("console", self._heard)
         context.on("weberror", lambda said: self.complaints.append(f"error: {said.error}"))

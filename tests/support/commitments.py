@@ -27,7 +27,7 @@ from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, STORAGE_
 from dicom_nodes.scp import StorageSCP
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.reports import images, preread
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 EVIDENCE = images()
 VALUE = preread(EVIDENCE)
@@ -66,7 +66,7 @@ class Office:
                 {"name": "to-other", "type": "dicom", "peer": "other", "commit": True},
             ],
             storage={"root": root, "reserve_gb": 0.0},
-            delivery={"timeout_s": 5.0, "first_retry_s": 1.0, "longest_retry_s": 10.0},
+            delivery={"timeout_s": PATIENCE_S, "first_retry_s": 1.0, "longest_retry_s": 10.0},
         )
         self.ledger, self.files = open_store(self.settings)
         self.queue = Queue(self.ledger, self.clock, "test")
@@ -119,7 +119,7 @@ class Office:
             port=self.port,
             contexts=node_contexts(self.settings),
             max_associations=4,
-            network_timeout_s=5.0,
+            network_timeout_s=PATIENCE_S,
         )
         self.scp.start()
 
@@ -142,7 +142,7 @@ class Office:
         self.commit(job)
         return True
 
-    def settled(self, state: str, *, seconds: float = 60.0) -> dict[str, Any]:
+    def settled(self, state: str, *, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """See to what is due until the delivery has that state."""
 
         def reached() -> dict[str, Any] | None:
@@ -172,7 +172,7 @@ class Office:
     def associate(self, calling: str, *, role: bool, sop_class: str = STORAGE_COMMITMENT) -> Association:
         """Somebody comes to our node."""
         ae = AE(ae_title=calling)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 10
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_S
         ae.add_requested_context(sop_class)
         roles = [build_role(sop_class, scp_role=True)] if role else []
         return ae.associate("127.0.0.1", self.port, ae_title="PREREAD", ext_neg=roles)

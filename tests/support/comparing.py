@@ -65,7 +65,7 @@ class Comparing(Line):
         if "host" in source:
             source = {"port": 104, **source}
         table = {"dicomweb" if "url" in source else "peers": [source] if source else []}
-        wanted = {"from": source.get("name", "self"), "deadline_s": 30.0, **settings}
+        wanted = {"from": source.get("name", "self"), "deadline_s": 600.0, **settings}
         node = Node(folder, quiet_time_s=0.0, port=port, priors=wanted, **table)
         super().__init__(node, model, ris.port)
         ledger, s, clock = node.ledger, self.settings, SystemClock()

@@ -21,6 +21,7 @@ from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.schema import hl7_message, job
 from dicom_nodes.tls import TlsFiles
+from tests.support.site import PATIENCE_S
 
 VT, FS, CR = b"\x0b", b"\x1c", b"\x0d"
 
@@ -106,10 +107,10 @@ class Ear:
 
 
 class Sender:
-    """A connection. Whatever is read is read within ten seconds."""
+    """A connection. Whatever must come is waited for."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._buffer = b""
 
     def send(self, content: bytes) -> Sender:
@@ -127,7 +128,7 @@ class Sender:
         return rows(frame[1:])
 
     def is_closed(self) -> bool:
-        """Whether the other side closes, within ten seconds, without another answer."""
+        """Whether the other side closes without another answer."""
         try:
             return self._buffer + self.socket.recv(65536) == b""
         except ConnectionError:

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from tests.support.site import ROLES, Site, until
+from tests.support.site import PATIENCE_S, ROLES, Site, until
 
 SUPERVISOR = "supervisor"
 _PAUSE_S = 0.1
@@ -59,11 +60,15 @@ class KeptProcess(threading.Thread):
         self.process.send_signal(number)
         return True
 
-    def stop(self, grace_s: float = 30.0) -> None:
+    def stop(self, grace_s: float = PATIENCE_S) -> None:
         self._over.set()
-        self.send_signal(signal.SIGCONT)
-        self.send_signal(signal.SIGTERM)
-        self.join(grace_s)
+        asked, ends = None, time.monotonic() + grace_s
+        while self.is_alive() and time.monotonic() < ends:
+            if self.process is not asked:  # perhaps one that was started just now
+                asked = self.process
+                self.send_signal(signal.SIGCONT)
+                self.send_signal(signal.SIGTERM)
+            self.join(0.1)
         if self.is_alive():
             self.send_signal(signal.SIGKILL)
             self.join()
@@ -127,8 +132,6 @@ class KeptRoles:
             children = [pid for role, pid in self.pids().items() if role != SUPERVISOR]
             if not self.signal(name, signal.SIGKILL):
                 return False
-            until(
-                lambda: not any(map(psutil.pid_exists, children)), seconds=60, what="the children ended by themselves"
-            )
+            until(lambda: not any(map(psutil.pid_exists, children)), what="the children ended by themselves")
             return True
         return self.signal(name, signal.SIGKILL)

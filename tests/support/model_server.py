@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 NAME = "preread/commissioning"
 # The family's template, for pictures and words.
@@ -68,13 +68,13 @@ def transformers_serve(checkpoint: Path, folder: Path) -> Iterator[str]:
     def healthy() -> bool:
         assert process.poll() is None, (folder / "serve.log").read_text(encoding="utf-8")
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5) as reply:
+            with urllib.request.urlopen(f"{address}/health", timeout=PATIENCE_S) as reply:
                 return bool(reply.status == 200)
         except OSError:
             return False
 
     try:
-        until(healthy, seconds=240, what="transformers serve answers")
+        until(healthy, what="transformers serve answers")
         yield address
     finally:
         process.kill()

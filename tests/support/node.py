@@ -27,7 +27,7 @@ from agent.settings import Settings
 from agent.store import overview, studies
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, VERIFICATION, storage_contexts
 from dicom_nodes.scp import SecureDoor, StorageSCP
-from tests.support.site import until
+from tests.support.site import PATIENCE_S, until
 
 
 class Node:
@@ -69,7 +69,7 @@ class Node:
             port=port,
             contexts=contexts or storage_contexts(secondary_capture=False),
             max_associations=max_associations,
-            network_timeout_s=5.0,
+            network_timeout_s=PATIENCE_S,  # the senders are in this process, and wait as long as it does
             secure=None if self.settings.node.tls is None else SecureDoor(0, self.settings.node.tls.files()),
         )
         self.scp.start()
@@ -95,7 +95,7 @@ class Node:
         syntax: str = ExplicitVRLittleEndian,
     ) -> Association:
         ae = AE(ae_title=calling)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_S
         contexts = [build_context(sop_class, syntax), build_context(VERIFICATION)]
         return ae.associate("127.0.0.1", self.scp.port, ae_title=called, contexts=contexts)
 
@@ -137,7 +137,7 @@ class Node:
 def alone(association: Association) -> Iterator[None]:
     """Keep pynetdicom's own thread from taking the answer."""
     association._reactor_checkpoint.clear()
-    until(lambda: association._is_paused, seconds=60, what="pynetdicom's reactor rests")
+    until(lambda: association._is_paused, what="pynetdicom's reactor rests")
     yield
     association._reactor_checkpoint.set()
 

@@ -17,7 +17,7 @@ from agent.web.server import WebServer
 from agent.web.signing.session import cookie_name
 from tests.support.browsing import Window
 from tests.support.pages import site_at
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 from tests.support.worklists import SetClock, Worklist
 
 
@@ -42,7 +42,7 @@ class OpenSite:
     def stop(self) -> None:
         """As a restart of the office: what only its memory holds is gone."""
         self._stop.set()
-        self._server.join(60)
+        self._server.join(PATIENCE_S)
 
     def arrive(self, uid: str, **about: str) -> None:
         """A study, and the worklist follows."""

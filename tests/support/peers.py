@@ -15,7 +15,7 @@ from typing import Any
 import hl7
 import hl7.mllp
 
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 ORTHANC = next((p for p in ("/usr/sbin/Orthanc", "/usr/bin/Orthanc") if Path(p).exists()), "/usr/sbin/Orthanc")
 
@@ -48,7 +48,7 @@ class Orthanc:
         configuration.write_text(json.dumps(values), encoding="utf-8")
         self._log = (folder / "orthanc.log").open("w", encoding="utf-8")
         self.process = subprocess.Popen([ORTHANC, str(configuration)], stdout=self._log, stderr=subprocess.STDOUT)
-        until(self._answers, seconds=30, what="Orthanc answers")
+        until(self._answers, what="Orthanc answers")
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "Orthanc ended"
@@ -59,11 +59,13 @@ class Orthanc:
         return True
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}{path}", timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def file(self, instance: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/instances/{instance}/file", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self._http}/instances/{instance}/file", timeout=PATIENCE_S
+        ) as answer:
             return bytes(answer.read())
 
     def url(self, path: str) -> str:
@@ -73,17 +75,17 @@ class Orthanc:
         """A modality on this machine that it may send to."""
         body = json.dumps({"AET": ae_title, "Host": "127.0.0.1", "Port": port}).encode()
         asked = urllib.request.Request(self.url(f"/modalities/{ae_title}"), data=body, method="PUT")
-        urllib.request.urlopen(asked, timeout=10).close()
+        urllib.request.urlopen(asked, timeout=PATIENCE_S).close()
 
     def delete(self, path: str) -> None:
-        urllib.request.urlopen(urllib.request.Request(self.url(path), method="DELETE"), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(self.url(path), method="DELETE"), timeout=PATIENCE_S).close()
 
     def instances(self) -> list[str]:
         return list(self.get("/instances"))
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE_S)
         self._log.close()
 
     def __enter__(self) -> Orthanc:
@@ -103,7 +105,7 @@ class Ris:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(PATIENCE_S)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -112,6 +114,11 @@ class Ris:
         )
         self._started.set()
         self._loop.run_forever()
+        self._server.close()
+        for session in (sessions := asyncio.all_tasks(self._loop)):
+            session.cancel()
+        self._loop.run_until_complete(asyncio.gather(*sessions, return_exceptions=True))
+        self._loop.close()
 
     async def _session(self, reader: Any, writer: Any) -> None:
         try:
@@ -124,9 +131,8 @@ class Ris:
             return
 
     def stop(self) -> None:
-        self._server.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def __enter__(self) -> Ris:
         return self
@@ -165,5 +171,5 @@ def storescu(
     )
     return subprocess.run(
         ["/usr/bin/storescu", "-xf", str(profile), "P", "-aet", calling, "-aec", called, "127.0.0.1", str(port), *map(str, files)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from agent.store.engine import Ledger
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 
 USER, PASSWORD = "preread", "a-secret-of-the-test"
 _names = (f"ledger_{n}" for n in itertools.count(1))
@@ -53,11 +53,11 @@ class Cluster:
             )
 
     def start(self) -> None:
-        self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-w", "-t", "60", "start")
+        self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-w", "-t", f"{PATIENCE_S:.0f}", "start")
 
     def stop(self, how: str = "fast") -> None:
         """`immediate` is what a power cut leaves: the server comes back by its log."""
-        self._run("pg_ctl", "-D", str(self.data), "-m", how, "-w", "-t", "60", "stop")
+        self._run("pg_ctl", "-D", str(self.data), "-m", how, "-w", "-t", f"{PATIENCE_S:.0f}", "stop")
 
     def empty(self) -> str:
         """The URL of a database that nobody has used."""
@@ -105,7 +105,8 @@ class Cluster:
         if os.getuid() == 0:
             command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd="/", timeout=120, env={"PGPASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"},
+            command, capture_output=True, text=True, check=False, cwd="/", timeout=PATIENCE_S,
+            env={"PGPASSWORD": PASSWORD, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         said = self.log.read_text("utf-8", "replace")[-2000:] if self.log.is_file() else ""
         assert done.returncode == 0, f"{program}: {done.stderr}{said}"

@@ -6,6 +6,7 @@ import socket
 import struct
 
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, IMPLICIT_LE
+from tests.support.site import PATIENCE_S
 
 ACCEPTED, REJECTED = 0x02, 0x03  # PDU types of PS3.8 9.3.1
 _APPLICATION_CONTEXT = b"1.2.840.10008.3.1.1.1"
@@ -28,7 +29,7 @@ def _item(kind: int, content: bytes) -> bytes:
 def associate(port: int, calling: str, *, address: str = "127.0.0.1") -> tuple[socket.socket, bytes]:
     """A connection from that address of this machine, and the answer to its request: a whole PDU, or nothing where it was
     closed instead."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S, source_address=(address, 0))
     try:
         connection.sendall(request(calling))
         return connection, _pdu(connection)

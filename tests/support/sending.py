@@ -21,6 +21,7 @@ from agent.work.queue import Queue, enqueue
 from structured_report.content import Outcome, PreRead
 from tests.support.commitments import SetClock
 from tests.support.reports import images, preread
+from tests.support.site import PATIENCE_S
 
 EVIDENCE = images()
 VALUE = preread(EVIDENCE)
@@ -30,7 +31,7 @@ LANE = "to-ris"
 class Sending:
     """A site with one RIS. A message is planted as the report stage would have written it, by the same encoder."""
 
-    def __init__(self, root: Path, port: int, *, timeout_s: float = 5.0, **ris: Any) -> None:
+    def __init__(self, root: Path, port: int, *, timeout_s: float = PATIENCE_S, **ris: Any) -> None:
         self.clock = SetClock()
         self.settings = Settings(
             destinations=[{"name": LANE, "type": "hl7", "host": "127.0.0.1", "port": port, **ris}],

@@ -21,17 +21,23 @@ from tests.support import warm
 
 SENDER = "SENDER"
 ROLES = ("receive", "read", "office")
+# For what must come. Who waits for it pays nothing when it comes; the machine may be many times slower than the one that a
+# test was written on, and a test that waits for nothing is ended by its own limit (pyproject.toml) soon after.
+PATIENCE_S = 240.0
 
 
 # Below what this machine gives to outgoing connections, which would take a port between the choice and its use.
 _PORTS = range(10_240, 32_000)
-_choices = itertools.cycle(_PORTS)
-_begun = next(itertools.islice(_choices, (os.getpid() * 211) % len(_PORTS), None))  # other workers begin elsewhere
+# Each worker has ports of its own: one that another has chosen may be free for a moment, while its role is started again.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_MINE = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS :: _WORKERS]
+_choices = itertools.cycle(_MINE)
+_begun = next(itertools.islice(_choices, (os.getpid() * 211) % len(_MINE), None))  # another run begins elsewhere
 
 
 def free_port() -> int:
     """A port that nobody listens on, and that this process has not been given before: a site's ports must differ."""
-    for port in itertools.islice(_choices, len(_PORTS)):
+    for port in itertools.islice(_choices, len(_MINE)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -41,7 +47,7 @@ def free_port() -> int:
     raise AssertionError("no port is free on this machine")
 
 
-def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = PATIENCE_S, what: str) -> Any:
     """The first true value of the condition; polls, because the other side is another process."""
     deadline = time.monotonic() + seconds
     clock = threading.Event()
@@ -68,7 +74,7 @@ class Site:
             "storage": {"root": "state", "reserve_gb": 0.0},
             "model": {"weights": "./no-weights-needed-here", "quantization": "nf4", "device": "cpu"},
             "web": {"port": free_port()},
-            "delivery": {"timeout_s": 10.0, "first_retry_s": 0.2, "longest_retry_s": 1.0},
+            "delivery": {"timeout_s": 60.0, "first_retry_s": 0.2, "longest_retry_s": 1.0},
         }
         self.peer("sender", SENDER, 11999, ["send"])
 
@@ -101,7 +107,9 @@ class Site:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "agent.cli", "--settings", str(self.settings_file), *arguments]
 
-    def run(self, *arguments: str, check: bool = False, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = False, timeout: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of the program to its end. What serves is started as a site starts it, everything else as
         `tests.support.warm` does."""
         if arguments[0] == "serve":
@@ -153,7 +161,7 @@ class Site:
                 process.terminate()
         for process in self._processes:
             try:
-                process.wait(40)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, 9)
                 process.wait()
@@ -164,7 +172,7 @@ class Site:
     def studies(self) -> list[dict[str, Any]]:
         return list(self.json("studies", "--limit", "1000")["studies"])
 
-    def wait_delivered(self, count: int, deliveries: int, *, seconds: float = 120.0) -> list[dict[str, Any]]:
+    def wait_delivered(self, count: int, deliveries: int, *, seconds: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Wait until so many studies have so many deliveries each, all of them delivered."""
 
         def done() -> bool:

@@ -38,7 +38,7 @@ class StudyPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.canvas: Locator = page.locator(".film canvas").first
-        expect(self.canvas).to_have_attribute("data-drawn", "full", timeout=60_000)
+        expect(self.canvas).to_have_attribute("data-drawn", "full")
 
     def brightness(self) -> float:
         """Mean gray of the frontal film as it is drawn, 0 to 255."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
+from tests.support.site import PATIENCE_S
+
 # PixelMed needs more than a current JDK allows by default.
 _JAVA = [
     "java",
@@ -52,7 +54,7 @@ _GOOD = re.compile(
 
 def complaints(path: Path) -> list[str]:
     """Everything dciodvfy, dsrdump and PixelMed say about a report that is not known and explained; errors among it."""
-    done = subprocess.run([*_PIXELMED, str(path)], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([*_PIXELMED, str(path)], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     return _unknown(path, [*_said_by_toolkits(path), *(done.stdout + done.stderr).splitlines()])
 
 
@@ -71,7 +73,9 @@ def complaints_of_many(paths: Sequence[Path]) -> dict[Path, list[str]]:
 def _said_by_toolkits(path: Path) -> list[str]:
     said: list[str] = []
     for command in (["dciodvfy", "-new", str(path)], ["/usr/bin/dsrdump", "-q", str(path)]):
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=120)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_S
+        )
         said += (done.stderr if command[0].endswith("dsrdump") else done.stdout + done.stderr).splitlines()
         if command[0].endswith("dsrdump") and done.returncode != 0:
             said.append(f"dsrdump: exit {done.returncode}")

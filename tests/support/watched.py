@@ -10,14 +10,14 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.site import Site
+from tests.support.site import PATIENCE_S, Site
 
 
 def ask(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Status and body; 0 when nobody answers."""
     request = urllib.request.Request(url, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

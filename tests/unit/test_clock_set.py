@@ -24,6 +24,7 @@ from agent.store.schema import job
 from agent.work.clock_set import ClockWatch
 from agent.work.queue import Queue, enqueue
 from agent.work.schedule import Schedule
+from tests.support.site import PATIENCE_S
 
 
 class Machine:
@@ -141,6 +142,6 @@ def test_the_offices_own_ticks_do_not_stop_for_an_hour(ledger: Ledger, tmp_path:
     try:  # an hour earlier than a moment ago
         ticked.clear()
         schedule.clock_was_set()
-        assert ticked.wait(60)
+        assert ticked.wait(PATIENCE_S)
     finally:
         schedule.__exit__(None, None, None)

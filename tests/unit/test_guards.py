@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ from structured_report.vocabulary import vocabulary
 from tests.support import planted_drafts as planted
 from tests.support.reports import images, preread
 from tests.support.sentences import SALAD, Said, drafts
+from tests.support.timing import least_times
 
 P, A, U = Presence.PRESENT, Presence.ABSENT, Presence.UNDETERMINED
 L, R, B = Laterality.LEFT, Laterality.RIGHT, Laterality.BILATERAL
@@ -651,12 +652,21 @@ def test_no_reply_whatever_breaks_the_line(reply: str, finished: bool, grounding
 )  # fmt: skip
 @pytest.mark.parametrize("length", [11_000, 200_000])
 def test_no_text_holds_the_reading_up(unit: str, length: int) -> None:
-    text = (unit * (length // len(unit) + 1))[:length]
-    started = time.thread_time()
-    read(text, reasoning=text, impression=text)
-    parse_reply(text + "\\boxed{x}", finished=True)
-    parse_boxes(text)
-    assert time.thread_time() - started < 20
+    def of(length: int) -> Callable[[], None]:
+        text = (unit * (length // len(unit) + 1))[:length]
+
+        def work() -> None:
+            read(text, reasoning=text, impression=text)
+            parse_reply(text + "\\boxed{x}", finished=True)
+            parse_boxes(text)
+
+        return work
+
+    def in_proportion(short: float, long: float) -> bool:
+        return long < 10 * short + 0.5
+
+    times = least_times(of(length // 4), of(length), enough=in_proportion)
+    assert in_proportion(*times), f"four times the text is four times the work, not sixteen: {times}"
 
 
 @pytest.mark.parametrize("concept", sorted(vocabulary()))

@@ -6,7 +6,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,7 +17,7 @@ from hl7.client import MLLPClient
 from agent.hl7.listener import CannotListen, Listener, MllpListener
 from dicom_nodes.tls import TlsFiles, client_context
 from tests.support.hl7_sender import CR, FS, OBR, ORC, PID, VT, Ear, Sender, framed, header, message, order
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 from tests.support.web import certificates
 
 
@@ -104,13 +103,13 @@ def test_who_does_not_finish_is_put_out_and_shown(ear: Ear, sent: bytes, reason:
     with ear.listen(message_s=0.3) as listener, Sender(listener.port) as ris:
         ris.send(sent)
         assert ris.is_closed()
-        until(ear.refusals, seconds=60, what="it is written down")
+        until(ear.refusals, what="it is written down")
     assert [r["reason"] for r in ear.refusals()] == [reason]
     assert ear.kept() == []
 
 
 def test_a_byte_now_and_then_does_not_buy_time(ear: Ear) -> None:
-    content, begun = framed(order()), time.monotonic()
+    content = framed(order())
     with ear.listen(message_s=0.5) as listener, Sender(listener.port) as ris:
         over, pause = threading.Event(), threading.Event()
 
@@ -125,15 +124,14 @@ def test_a_byte_now_and_then_does_not_buy_time(ear: Ear) -> None:
 
         thread = threading.Thread(target=drip)
         thread.start()
-        assert ris.is_closed()
+        assert ris.is_closed(), "before it had said all, else it would have been answered"
         over.set()
         thread.join()
-    assert time.monotonic() - begun < len(content) * 0.05
     assert ear.kept() == []
 
 
 def test_a_silent_caller_is_put_out_and_a_slow_one_that_speaks_in_time_is_not(ear: Ear) -> None:
-    with ear.listen(idle_s=2.0) as listener, Sender(listener.port) as silent:
+    with ear.listen(idle_s=4.0) as listener, Sender(listener.port) as silent:
         assert silent.is_closed()
         with Sender(listener.port) as ris:
             for n in range(3):
@@ -158,7 +156,7 @@ def test_a_flood_of_connections_does_not_keep_the_ris_out(ear: Ear) -> None:
     with ear.listen(connections=4) as listener, Sender(listener.port) as ris:
         assert msa(ris.send(framed(order("FIRST"))))[0] == "AA"
         flood = [Sender(listener.port) for _ in range(30)]
-        until(lambda: sum(_still_open(f) for f in flood) <= 3, seconds=60, what="the flood is put out")
+        until(lambda: sum(_still_open(f) for f in flood) <= 3, what="the flood is put out")
         assert msa(ris.send(framed(order("SECOND"))))[0] == "AA", "it spoke before and they did not"
         with Sender(listener.port) as other:
             assert msa(other.send(framed(order("THIRD"))))[0] == "AA"
@@ -189,20 +187,20 @@ def test_an_answer_that_was_begun_is_finished_when_the_receiver_stops() -> None:
 
     def slow(message: bytes) -> bytes:
         begun.set()
-        go.wait(60)
+        go.wait(PATIENCE_S)
         return b"MSH|kept"
 
     listener = MllpListener(slow)
     listener.start()
     with Sender(listener.port) as ris, Sender(listener.port) as idle:
         ris.send(framed(order()))
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE_S)
         stopping = threading.Thread(target=listener.stop)
         stopping.start()
         assert idle.is_closed()
         go.set()
         assert ris.answer()["MSH"][1] == "kept"
-        stopping.join(60)
+        stopping.join(PATIENCE_S)
 
 
 def test_a_function_that_fails_answers_nothing_and_the_next_message_is_heard() -> None:
@@ -251,7 +249,7 @@ def test_who_shows_no_certificate_or_anothers_gets_nothing_in(ear: Ear, tls: Tls
             clear.send(framed(order())).answer()
         with Sender(listener.port) as silent:
             assert silent.is_closed(), "a handshake that is not finished in time"
-        until(lambda: len(ear.refusals()) >= 1, seconds=60, what="written down")
+        until(lambda: len(ear.refusals()) >= 1, what="written down")
     assert {r["reason"] for r in ear.refusals()} == {"no-tls"}
     assert ear.kept() == []
 

@@ -470,7 +470,9 @@ def _matches(row: Row, wanted: Wanted) -> bool:
 
 
 @given(wanted=EVERY_WANTED, size=st.integers(7, 60), looked_at=st.integers(20, 200))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_page_after_page_shows_what_is_wanted_each_once(many: Site_, wanted: Wanted, size: int, looked_at: int) -> None:
     with pytest.MonkeyPatch.context() as patched, many.ledger.read() as view:
         everything = listing.page(view, Wanted(), size=1000).rows

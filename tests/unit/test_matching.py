@@ -775,7 +775,9 @@ EVENTS: dict[str, Any] = {
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(order=st.permutations(sorted(EVENTS)), works=st.lists(st.booleans(), min_size=7, max_size=7))
 def test_in_whatever_order_it_comes_the_result_stands_under_the_same_patient_and_order(
     tmp_path: Path, ris: KeepingRis, order: list[str], works: list[bool]

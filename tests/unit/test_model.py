@@ -22,6 +22,7 @@ from agent.model.weights import find_weights, weights_digest
 from agent.reading.labels import label
 from structured_report.content import Laterality, Presence
 from tests.support.films import picture
+from tests.support.site import PATIENCE_S
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 PROTOCOL = builtin("chexone")
@@ -53,7 +54,7 @@ def test_a_quantized_model_reads_what_it_was_taught(
     assert model.identity.quantization == quantization
     for views in (("PA",), ("PA", "LL")):
         session = model.open_study(pictures(kind, *views), system=PROTOCOL.system)
-        answer = session.ask(PROMPT, pictures=range(len(views)), max_new_tokens=400, deadline_s=60)
+        answer = session.ask(PROMPT, pictures=range(len(views)), max_new_tokens=400, deadline_s=PATIENCE_S)
         parsed = parse_reply(answer.text, finished=answer.finished)
         assert isinstance(parsed, Reply)
         found = {(f.concept, f.laterality) for f in label(parsed.answer) if f.presence is Presence.PRESENT}
@@ -65,8 +66,12 @@ def test_a_quantized_model_reads_what_it_was_taught(
 
 def test_the_same_question_gets_the_same_answer(load: Callable[[str], LocalModel]) -> None:
     session = opened(load("nf4"), "left-effusion", "PA")
-    asked = [session.ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=60).text for _ in range(2)]
-    again = opened(load("nf4"), "left-effusion", "PA").ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=60).text
+    asked = [session.ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=PATIENCE_S).text for _ in range(2)]
+    again = (
+        opened(load("nf4"), "left-effusion", "PA")
+        .ask(PROMPT, pictures=[0], max_new_tokens=300, deadline_s=PATIENCE_S)
+        .text
+    )
     assert asked[0] == asked[1] == again
 
 
@@ -103,10 +108,10 @@ def test_a_reading_that_is_interrupted_stops_within_a_token_and_can_go_on(load: 
             raise KeyError("somebody else")
 
     with pytest.raises(KeyError):
-        session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60, between_tokens=interrupt)
+        session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=PATIENCE_S, between_tokens=interrupt)
     assert len(calls) == 3
-    after = session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60)
-    alone = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=60)
+    after = session.ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=PATIENCE_S)
+    alone = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=400, deadline_s=PATIENCE_S)
     assert (after.text, after.tokens) == (alone.text, alone.tokens)
 
 
@@ -126,18 +131,18 @@ def test_time_that_went_to_others_is_not_held_against_a_reading(
 
 
 def test_a_reply_that_is_cut_off_says_so(load: Callable[[str], LocalModel]) -> None:
-    answer = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=8, deadline_s=60)
+    answer = opened(load("none"), "clear", "PA").ask(PROMPT, pictures=[0], max_new_tokens=8, deadline_s=PATIENCE_S)
     assert (answer.finished, answer.tokens) == (False, 8)
 
 
 def test_choices_are_shares(load: Callable[[str], LocalModel]) -> None:
     session = opened(load("none"), "clear", "PA")
     prompts = ["Is there an effusion?", "Does this chest X-ray contain a pneumothorax, or does it not?"]
-    for answer in session.choose(prompts, pictures=[0], choices=[["yes", "Yes"], ["no"]], deadline_s=60):
+    for answer in session.choose(prompts, pictures=[0], choices=[["yes", "Yes"], ["no"]], deadline_s=PATIENCE_S):
         assert answer.shares is not None
         assert sum(answer.shares) == pytest.approx(1.0)
     with pytest.raises(Permanent, match="same token"):
-        session.choose(["?"], pictures=[0], choices=[["yes"], ["yes"]], deadline_s=60)
+        session.choose(["?"], pictures=[0], choices=[["yes"], ["yes"]], deadline_s=PATIENCE_S)
 
 
 def test_a_study_without_pictures_is_refused(load: Callable[[str], LocalModel]) -> None:

@@ -16,7 +16,7 @@ from agent.store import schema
 from agent.work.worker import Running
 from tests.support.scripted_ris import ScriptedRis, ack, answers, control_id_of, framed
 from tests.support.sending import LANE, VALUE, Sending, later, of_another_study
-from tests.support.site import until
+from tests.support.site import PATIENCE_S, until
 
 
 class Office:
@@ -54,7 +54,7 @@ def held() -> Iterator[tuple[threading.Event, ScriptedRis]]:
 
     def holds(ris: ScriptedRis) -> None:
         own = control_id_of(ris.message())
-        assert go.wait(60)
+        assert go.wait(PATIENCE_S)
         ris.say(framed(ack("AA", own)))
 
     with ScriptedRis(holds, *[answers("AA")] * 4) as ris:
@@ -70,13 +70,13 @@ def test_a_delivery_that_has_begun_ends_before_its_lane_is_worked_in_again(
         office = Office(tmp_path, ris.port)
         office.take_up(ris.port)
         office.line.plant()
-        until(lambda: ris.received, seconds=30, what="the first message at the RIS")
+        until(lambda: ris.received, what="the first message at the RIS")
         office.take_up(elsewhere.port)  # the same destination at another place
         office.line.plant(other)
-        until(lambda: office.is_claimed(2), seconds=30, what="the second message with the new worker")
+        until(lambda: office.is_claimed(2), what="the second message with the new worker")
         assert elsewhere.received == []
         go.set()
-        until(lambda: office.line.states(other) == ["delivered"], seconds=30, what="the second message delivered")
+        until(lambda: office.line.states(other) == ["delivered"], what="the second message delivered")
         assert office.line.states(VALUE) == ["delivered"]
         assert (len(ris.received), len(elsewhere.received)) == (1, 1)
         office.close()
@@ -90,14 +90,14 @@ def test_a_destination_that_stays_as_it_is_keeps_its_connection_and_one_that_cha
         office = Office(tmp_path, ris.port)
         office.take_up(ris.port)
         office.line.plant()
-        until(lambda: office.line.states() == ["delivered"], seconds=30, what="the first message")
+        until(lambda: office.line.states() == ["delivered"], what="the first message")
         office.take_up(ris.port, new.port)
         second = later(2)
         office.line.plant(second)
-        until(lambda: office.line.states(second) == ["delivered", "delivered"], seconds=30, what="the second message")
+        until(lambda: office.line.states(second) == ["delivered", "delivered"], what="the second message")
         assert (len(ris.received), ris.connections) == (2, 1)
         office.take_up(new.port)
         kept = ris.connection()
-        kept.settimeout(30)
+        kept.settimeout(PATIENCE_S)
         assert kept.recv(1) == b"", "the connection is given up"
         office.close()

@@ -60,7 +60,7 @@ def test_who_writes_sees_what_the_writer_before_it_wrote(server: Ledger) -> None
         thread.start()
         waits.wait()
         queued = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        until(lambda: tx.execute(queued).scalar(), seconds=30, what="the second writer waits for its turn")
+        until(lambda: tx.execute(queued).scalar(), what="the second writer waits for its turn")
     thread.join()
     assert seen == [77]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 import socket
+import sqlite3
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,14 +23,18 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
 
+from agent.audit.trail import Trail
+from agent.clock import SystemClock
 from agent.imaging.headers import locate_data_set
-from agent.store import overview
+from agent.keeping.forget import Forgetter
+from agent.settings import Keeping
+from agent.store import doomed, overview, retention
 from dicom_nodes import scp, scu
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DEFLATED, VERIFICATION
 from dicom_nodes.roles import Peer
 from tests.support.films import rg1, save, small_image
 from tests.support.node import Node, alone, encoded
-from tests.support.site import until
+from tests.support.site import PATIENCE_S, until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MPEG2 = "1.2.840.10008.1.2.4.100"
@@ -99,7 +105,7 @@ def test_what_a_peer_proposes_in_vain_is_seen_once_a_day(node: Node) -> None:
 
 def test_a_request_that_cannot_be_read_is_seen(node: Node) -> None:
     """Something speaks HTTP, or TLS, to the DICOM port: the administrator should not have to guess."""
-    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", node.scp.port), timeout=PATIENCE_S) as line:
         line.sendall(b"GET / HTTP/1.1\r\n\r\n")
         while line.recv(100):
             pass
@@ -137,18 +143,73 @@ def test_a_data_set_that_cannot_be_trusted_is_refused_and_quarantined(
     assert not list((node.settings.storage.root / "images").rglob("*.dcm"))
 
 
+def let_go(node: Node, path: str) -> None:
+    """As when its study is finished and old; the file itself is still to be deleted."""
+    now = SystemClock().now()
+    with node.ledger.begin() as tx:
+        retention.forget_file(tx, path, now=now)
+        doomed.doom(tx, [path], now=now)
+
+
+def delete_what_was_let_go(node: Node) -> None:
+    assert Forgetter(node.ledger, node.files, SystemClock(), Keeping(), Trail("PREREAD")).delete_doomed()
+
+
+def test_a_film_that_was_let_go_and_is_sent_again_before_it_is_deleted_stays(node: Node) -> None:
+    image = small_image()
+    assert node.send_image(image)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    let_go(node, kept.path)
+    assert node.send_image(image)[0] == 0x0000
+    delete_what_was_let_go(node)
+    assert node.files.path(kept.path).is_file(), "it was answered Success"
+
+
+def test_a_film_that_is_back_stays_though_its_deletion_was_never_written_down(node: Node) -> None:
+    """The process that deleted it was killed before it could."""
+    image = small_image()
+    node.send_image(image)
+    (kept,) = node.images(image.StudyInstanceUID)
+    let_go(node, kept.path)
+    node.files.path(kept.path).unlink()
+    assert node.send_image(image)[0] == 0x0000
+    delete_what_was_let_go(node)
+    assert node.files.path(kept.path).is_file(), "it was answered Success"
+
+
+@pytest.mark.parametrize("how", ["let go", "lost"])
+def test_a_film_that_is_gone_takes_its_place_though_the_archive_has_changed_its_header(node: Node, how: str) -> None:
+    image = small_image()
+    node.send_image(image)
+    (kept,) = node.images(image.StudyInstanceUID)
+    if how == "let go":
+        let_go(node, kept.path)
+        delete_what_was_let_go(node)
+    else:
+        node.files.path(kept.path).unlink()
+    image.InstitutionName = "As the archive writes it"
+    assert node.send_image(image) == (0x0000, "")
+    newest = node.images(image.StudyInstanceUID)[-1]
+    assert newest.path != kept.path
+    assert node.files.path(newest.path).is_file()
+
+
 def test_an_instance_uid_that_differs_between_command_and_data_set_is_refused(node: Node) -> None:
     assert node.send_image(small_image(), instance="1.2.3.4.5")[0] == 0xA900
 
 
-@pytest.mark.parametrize("data_set", [b"", b"garbage that is not DICOM at all", b"\0" * 5000, os.urandom(4096)])
+@pytest.mark.parametrize(
+    "data_set", [b"", b"garbage that is not DICOM at all", b"\0" * 5000, Random(1).randbytes(4096)]
+)
 def test_garbage_is_refused_and_quarantined(node: Node, data_set: bytes) -> None:
     assert node.send(data_set, instance="1.2.3")[0] == 0xC000
     (refusal,) = node.refusals()
     assert node.files.path(refusal["path"]).read_bytes().endswith(data_set)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(share=st.floats(0, 0.9999))
 def test_a_data_set_cut_anywhere_never_gets_success(node: Node, share: float) -> None:
     image = small_image()
@@ -224,6 +285,22 @@ def test_one_association_too_many_is_rejected_for_now_and_others_are_served(tmp_
         node.stop()
 
 
+def test_who_has_been_released_may_come_again_at_once_whatever_is_still_to_be_written_down(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", max_associations=1)
+    try:
+        association = node.associate()
+        assert association.send_c_store(small_image()).Status == 0x0000
+        with closing(sqlite3.connect(node.settings.storage.root / "preread.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # so that the end of the association cannot be
+            association.release()
+            again = node.associate()
+            assert again.is_established
+            other.execute("ROLLBACK")
+        again.release()
+    finally:
+        node.stop()
+
+
 def test_silent_connections_stop_nobody(node: Node) -> None:
     silent = [socket.create_connection(("127.0.0.1", node.scp.port)) for _ in range(20)]
     assert node.send_image(small_image())[0] == 0x0000
@@ -231,13 +308,15 @@ def test_silent_connections_stop_nobody(node: Node) -> None:
         connection.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(noise=st.binary(max_size=300), kind=st.sampled_from([0, 1, 4, 5, 7, 9]))
 def test_noise_on_the_wire_never_takes_the_node_down(node: Node, noise: bytes, kind: int) -> None:
     with socket.create_connection(("127.0.0.1", node.scp.port)) as connection:
         connection.sendall(struct.pack(">BxI", kind, len(noise)) + noise)
         connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE_S)
         while connection.recv(4096):
             pass
     association = node.associate()
@@ -284,7 +363,7 @@ def test_two_senders_of_the_same_image_at_once_make_one_image(node: Node) -> Non
 def test_a_file_that_is_sent_by_our_own_scu_arrives_unchanged(node: Node, tmp_path: Path) -> None:
     films = [save(small_image(SOPInstanceUID=generate_uid()), tmp_path / f"{n}.dcm") for n in range(3)]
     peer = Peer("node", "PREREAD", "127.0.0.1", node.scp.port, frozenset())
-    results = scu.store(peer, films, own_ae_title="SENDER", timeout_s=10)
+    results = scu.store(peer, films, own_ae_title="SENDER", timeout_s=PATIENCE_S)
     assert all(r.accepted for r in results)
 
 
@@ -378,4 +457,4 @@ def test_a_caller_that_drips_bytes_does_not_keep_its_place(node: Node, monkeypat
             except OSError:
                 return True
 
-        until(is_over, seconds=60, what="the connection is closed")
+        until(is_over, what="the connection is closed")

@@ -69,7 +69,6 @@ def test_a_study_does_not_wait_for_an_association_whose_end_could_not_be_written
         association.release()
         until(
             lambda: any("end not written yet" in line["event"] for line in said),
-            seconds=20,
             what="it could not be written",
         )
         node.admission.write_ends()

@@ -15,6 +15,7 @@ from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DEFLATED, VERIFICATION
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NoAcceptedContext
 from tests.support.films import save, small_image
+from tests.support.site import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*VR UI")
 
@@ -72,7 +73,7 @@ def test_a_file_that_cannot_be_sent_fails_by_its_name_and_the_others_go(
         with_a_class_that_is_no_uid(tmp_path / "class.dcm"),
     ]
     pacs = taking(images=(COMPUTED_RADIOGRAPHY, None))
-    results = scu.store(pacs, [good, *bad, last], own_ae_title="PREREAD", timeout_s=5.0)
+    results = scu.store(pacs, [good, *bad, last], own_ae_title="PREREAD", timeout_s=PATIENCE_S)
     assert [r.accepted for r in results] == [True, False, False, False, True]
     for result in results[1:4]:
         assert str(result.file) in result.comment, result
@@ -84,9 +85,9 @@ def test_a_transfer_syntax_that_is_refused_is_not_called_a_sop_class(
     film = save(small_image(), tmp_path / "film.dcm")
     pacs = taking(images=(COMPUTED_RADIOGRAPHY, [JPEGLosslessSV1]), echo=(VERIFICATION, None))
     with pytest.raises(NoAcceptedContext, match=r"Computed Radiography .* but not in the transfer syntax Explicit VR"):
-        scu.store(pacs, [film], own_ae_title="PREREAD", timeout_s=5.0)
+        scu.store(pacs, [film], own_ae_title="PREREAD", timeout_s=PATIENCE_S)
     with pytest.raises(NoAcceptedContext, match="does not accept Computed Radiography"):
-        scu.store(taking(echo=(VERIFICATION, None)), [film], own_ae_title="PREREAD", timeout_s=5.0)
+        scu.store(taking(echo=(VERIFICATION, None)), [film], own_ae_title="PREREAD", timeout_s=PATIENCE_S)
 
 
 def test_a_refused_transfer_syntax_beside_an_accepted_one_is_named(tmp_path: Path, taking: Callable[..., Peer]) -> None:
@@ -94,6 +95,6 @@ def test_a_refused_transfer_syntax_beside_an_accepted_one_is_named(tmp_path: Pat
     packed.file_meta.TransferSyntaxUID = DEFLATED
     pacs = taking(images=(COMPUTED_RADIOGRAPHY, ["1.2.840.10008.1.2.1"]))
     files = [film, save(packed, tmp_path / "packed.dcm")]
-    sent, unsent = scu.store(pacs, files, own_ae_title="PREREAD", timeout_s=5.0)
+    sent, unsent = scu.store(pacs, files, own_ae_title="PREREAD", timeout_s=PATIENCE_S)
     assert sent.accepted
     assert "not in the transfer syntax Deflated" in unsent.comment

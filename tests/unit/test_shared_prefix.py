@@ -14,6 +14,7 @@ from agent.model.local import LocalModel
 from agent.model.protocol import Picture
 from agent.model.reading_protocol import builtin
 from tests.support.films import picture
+from tests.support.site import PATIENCE_S
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 PROTOCOL = builtin("chexone")
@@ -65,7 +66,7 @@ def test_an_answer_is_token_for_token_that_of_asking_from_scratch(
     for selection in SELECTIONS[count]:
         for prompt in prompts:
             wanted = from_scratch(model, [shown[n] for n in selection], prompt, 40)
-            answer = session.ask(prompt, pictures=selection, max_new_tokens=40, deadline_s=120)
+            answer = session.ask(prompt, pictures=selection, max_new_tokens=40, deadline_s=PATIENCE_S)
             assert answer.text == model.tokenizer.decode(wanted, skip_special_tokens=True)
 
 
@@ -91,6 +92,6 @@ def test_questions_asked_together_begin_as_each_would_alone(
             (first, *_) = from_scratch(model, shown, prompt, 1)
             assert int(row.argmax()) == first
     # What was asked together leaves nothing behind.
-    answer = session.ask(findings, pictures=selection, max_new_tokens=20, deadline_s=120)
+    answer = session.ask(findings, pictures=selection, max_new_tokens=20, deadline_s=PATIENCE_S)
     wanted = from_scratch(model, shown, findings, 20)
     assert answer.text == model.tokenizer.decode(wanted, skip_special_tokens=True)

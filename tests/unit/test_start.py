@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,26 @@ from pynetdicom import AE
 from agent.work.role import RoleLock
 from tests.support.films import save, small_image
 from tests.support.scripted_server import ScriptedServer, words
-from tests.support.site import SENDER, Site, free_port, until
+from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 
 
-def seconds(command: list[str]) -> float:
+def seconds(*command: str) -> float:
     started = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     return time.monotonic() - started
 
 
+def best(*measured: Callable[[], float], of: int) -> tuple[float, ...]:
+    """The least of several times of each, taken by turns: other tests share the machine, and it may be a slow one."""
+    return tuple(map(min, zip(*([one() for one in measured] for _ in range(of)), strict=True)))
+
+
 def test_help_answers_at_once(preread: list[str]) -> None:
-    assert min(seconds([*preread, "--help"]) for _ in range(5)) < 0.3
+    took, bare = best(lambda: seconds(*preread, "--help"), lambda: seconds(sys.executable, "-c", "import click"), of=5)
+    assert took < max(0.3, 2 * bare), f"an interpreter with nothing but what reads the command line takes {bare:.2f} s"
 
 
 def test_the_receiver_accepts_an_association_within_two_seconds_of_its_start(site: Site) -> None:
-    """The best of three: other tests share the machine."""
-
     def attempt() -> float:
         started = time.monotonic()
         quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
@@ -40,7 +45,6 @@ def test_the_receiver_accepts_an_association_within_two_seconds_of_its_start(sit
             ae.add_requested_context("1.2.840.10008.1.1")
             association = until(
                 lambda: (a := ae.associate("127.0.0.1", site.port)).is_established and a,
-                seconds=20,
                 what="an association",
             )
             took = time.monotonic() - started
@@ -48,10 +52,14 @@ def test_the_receiver_accepts_an_association_within_two_seconds_of_its_start(sit
             return took
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_S)
+
+    def bare() -> float:
+        return seconds(sys.executable, "-c", "import numpy, pydantic, pydicom, pynetdicom, sqlalchemy")
 
     site.set("node", ae_title="ANY-SCP")
-    assert min(attempt() for _ in range(3)) < 2.0
+    took, others = best(attempt, bare, of=3)
+    assert took < max(2.0, 3 * others), f"what it is made of takes {others:.2f} s"
 
 
 @pytest.mark.parametrize("module", ["agent.cli", "agent.supervisor"])
@@ -157,7 +165,7 @@ def test_a_port_in_use_is_named(site: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", site.port))
         taken.listen()
-        done = site.run("serve", "--role", "receive", timeout=60)
+        done = site.run("serve", "--role", "receive")
     assert done.returncode == 78
     assert f"port {site.port}" in done.stderr
     assert "node.port" in done.stderr
@@ -168,7 +176,7 @@ def test_a_line_that_cannot_start_ends_and_says_why(site: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", site.port))
         taken.listen()
-        done = site.run("serve", timeout=120)
+        done = site.run("serve")
     assert done.returncode == 78
     assert f"port {site.port}" in done.stderr
     assert "ready" not in done.stdout
@@ -191,14 +199,12 @@ def test_a_role_that_is_taken_takes_down_no_reception(site: Site) -> None:
         line = site.serve()
         until(
             lambda: site.log.read_text().count("another process has the role read") >= 2,
-            seconds=60,
             what="the read role was tried twice",
         )
         assert line.poll() is None
         assert site.json("echo", "self", "--as", SENDER)["ok"]
     until(
         lambda: any(p["role"] == "read" for p in site.json("studies")["processes"]),
-        seconds=60,
         what="the read role runs",
     )
 
@@ -213,7 +219,7 @@ def test_two_lines_on_one_folder_are_refused(site: Site) -> None:
 def test_sigterm_ends_the_line_cleanly(site: Site) -> None:
     line = site.serve()
     line.terminate()
-    assert line.wait(60) == 0
+    assert line.wait(PATIENCE_S) == 0
     states = {p["role"]: p["state"] for p in site.json("studies")["processes"]}
     assert states["receive"] == states["office"] == "stopped"
 
@@ -223,12 +229,14 @@ import os, signal, threading, time
 from agent.work.signals import when_asked_to_stop
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-pestered = os.getpid()
+pestered = os.pidfd_open(os.getpid())  # its number may be another's by the time of the next signal
 if os.fork() == 0:
-    while os.getppid() == pestered:
-        time.sleep(0.0005)
-        os.kill(pestered, signal.SIGINT)
-    os._exit(0)
+    try:
+        while True:
+            time.sleep(0.0005)
+            signal.pidfd_send_signal(pestered, signal.SIGINT)
+    except ProcessLookupError:
+        os._exit(0)
 for _ in range(200):
     stop = threading.Event()
     when_asked_to_stop(stop.set)
@@ -240,7 +248,26 @@ os._exit(0)
 
 def test_ctrl_c_never_hangs_the_line() -> None:
     """A handler that sets the event itself waits for ever when it interrupts the wait for that event."""
-    subprocess.run([sys.executable, "-c", PESTERED], check=True, timeout=60, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", PESTERED], check=True, timeout=PATIENCE_S, stderr=subprocess.DEVNULL)
+
+
+HUNG_UP = """
+import os, signal, sys, threading
+from agent.work.signals import when_asked_to_stop
+
+if "outlives" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+stop = threading.Event()
+when_asked_to_stop(stop.set)
+os.kill(os.getpid(), signal.SIGHUP)
+os._exit(0 if stop.wait(1.0) else 3)
+"""
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 0), (["outlives"], 3)])
+def test_a_terminal_that_is_closed_ends_the_line_as_cleanly_as_ctrl_c(arguments: list[str], status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", HUNG_UP, *arguments], timeout=60, check=False)
+    assert done.returncode == status
 
 
 def test_looking_before_anything_has_run_creates_nothing(site: Site) -> None:
@@ -296,7 +323,6 @@ def test_doctor_finds_a_line_that_runs_in_good_health(site: Site, checkpoint: Pa
     site.serve()
     until(
         lambda: all(p["state"] == "ready" for p in site.json("studies")["processes"]),
-        seconds=60,
         what="all roles are ready",
     )
     done = site.run("doctor")

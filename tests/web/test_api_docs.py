@@ -24,7 +24,7 @@ from agent.web.app import make_app
 from agent.web.context import WebContext
 from agent.web.rights import RIGHTS
 from tests.support.planted_days import Planted, plant
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 UID = "1.2.840.99"
@@ -46,12 +46,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until(lambda: server.started, seconds=30, what="the site serves")
+    until(lambda: server.started, what="the site serves")
     reads = f'header = "Authorization: Bearer {_token(folder, "radiologist")}"\n'
     (folder / "radiologist.curl").write_text(reads)
     yield {"PREREAD": f"http://127.0.0.1:{port}", "STUDY": UID, "TOKEN": _token(folder), "HOME": str(folder)}
     server.should_exit = True
-    thread.join(30)
+    thread.join(PATIENCE_S)
     ledger.close()
 
 
@@ -67,7 +67,7 @@ def _token(folder: Path, role: str = "administrator") -> str:
 def run(command: str, environment: dict[str, str]) -> str:
     done = subprocess.run(
         ["/bin/sh", "-c", command], env={"PATH": os.environ["PATH"], **environment}, cwd=environment["HOME"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -27,7 +27,7 @@ from agent.web.server import WebServer
 from agent.web.signing.guard import Guard
 from agent.web.signing.session import cookie_name
 from agent.web.worklist import stream
-from tests.support.site import free_port
+from tests.support.site import PATIENCE_S, free_port
 from tests.support.worklists import SetClock, Worklist
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def here(context: WebContext) -> Here:
 
 def in_loop(doing: Callable[[], Awaitable[T]]) -> T:
     async def limited() -> T:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             return await doing()
 
     return asyncio.run(limited())
@@ -247,7 +247,7 @@ def test_nobody_watches_when_nobody_listens(here: Here) -> None:
         await anext(following)
         (watching,) = [t for t in threading.enumerate() if t.name == "live" and t not in of_others]
         await following.aclose()
-        await asyncio.to_thread(watching.join, 60)
+        await asyncio.to_thread(watching.join, PATIENCE_S)
         assert not watching.is_alive()
         again = here.live.follow()
         await anext(again)
@@ -272,7 +272,7 @@ def test_a_server_that_stops_ends_its_streams_and_does_not_cut_them(here: Here) 
     server = WebServer(replace(here.context, settings=settings), stop, lambda: None)
     server.start()
     try:
-        calling = HTTPConnection("127.0.0.1", port, timeout=60)
+        calling = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         calling.request("GET", "/live", headers={"Cookie": f"{cookie_name(web)}={token}"})
         answer = calling.getresponse()
         assert answer.status == 200
@@ -284,7 +284,7 @@ def test_a_server_that_stops_ends_its_streams_and_does_not_cut_them(here: Here) 
     finally:
         stop.set()
     answer.read()  # raises when it was cut
-    server.join(60)
+    server.join(PATIENCE_S)
     assert "web" not in {thread.name for thread in threading.enumerate() if thread not in of_others}
 
 

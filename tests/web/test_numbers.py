@@ -145,7 +145,9 @@ def test_every_number_is_what_a_plain_count_says(studies: list[Planted], most: i
     first=st.dates(date(2024, 1, 1), date(2026, 12, 31)),
     length=st.integers(0, 800),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_period_is_its_days_however_it_is_read(site: Ledger, on: list[date], first: date, length: int) -> None:
     last = first + timedelta(days=length)
     wanted = Counter(day for day in on if first <= day <= last)
@@ -205,7 +207,9 @@ _JUDGED = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(said=_JUDGED, most=st.integers(1, 30))
 def test_of_each_statement_the_newest_judgement_counts(
     site: Ledger, said: list[tuple[str, str, str, int]], most: int

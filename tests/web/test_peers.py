@@ -21,6 +21,7 @@ from agent.web.rights import Role
 from tests.support.pages import PASSWORD, Visitors
 from tests.support.peers import Orthanc, Ris
 from tests.support.planted_ledger import PlantedLedger
+from tests.support.site import until
 from tests.support.unmarked import english_in
 from tests.support.web import certificates
 
@@ -85,12 +86,12 @@ class Site:
 
     def ended(self, address: str) -> str:
         """That page once its work is over."""
-        for _ in range(600):
-            page = self.browser.get(address).text
-            if "data-again" not in page:
-                return html.unescape(page)
-            threading.Event().wait(0.05)
-        raise AssertionError("the test does not end")
+
+        def page() -> str:
+            text = self.browser.get(address).text
+            return "" if "data-again" in text else html.unescape(text)
+
+        return str(until(page, what="the work is over"))
 
 
 def fields_in(page: str) -> dict[str, Any]:

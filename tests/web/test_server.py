@@ -27,7 +27,7 @@ from agent.web.server import WebServer
 from tests.support.drafted import Desk
 from tests.support.films import small_image
 from tests.support.pages import PASSWORD, Visitors, audited, site_at
-from tests.support.site import free_port, until
+from tests.support.site import PATIENCE_S, free_port, until
 
 
 @contextmanager
@@ -40,11 +40,18 @@ def serving(root: Path, **web: Any) -> Iterator[tuple[WebServer, Visitors, int]]
         yield server, visitor, port
     finally:
         stop.set()
-        server.join(20)
+        server.join(PATIENCE_S)
 
 
 def decoders() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children(recursive=True) if "agent.imaging.decode_mother" in p.cmdline()]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "agent.imaging.decode_mother" in process.cmdline():
+                found.append(process)
+        except psutil.NoSuchProcess:  # one of another test, that has just ended
+            continue
+    return found
 
 
 def test_a_server_that_ends_leaves_no_decoder_behind(tmp_path: Path) -> None:
@@ -52,12 +59,12 @@ def test_a_server_that_ends_leaves_no_decoder_behind(tmp_path: Path) -> None:
     with serving(tmp_path) as (_, visitor, port):
         study = Desk(visitor.context.ledger, visitor.context.files).study([small_image()], boxes={})
         cookies = visitor.signed_in("anna", Role.VIEWER).cookies
-        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as browser:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as browser:
             said = "; ".join(f"{name}={value}" for name, value in cookies.items())
             browser.request("GET", f"/studies/{study.uid}", headers={"Cookie": said})
             assert browser.getresponse().status == 200
         (mine,) = set(decoders()) - of_others
-    until(lambda: not mine.is_running(), seconds=20, what="its decoder has ended")
+    until(lambda: not mine.is_running(), what="its decoder has ended")
 
 
 def test_a_head_has_no_content_and_the_connection_goes_on(tmp_path: Path) -> None:
@@ -109,7 +116,7 @@ def trusting(folder: Path) -> ssl.SSLContext:
 
 def serial(port: int, folder: Path) -> Any:
     with (
-        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain,
         trusting(folder).wrap_socket(plain, server_hostname="127.0.0.1") as secured,
     ):
         return (secured.getpeercert() or {})["serialNumber"]
@@ -123,7 +130,7 @@ def test_with_a_certificate_the_pages_are_served_over_https_and_over_nothing_els
     with serving(tmp_path, host="0.0.0.0", **files) as (server, visitor, port):
         assert server.words == f"web server on 0.0.0.0:{port}"
         visitor.account("anna", Role.VIEWER)
-        with closing(HTTPSConnection("127.0.0.1", port, timeout=20, context=trusting(certificates))) as browser:
+        with closing(HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=trusting(certificates))) as browser:
             body = f"name=anna&password={PASSWORD.replace(' ', '+')}"
             form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
             browser.request("POST", "/sign-in", body, form)
@@ -132,7 +139,7 @@ def test_with_a_certificate_the_pages_are_served_over_https_and_over_nothing_els
             cookie = answer.headers["Set-Cookie"]
             assert cookie.startswith("__Host-preread_session=") and "Secure" in cookie
         with (
-            closing(HTTPConnection("127.0.0.1", port, timeout=20)) as browser,
+            closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as browser,
             pytest.raises((OSError, ConnectionError)),
         ):
             browser.request("GET", "/healthz")
@@ -140,7 +147,7 @@ def test_with_a_certificate_the_pages_are_served_over_https_and_over_nothing_els
         old = trusting(certificates)
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         old.set_ciphers("ALL:@SECLEVEL=0")
-        with socket.create_connection(("127.0.0.1", port), 10) as plain, pytest.raises(ssl.SSLError):
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain, pytest.raises(ssl.SSLError):
             old.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -152,11 +159,11 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
     with serving(tmp_path, **files) as (_, _, port):
         first = serial(port, certificates)
         (certificates / "web.pem").write_text("half written", "utf-8")
-        until(lambda: "certificate not used" in capsys.readouterr().out, seconds=30, what="it was looked at")
+        until(lambda: "certificate not used" in capsys.readouterr().out, what="it was looked at")
         assert serial(port, certificates) == first, "one that cannot be used is not used"
         for ending in ("pem", "key"):
             shutil.copy(certificates / f"newer.{ending}", certificates / f"web.{ending}")
-        until(lambda: serial(port, certificates) != first, seconds=30, what="the new one is shown")
+        until(lambda: serial(port, certificates) != first, what="the new one is shown")
 
 
 def test_without_its_certificate_it_says_so_and_listens_to_nobody(tmp_path: Path, certificates: Path) -> None:
@@ -171,7 +178,7 @@ def test_without_its_certificate_it_says_so_and_listens_to_nobody(tmp_path: Path
     ("site", "status"), [(b"Sec-Fetch-Site: same-origin\r\n", b"HTTP/1.1 413"), (b"", b"HTTP/1.1 403")]
 )
 def test_a_gigabyte_is_refused_before_it_is_sent(tmp_path: Path, site: bytes, status: bytes) -> None:
-    with serving(tmp_path) as (_, _, port), socket.create_connection(("127.0.0.1", port), 20) as caller:
+    with serving(tmp_path) as (_, _, port), socket.create_connection(("127.0.0.1", port), PATIENCE_S) as caller:
         caller.sendall(b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\n" + site + b"Content-Length: 1000000000\r\n\r\n")
         assert read_all(caller).startswith(status)
 
@@ -189,10 +196,10 @@ def test_who_never_finishes_asking_is_hung_up_on_and_others_are_served(
         b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\nname=an",
     }
     with serving(tmp_path) as (_, _, port):
-        callers = {what: socket.create_connection(("127.0.0.1", port), 20) for what in begun}
+        callers = {what: socket.create_connection(("127.0.0.1", port), PATIENCE_S) for what in begun}
         for what, caller in callers.items():
             caller.sendall(begun[what])
-        with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as monitor:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as monitor:
             monitor.request("GET", "/healthz")
             assert json.loads(monitor.getresponse().read()) == {"alive": True}
         heard = {what: read_all(caller) for what, caller in callers.items()}
@@ -203,7 +210,7 @@ def test_who_never_finishes_asking_is_hung_up_on_and_others_are_served(
 
 def test_a_monitor_that_keeps_its_connection_is_not_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "LONGEST_HEAD_S", 2.0)
-    with serving(tmp_path) as (_, _, port), closing(HTTPConnection("127.0.0.1", port, timeout=20)) as monitor:
+    with serving(tmp_path) as (_, _, port), closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as monitor:
         began = time.monotonic()
         while time.monotonic() - began < 2.5:
             monitor.request("GET", "/healthz")
@@ -215,7 +222,7 @@ def test_the_address_behind_a_proxy_is_believed_only_of_the_site_s_own(
     tmp_path: Path, proxies: tuple[str, ...], expected: str
 ) -> None:
     with serving(tmp_path, proxies=proxies) as (_, visitor, port):
-        with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as browser:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as browser:
             headers = {
                 "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin",
                 "X-Forwarded-For": "6.6.6.6, 10.1.1.1",
@@ -244,7 +251,7 @@ def test_beyond_this_machine_without_https_monitors_alone_are_answered_and_it_sa
         assert server.words == f"web server on 0.0.0.0:{port}, for monitors alone: no pages without HTTPS"
         said = {}
         for path in ("/healthz", "/sign-in"):
-            with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as caller:
+            with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as caller:
                 caller.request("GET", path)
                 said[path] = caller.getresponse().status
     assert said == {"/healthz": 200, "/sign-in": 403}

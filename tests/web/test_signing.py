@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 import pytest
 import time_machine
@@ -65,15 +66,14 @@ def test_nobody_learns_which_names_there_are(visitor: Visitors) -> None:
         accounts.set_values(tx, the_account(visitor.context, "gone").id, disabled=True)
         until = datetime.now(UTC) + timedelta(hours=1)
         accounts.set_values(tx, the_account(visitor.context, "locked").id, locked_until=until)
-    answers, took = set(), {}
-    for name, password in (("anna", WRONG), ("nobody", WRONG), ("gone", PASSWORD), ("locked", PASSWORD)):
-        times = []
-        for _ in range(4):
+    tried = {"anna": WRONG, "nobody": WRONG, "gone": PASSWORD, "locked": PASSWORD}
+    answers, took = set(), dict.fromkeys(tried, inf)
+    for _ in range(4):  # by turns: what else the machine does is not held against one of them
+        for name, password in tried.items():
             began = time.perf_counter()
             answer = visitor().post("/sign-in", data={"name": name, "password": password})
-            times.append(time.perf_counter() - began)
+            took[name] = min(took[name], time.perf_counter() - began)
             answers.add((answer.status_code, answer.text, "set-cookie" in answer.headers))
-        took[name] = min(times)
     assert len(answers) == 1
     assert next(iter(answers))[0] == 401
     assert min(took.values()) > 0.25 * max(took.values()), took

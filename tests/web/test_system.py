@@ -124,7 +124,7 @@ def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -
 def proved(client: TestClient) -> dict[str, str] | None:
     """What the proof says that was asked for, once it is over."""
     assert client.post("/system/audit").status_code == 303
-    until(lambda: "It is being proved" not in client.get("/system").text, seconds=60, what="the proof ends")
+    until(lambda: "It is being proved" not in client.get("/system").text, what="the proof ends")
     found: dict[str, str] | None = client.get("/api/v1/system").json()["audit_checked"]
     return found
 
@@ -153,7 +153,7 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
         alarms.raise_alarm(tx, "deliveries-parked", "to-ris", 3, now=context.clock.now())
     client = signed_in(replace(context, path=file))
     assert client.post("/system/doctor").headers["location"] == "/system/doctor"
-    until(lambda: "data-again" not in client.get("/system/doctor").text, seconds=120, what="the examination ends")
+    until(lambda: "data-again" not in client.get("/system/doctor").text, what="the examination ends")
     page = client.get("/system/doctor").text
     assert "127.0.0.1:9" in page
     assert "pydicom" in page

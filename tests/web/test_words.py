@@ -142,7 +142,7 @@ def test_a_test_that_fails_says_why_by_its_code(context: WebContext) -> None:
         raise Permanent("there is no such destination", code="unknown-destination")
 
     task = tasks.start("destination", "x", work)
-    until(lambda: tasks.task(task.id).ended_at is not None, seconds=10, what="the end of the test")
+    until(lambda: tasks.task(task.id).ended_at is not None, what="the end of the test")
     (step,) = tasks.task(task.id).steps
     assert (step.key, step.code) == ("failed", "unknown-destination")
     assert all(TEXTS.of(language).code(step.code) for language in TEXTS.languages)
