@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from agent.store.dialect import json_text, upsert
 from agent.store.retention import is_back
 from agent.store.schema import (
+    forgotten_file,
     image_use,
     image_use_change,
     instance,
@@ -233,7 +234,8 @@ class OwnFrontal:
 def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[OwnFrontal, ...]:
     """The frontal images that were read of other studies of that Patient ID; `besides` names the study they are for.
 
-    A study about whose patient there is a doubt has none, and neither has one that a person has withdrawn.
+    A study about whose patient there is a doubt has none, and neither has one that a person has withdrawn, or whose images were let
+    go: an archive may still have them.
     """
     c, i = study_revision.c, instance.c
     used = func.coalesce(image_use_change.c.used, image_use.c.used)
@@ -257,6 +259,7 @@ def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[Ow
             ~_withdrawn(),
             used.is_(True),
             role == "frontal",
+            i.path.not_in(select(forgotten_file.c.path)),
         )
         .order_by(i.sop_instance_uid)
     )  # fmt: skip

@@ -142,6 +142,13 @@ def forgotten_of(view: Connection, study_instance_uid: str) -> datetime | None:
     return found
 
 
+def paths_let_go(view: Connection, study_instance_uid: str) -> set[str]:
+    """Paths of the images of a study that were let go and have not come back."""
+    c = instance.c
+    of_it = select(c.path).join(forgotten_file, c.path == forgotten_file.c.path)
+    return {str(p) for p in view.execute(of_it.where(c.study_instance_uid == study_instance_uid)).scalars()}
+
+
 def forget_replies(tx: Connection, study_instance_uid: str, moment: datetime) -> int:
     """What the model wrote, word for word, in readings of that study that were made before then; what is reported of it stays. Returns
     of how many readings."""

@@ -165,7 +165,9 @@ def _release(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
 
 def _reread(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
     if rereading.reread(hand, [uid], sent.reason).not_read:
-        words = "it cannot be read: it was never assembled, its images disagree, or none of them is readable"
+        words = (
+            "it cannot be read: it was never assembled, its images disagree or were let go, or none of them is readable"
+        )
         raise Permanent(words, code="cannot-be-read")
     return {}
 
