@@ -38,11 +38,19 @@ def authority_in(folder: Path, *, now: datetime) -> Path:
     """The authority's certificate in that folder, made where there is none; returns its file.
 
     Raises:
-        Permanent: the folder cannot be written.
+        Permanent: the folder cannot be written, or holds a part of an authority.
     """
     certificate, key = folder / f"{AUTHORITY}.pem", folder / f"{AUTHORITY}.key"
-    if certificate.is_file() and key.is_file():
+    if certificate.exists() and key.exists():
         return certificate
+    if certificate.exists() or key.exists():
+        # Another in its place would not be trusted by any node that has a copy of this one's certificate.
+        here, gone = (certificate, key) if certificate.exists() else (key, certificate)
+        raise Permanent(
+            f"{here} is there and {gone.name} is not: put it back where it belongs, or name another folder with --out for a new "
+            "authority, whose certificate every node has to be given",
+            code="authority-incomplete",
+        )
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"cxr-preread pilot {now:%Y-%m-%d}")])
     made = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
@@ -69,10 +70,13 @@ class Unfailing:
 
 def configure(level: str, role: str, stream: TextIO | None = None) -> None:
     """Set up logging for this process; everything goes to `stream`, by default standard error."""
-    structlog.contextvars.bind_contextvars(role=role)
+
+    def of_role(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {"role": role, **fields}  # in every thread; a context would be that of this one alone
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            of_role,
             structlog.processors.add_log_level,
             _frames_only,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -86,3 +90,15 @@ def configure(level: str, role: str, stream: TextIO | None = None) -> None:
     # Libraries log what they are given, patients included: none of it is let through.
     logging.getLogger().handlers[:] = [logging.NullHandler()]
     logging.captureWarnings(True)
+
+
+def speak_for_the_uncaught() -> None:
+    """What nobody catches is a log line, too. The interpreter's own words have the message of the exception in them, which may quote
+    what somebody sent; it would write them for a thread that ends, for the whole process, and for a finalizer."""
+
+    def say(event: str, error: BaseException | None) -> None:
+        structlog.get_logger().critical(event, error_type=type(error).__name__, exc_info=error)
+
+    sys.excepthook = lambda _kind, error, _trace: say("ended by an error that nobody caught", error)
+    threading.excepthook = lambda said: say("a thread ended by an error that nobody caught", said.exc_value)
+    sys.unraisablehook = lambda said: say("an error where none can be raised", said.exc_value)

@@ -194,7 +194,7 @@ def _office(parts: Parts) -> None:
     web = _web_server(parts, lambda: live.words)
     also = web.troubles if web is not None else tuple
     watch = Watch(ledger, files, clock, s, tellers=tuple(told), also=also, stop=parts.stop)
-    forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s))
+    forget = Forgetter(ledger, files, clock, s.keeping, Trail.of(s), parts.stop)
     forget.delete_doomed()
     rows = Projector(ledger, clock, parts.stop)
     rows.start()
@@ -225,12 +225,11 @@ def _office(parts: Parts) -> None:
         ClockWatch(ledger, clock, parts.stop, set_back=schedule.clock_was_set).start()
         live.take_up(s)
         reload = _reload(parts, "office", take_up)
-        _work_until_stopped(parts, workers, said(), reload)
-        live.stop()
-        live.join(time.monotonic() + GRACE_S)
-        rows.join(GRACE_S)
+        deadline = _work_until_stopped(parts, workers, said(), reload, live.stop)
+        live.join(deadline)
+        rows.join(max(0.0, deadline - time.monotonic()))
         if web is not None:
-            web.join(GRACE_S)
+            web.join(max(0.0, deadline - time.monotonic()))
 
 
 def _web_server(parts: Parts, words: Callable[[], str]) -> WebServer | None:
@@ -289,7 +288,11 @@ def _reload(parts: Parts, role: str, take_up: Callable[[Settings], None]) -> Rel
     return made
 
 
-def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str, reload: Reload) -> None:
+def _work_until_stopped(
+    parts: Parts, workers: Sequence[Worker], words: str, reload: Reload, also: Callable[[], None] = lambda: None
+) -> float:
+    """Returns by when this process has to have ended, of the monotonic clock: all of it has one time of grace, for whoever waits for
+    it has one. `also`: stops whatever does not stop with the role."""
     for worker in workers:
         worker.start()
     parts.heart.say("ready", words)
@@ -297,10 +300,12 @@ def _work_until_stopped(parts: Parts, workers: Sequence[Worker], words: str, rel
     while not parts.stop.wait(1.0):
         reload.look()
     deadline = time.monotonic() + GRACE_S
+    also()
     for worker in workers:
         worker.join(
             max(0.0, deadline - time.monotonic())
         )  # what is not finished by then is claimed again after the next start
+    return deadline
 
 
 _LOAD_RETRY_S = (10.0, 30.0, 60.0, 300.0)

@@ -21,6 +21,7 @@ RESTART_FIRST_S = 0.5
 RESTART_LONGEST_S = 60.0
 STEADY_AFTER_S = 60.0
 STOP_GRACE_S = 30.0
+_LAST_WORDS_S = 1.0
 EXIT_REFUSED = 78  # EX_CONFIG: it cannot start until a person changes something; why stands in its last line
 EXIT_NOT_NOW = 75  # EX_TEMPFAIL: it cannot start at the moment
 # A predecessor that is about to end holds its role for no longer than its own grace time.
@@ -89,14 +90,25 @@ class Child(threading.Thread):
         except OSError as error:  # no memory, no process to be had, or the program is just being replaced: that passes
             log("child not started", level="error", role=self.role, words=error.strerror or str(error))
             return EXIT_NOT_NOW
-        with process:
-            self._process = process
-            assert process.stdout is not None
+        self._process = process
+        if self._stop_event.is_set():
+            self.terminate()  # whoever asked the others to stop did not see this one yet
+        hearing = threading.Thread(target=self._hear, args=(process,), name=f"{self.role}-says", daemon=True)
+        hearing.start()
+        # Not until its output ends: a process that it started, and that outlives it, holds that open.
+        code = process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        hearing.join(_LAST_WORDS_S)
+        return code
+
+    def _hear(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
             for line in process.stdout:
                 if line.startswith("ready"):
                     self.ready.set()
                     log("child ready", role=self.role, pid=process.pid, words=line.removeprefix("ready").strip())
-            return process.wait()
 
 
 def supervise(settings: Path, roles: Sequence[str], announce: str) -> int:

@@ -24,11 +24,12 @@ class Certificate:
     Attributes:
         names: DNS names in lower case and IP addresses (RFC 5280 4.2.1.6); the common name where there are none.
         fingerprint: SHA-256 of the whole, hexadecimal.
-        not_after: aware UTC.
+        not_before / not_after: aware UTC.
     """
 
     names: frozenset[str]
     fingerprint: str
+    not_before: datetime
     not_after: datetime
 
     def is_for(self, name: str) -> bool:
@@ -55,7 +56,8 @@ def certificates_in(file: Path) -> list[Certificate]:
 
 
 def _certificate(one: x509.Certificate) -> Certificate:
-    return Certificate(names_of(one), one.fingerprint(SHA256()).hex(), one.not_valid_after_utc.astimezone(UTC))
+    begins, ends = (moment.astimezone(UTC) for moment in (one.not_valid_before_utc, one.not_valid_after_utc))
+    return Certificate(names_of(one), one.fingerprint(SHA256()).hex(), begins, ends)
 
 
 def names_of(one: x509.Certificate) -> frozenset[str]:

@@ -77,6 +77,11 @@ class DicomWeb:
             headers["Authorization"] = f"Bearer {peer.token}"
         self._client = httpx2.Client(verify=_trust(peer), headers=headers, trust_env=False, follow_redirects=False)
 
+    @property
+    def name(self) -> str:
+        """What the settings call the service."""
+        return self._peer.name
+
     def __enter__(self) -> DicomWeb:
         return self
 

@@ -12,13 +12,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 from dicom_nodes.deadline import Deadline
-from dicom_nodes.dicomweb import DicomWeb
+from dicom_nodes.dicomweb import DicomWeb, UnreadableAnswer
 from dicom_nodes.status import DUPLICATE_SOP_INSTANCE, SUCCESS
 
 _FAILED, _STORED, _OTHER = "00081198", "00081199", "0008119A"
 _INSTANCE, _FAILURE, _WARNING = "00081155", "00081197", "00081196"
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ElementTree.ParseError)
 _ACCEPT = "application/dicom+json, application/dicom+xml;q=0.5, application/json;q=0.4"
-_DONE = (200, 202)
+_ALL_STORED = 200
+_DONE = (_ALL_STORED, 202)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ def store(service: DicomWeb, content: bytes, sop_instance_uid: str, *, deadline:
     if sop_instance_uid in stored:
         return Stored(answer.status, SUCCESS, stored[sop_instance_uid])
     if answer.status in _DONE and not failed:
+        if answer.status != _ALL_STORED or not _is_readable(answer.content_type, answer.body):
+            # The page of a proxy that wants a password, or 202, after which nothing may have been stored.
+            words = f"{service.name} answered {answer.status} and does not say what became of the object"
+            raise UnreadableAnswer(f"{words}; is its url that of a DICOMweb service?")
         return Stored(answer.status, SUCCESS)  # a response of 200 need not name what it stored
     return Stored(answer.status, next(iter(failed.values()), None))
 
@@ -81,12 +87,25 @@ def multipart(content: bytes) -> tuple[str, bytes]:
     return kind, head + content + f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
+def _is_readable(content_type: str, body: bytes) -> bool:
+    """Whether a body is empty, or one of the forms that a service may answer in."""
+    try:
+        _items(content_type, body)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _items(content_type: str, body: bytes) -> dict[str, list[dict[str, Any]]]:
+    return _from_xml(body) if body.strip() and "xml" in content_type.lower() else _from_json(body)
+
+
 def _read(content_type: str, body: bytes) -> tuple[dict[str, int], dict[str, int]]:
     """(failed, stored): SOP Instance UID -> Failure Reason and Warning Reason of a Store Instances Response Module
     (PS3.18 Table I.2-1); both empty for a body that is none, which some services send with an error."""
     try:
-        said = _from_xml(body) if "xml" in content_type.lower() else _from_json(body)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ElementTree.ParseError):
+        said = _items(content_type, body)
+    except _UNREADABLE:
         return {}, {}
     failed = {i.get(_INSTANCE, ""): int(i.get(_FAILURE) or 0x0110) for i in said.get(_FAILED, [])}
     for item in said.get(_OTHER, []):  # what could not even be named

@@ -65,6 +65,12 @@ def open_server_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+def must_fit(files: TlsFiles) -> None:
+    """Whether our own certificate can be shown: it and its key can be read, belong together, and need no password. Raises
+    `TlsFilesUnusable`."""
+    _show(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), files)
+
+
 def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
@@ -76,8 +82,12 @@ def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
             context.load_verify_locations(files.ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise TlsFilesUnusable(f"ca_file {files.ca_file} {_why(error, 'no certificate in PEM')}") from error
-    if files.certificate_file is None:
-        return
+    if files.certificate_file is not None:
+        _show(context, files)
+
+
+def _show(context: ssl.SSLContext, files: TlsFiles) -> None:
+    assert files.certificate_file is not None
     try:
         context.load_cert_chain(files.certificate_file, files.key_file, password=_no_password)
     except OSError as error:
@@ -96,5 +106,8 @@ def _why(error: OSError, instead: str) -> str:
     if not isinstance(error, ssl.SSLError):
         return f"cannot be read ({error.strerror})"
     if error.reason == "KEY_VALUES_MISMATCH":
-        return "cannot be used: the key does not belong to the certificate"
+        return (
+            "cannot be used: the key does not belong to the certificate that comes first in the file; that has to be the one of this "
+            "node, before those of its authorities"
+        )
     return f"cannot be used: {instead} ({error.reason or error})"

@@ -18,9 +18,9 @@ from pydicom import Dataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from structured_report import concepts
-from structured_report.content import Code, Narrative, Outcome, PreRead, PriorStudy, Region
+from structured_report.content import Code, Narrative, Outcome, Patient, PreRead, PriorStudy, Region
 from structured_report.groups import coded
-from structured_report.header import evidence_dataset, size_of
+from structured_report.header import OF_THE_PERSON, evidence_dataset, size_of, valid_date
 from structured_report.identity import Place, equipment, identify, stamp
 from structured_report.text import exactly, one_line
 from structured_report.tree import fits
@@ -76,7 +76,7 @@ def write_document(
     """
     if not evidence:
         raise ValueError("a Structured Report needs the headers of the images it is about")
-    headers = [evidence_dataset(image) for image in evidence]
+    headers = [_of_the_patient(evidence_dataset(image), preread.study.patient) for image in evidence]
     made_by = preread.provenance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom and pydicom remark on source images we do not write
@@ -104,6 +104,18 @@ def write_document(
         )
         _complete(report, preread)
     return report
+
+
+def _of_the_patient(header: Dataset, patient: Patient) -> Dataset:
+    """The header without what it says of a person who is not the one that the report is about: a wrong line of the worklist was
+    picked, or numbers were merged. Another's identifiers in it, and an archive files the report under him or her too."""
+    same_number = str(header.PatientID or "").strip() == patient.patient_id.strip()
+    if same_number and valid_date(str(header.PatientBirthDate or "")) == valid_date(patient.birth_date):
+        return header
+    for keyword in OF_THE_PERSON:
+        if keyword in header:
+            delattr(header, keyword)
+    return header
 
 
 def _private_scheme(preread: PreRead) -> CodingSchemeIdentificationItem:

@@ -24,6 +24,8 @@ _TYPE_2 = (
     "StudyTime",
     "ReferringPhysicianName",
 )
+OF_THE_PERSON = ("PatientAge", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments")
+"""What a header says of the person beside name, number, birth date and sex, and a report copies."""
 _REPORTED = (
     *_TYPE_2, "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
     "Rows", "Columns", "IssuerOfPatientID", "StudyDescription", "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing",
@@ -32,7 +34,7 @@ _REPORTED = (
     "ContentDate", "ContentTime", "Manufacturer",
     "ManufacturerModelName", "InstitutionName", "SoftwareVersions", "DeviceSerialNumber", "StationName",
     "InstanceNumber", "SeriesNumber",
-    "FrameOfReferenceUID", "PatientAge", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments",
+    "FrameOfReferenceUID", *OF_THE_PERSON,
 )  # fmt: skip
 # highdicom asks for these; none of them gets into the report when it is made up here.
 _NEEDED = {"Modality": "OT", "Rows": 1, "Columns": 1}

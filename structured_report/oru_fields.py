@@ -18,6 +18,7 @@ from structured_report.text import exactly, normalise_text
 
 _TOKEN = re.compile(r"@@T\d{5}@@")
 _CUT = "..."
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]+")
 
 
 class IdentifierNotWritable(ValueError):
@@ -61,7 +62,8 @@ class Fields:
         """A PN (PS3.5 6.2.1) as XPN: one repetition for each component group, told apart by XPN.8 where there are several.
 
         DICOM has prefix before suffix, HL7 has suffix before prefix. The letters are those of the image: an accent that stands
-        alone there is joined to its letter only where the character set has no other way to write the two.
+        alone there is joined to its letter, and katakana of half width are written in full, only where the character set has no other
+        way to write them.
         """
         groups = [(group, kind) for group, kind in zip(name.split("="), "AIP", strict=False) if group.strip("^ ")]
         repetitions = []
@@ -78,6 +80,9 @@ class Fields:
         fitting, replaced = fit(exact, self._set)
         if replaced:
             fitting, replaced = fit(unicodedata.normalize("NFC", exact), self._set)
+        if replaced:  # the katakana of JIS X 0201, which ISO-2022-JP has in full width alone
+            whole = _HALF_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found.group()), exact)
+            fitting, replaced = fit(unicodedata.normalize("NFC", whole), self._set)
         self.replaced += replaced
         return fitting
 

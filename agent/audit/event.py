@@ -40,6 +40,7 @@ class Kind(Enum):
     LOGOUT = ("110123", "Logout")
     NODE_AUTHENTICATION = ("110126", "Node Authentication")
     NETWORK_CONFIGURATION = ("110128", "Network Configuration")
+    SOFTWARE_CONFIGURATION = ("110131", "Software Configuration")
     USE_OF_RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
     SECURITY_ROLES_CHANGED = ("110136", "Security Roles Changed")
     USER_SECURITY_ATTRIBUTES_CHANGED = ("110137", "User Security Attributes Changed")

@@ -25,6 +25,7 @@ from dicom_nodes.tls import TlsFilesUnusable, client_context
 
 _PRI = 10 * 8 + 5  # facility security/authorization (10), severity notice
 _CONNECT_S, _SEND_S = 10.0, 30.0
+_ALERT_S = 1.0
 _LOOK_S, _LONGEST_WAIT_S = 1.0, 60.0
 _MOST_SEQUENCE = 2_147_483_647  # RFC 5424 7.3.1
 
@@ -67,6 +68,19 @@ class SyslogServer:
                 f"the syslog server at {where} did not take it: {why}", code="audit-not-forwarded"
             ) from error
 
+    def try_out(self) -> None:
+        """See whether it would take something, without sending anything. Raises as :meth:`send`."""
+        self.send(())
+        # With TLS 1.3 a server that does not accept our certificate says so only after the handshake.
+        ended = self._socket is not None and _has_ended(self._socket, within_s=_ALERT_S)
+        self.close()
+        if ended:
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise Transient(
+                f"the syslog server at {where} closed the connection: does it accept our certificate?",
+                code="audit-not-forwarded",
+            )
+
     def close(self) -> None:
         """Give the connection up."""
         if self._socket is not None:
@@ -107,7 +121,10 @@ class Forwarder(threading.Thread):
                 wait = _LOOK_S
             except PrereadError as error:
                 wait = min(_LONGEST_WAIT_S, wait * 2)
-                self._log.warning("audit trail not forwarded", reason=error.code, wait_s=wait)
+                self._log.warning("audit trail not forwarded", reason=error.code, words=str(error), wait_s=wait)
+            except Exception as error:  # noqa: BLE001  thread edge: the trail waits in the ledger, and an alarm says that it does
+                wait = min(_LONGEST_WAIT_S, wait * 2)
+                self._log.error("audit trail not forwarded", error_type=type(error).__name__, exc_info=True)
         self._server.close()
 
     def forward(self) -> bool:
@@ -126,9 +143,9 @@ class Forwarder(threading.Thread):
         return True
 
 
-def _has_ended(connection: ssl.SSLSocket) -> bool:
+def _has_ended(connection: ssl.SSLSocket, *, within_s: float = 0.0) -> bool:
     """Whether the server has closed it: what is written then is lost without an error. A syslog server says nothing else."""
-    readable, _, _ = select.select([connection], [], [], 0)
+    readable, _, _ = select.select([connection], [], [], within_s)
     if not readable:
         return False
     connection.settimeout(0.0)

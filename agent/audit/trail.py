@@ -63,6 +63,11 @@ class Trail:
         actors = (self._as(Role.SOURCE, asked=True), Actor(peer, Role.DESTINATION))
         self._write(tx, AuditEvent(What.QUERIED, actors, about=about, asked_of=model), now)
 
+    def compared(self, tx: Connection, peer: str, *, now: datetime) -> None:
+        """A person has had another system asked for all that it has of some days, to compare it with what is known here."""
+        actors = (self._who(), Actor(peer, Role.DESTINATION))
+        self._write(tx, AuditEvent(What.QUERIED, actors, asked_of=_STUDY_ROOT), now)
+
     def asked(self, tx: Connection, *, now: datetime) -> None:
         """A person was shown a list of studies (PS3.15 A.5.3.10): as when the keys of a study are asked for by C-FIND. What was asked
         for may name a patient, and is not written down."""
@@ -113,6 +118,12 @@ class Trail:
         """A person has changed who this node talks to; `what` is our own code for it."""
         actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.SECURITY_ALERT, actors, Kind.NETWORK_CONFIGURATION, reason=what), now)
+
+    def restored(self, tx: Connection, *, now: datetime) -> None:
+        """A person has brought the ledger back from a backup: what the trail held after that was made is not in it any more."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        event = AuditEvent(What.SECURITY_ALERT, actors, Kind.SOFTWARE_CONFIGURATION, reason="restored-from-backup")
+        self._write(tx, event, now)
 
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
         """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""

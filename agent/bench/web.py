@@ -222,7 +222,7 @@ def _visited(site: Filled) -> Iterator[Visited]:
     password = _account(site)
     settings_file = site.settings.storage.root.parent / "settings.toml"
     command = [sys.executable, "-m", "agent.bench.web_process", str(settings_file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  our own program, with a path of its own folder
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603  our own program, with a path of its own folder
         try:
             assert process.stdout is not None
             if not process.stdout.readline():
@@ -233,7 +233,10 @@ def _visited(site: Filled) -> Iterator[Visited]:
                 yield Visited(site, visitor, process.pid)
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _until_it_answers(visitor: Visitor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -12,12 +11,13 @@ from agent.service import open_store
 from agent.settings import load
 from agent.web.context import WebContext
 from agent.web.server import WebServer
+from agent.work.role import stop_when_asked
 
 
 def main(settings_file: str) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until whoever started it has ended."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop_when_asked(stop, supervised=True)
     settings = load(Path(settings_file))
     ledger, files = open_store(settings)
     server = WebServer(WebContext(settings, ledger, files, SystemClock()), stop, changed=lambda: None)

@@ -22,7 +22,8 @@ def audit() -> None:
 def verify(ctx: click.Context) -> None:
     """Prove that no message was changed or taken out. Exit status 1 when one was.
 
-    What was cut off at the end does not show by itself: note the last link that is printed, and look for it the next time.
+    What was cut off at the end shows by an earlier proof. Whoever can write the ledger could change that too: note the last link that
+    is printed, with its number, outside of this machine.
     """
     settings = settings_of(ctx)
     ledger, _ = existing_store(settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from agent.audit.trail import Trail
 from agent.clock import SystemClock
 from agent.commands.common import existing_store, settings_of
 from agent.keeping.backup import back_up
@@ -46,7 +47,7 @@ def restore(ctx: click.Context, folder: Path) -> None:
     settings = settings_of(ctx)
     files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
     ledger = Ledger(settings.database_url)
-    done = bring_back(folder, ledger, files, now=SystemClock().now())
+    done = bring_back(folder, ledger, files, Trail.of(settings), now=SystemClock().now())
     ledger.close()
     click.echo(f"restored the backup of {done.made_at:%Y-%m-%d %H:%M} UTC: {done.files} files")
     if done.in_doubt:

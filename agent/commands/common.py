@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from agent.errors import Permanent
+from agent.errors import Permanent, PrereadError
 from agent.settings import Settings, load
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
@@ -25,7 +25,7 @@ def existing_store(settings: Settings) -> tuple[Ledger, FileStore]:
     """The ledger and the files of a site that has run before; looking must not create them.
 
     Raises:
-        Permanent: nothing has run here yet.
+        Permanent: nothing has run here yet, or a program of another version.
     """
     ledger = Ledger(settings.database_url)
     if not ledger.is_there():
@@ -33,6 +33,11 @@ def existing_store(settings: Settings) -> tuple[Ledger, FileStore]:
         raise Permanent(
             f"there is no ledger at {ledger.name} yet; start the line with: preread serve", code="no-ledger"
         )
+    try:
+        ledger.must_be_of_this_program()
+    except PrereadError:
+        ledger.close()
+        raise
     return ledger, FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
 
 

@@ -70,13 +70,16 @@ def withdraw(ctx: click.Context, study: str, reason: str, as_json: bool) -> None
     """
     hand = _hand(ctx)
     uid = one_study(hand.ledger, study)
-    idle = [] if withdrawing.withdraw(hand, uid, one_line(reason)) else ["office"]
+    done = withdrawing.withdraw(hand, uid, one_line(reason))
+    idle = [] if done.now else ["office"]
     if as_json:
-        print_json({"study": uid, "withdrawn": True, "not_running": idle})
+        print_json({"study": uid, "withdrawn": True, "not_running": idle, "not_told": list(done.not_told)})
         return
     click.echo(f"{uid}: withdrawn; whoever has a result of it is told {'as soon as the line runs' if idle else 'now'}")
     if idle:
         click.echo("note: office does not run, so nobody is told yet: preread serve")
+    if done.not_told:
+        click.echo(f"note: {withdrawing.who_is_not_told(done.not_told)}", err=True)
 
 
 @click.command()
@@ -165,5 +168,6 @@ def _say_what_is_read(became: Reread) -> None:
         click.echo(f"{uid}: not withdrawn any more; none of its images can be read, and that is reported anew")
     for uid in became.not_read:
         click.echo(
-            f"{uid}: cannot be read: it was never assembled, its images disagree, or none of them is readable", err=True
+            f"{uid}: cannot be read: it was never assembled, its images disagree or were let go, or none of them is readable",
+            err=True,
         )

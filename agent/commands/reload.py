@@ -14,6 +14,7 @@ from agent.clock import SystemClock
 from agent.commands.common import existing_store, print_json
 from agent.errors import Permanent
 from agent.settings import find, read
+from agent.settings.remarks import same_titles
 from agent.store import processes, reloads
 from agent.store.engine import Ledger
 from agent.store.reloads import REFUSED, InForce
@@ -48,6 +49,8 @@ def reload(ctx: click.Context, timeout_s: float, as_json: bool) -> None:
         print_json({"request": request, "answers": [asdict(a) for a in answers], "silent": silent})
     else:
         _say(answers, silent)
+        for remark in same_titles(settings.peers):
+            click.echo(f"note: {remark}")
     sys.exit(1 if silent or any(a.outcome == REFUSED for a in answers) else 0)
 
 

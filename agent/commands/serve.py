@@ -24,9 +24,10 @@ def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
     path = find(ctx.find_object(Path))
     file = read(path)
     settings = file.settings
+    if role is None or (role == "receive" and not supervised):
+        _remark(settings)
     if role is None:
         node = settings.node
-        _warn_if_deaf_or_mute(settings)
         sys.exit(
             supervise(
                 path, ("receive", "read", "office"), f"{node.ae_title} accepts associations on {node.host}:{node.port}"
@@ -36,6 +37,7 @@ def serve(ctx: click.Context, role: str | None, supervised: bool) -> None:
     from agent.service import run_role
 
     logs.configure(settings.log.level, role)
+    logs.speak_for_the_uncaught()
     try:
         run_role(role, file, supervised=supervised)
     except PrereadError as error:
@@ -53,8 +55,9 @@ def _end(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _warn_if_deaf_or_mute(settings: Settings) -> None:
-    from agent.commands.settings import remarks
+def _remark(settings: Settings) -> None:
+    """Say once for the line what is probably not meant, whether its roles are started together or one by one."""
+    from agent.settings.remarks import remarks
 
     for remark in remarks(settings):
         log("settings", level="warning", words=remark)

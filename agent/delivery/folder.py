@@ -7,10 +7,10 @@ import os
 import uuid
 from pathlib import Path
 
-from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.delivery.protocol import DISK_FULL, FOLDER_UNWRITABLE, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 
-_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7"}
+_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7", "retract": ".hl7"}
 
 
 class FolderDestination:
@@ -80,5 +80,5 @@ def _forget(path: Path) -> None:
 def _mapped(name: str, folder: Path, error: OSError) -> Transient:
     """Everything about a folder can be mended without changing the document, so it is tried again until it is too
     old."""
-    code = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "folder-unwritable"
+    code = DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else FOLDER_UNWRITABLE
     return Transient(f"{name}: {folder} cannot be written ({error.strerror})", code=code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from agent.delivery.protocol import REFUSAL, UNREACHABLE, OutgoingDocument, Receipt
+from agent.delivery.protocol import REFUSAL, UNREACHABLE, NotFiled, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 from agent.hl7.ack import Ack, Verdict, judge
 from agent.hl7.mllp import MllpClient, NoConnection, TransportFault
@@ -56,11 +56,11 @@ class Hl7Destination:
 
     def _refusal(self, ack: Ack) -> Transient | Permanent:
         code = f"{REFUSAL}{ack.code.lower()}"
-        refusal = (
-            Transient(f"{self._name} answered {ack.words}", code=code)
-            if judge(ack) is Verdict.TRY_AGAIN
-            else Permanent(f"{self._name} refused the message: {ack.words}", code=code)
-        )
+        refusal: Transient | Permanent
+        if judge(ack) is Verdict.GIVE_UP:
+            refusal = Permanent(f"{self._name} refused the message: {ack.words}", code=code)
+        else:
+            refusal = (Transient if ack.is_busy else NotFiled)(f"{self._name} answered {ack.words}", code=code)
         refusal.quote = ack.said
         return refusal
 

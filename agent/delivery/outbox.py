@@ -18,7 +18,7 @@ from agent.audit.event import About
 from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.delivery.backoff import expired, next_try
-from agent.delivery.protocol import REFUSAL, UNREACHABLE, Destination, OutgoingDocument, Receipt
+from agent.delivery.protocol import NOTHING_ARRIVED, REFUSAL, Destination, NotFiled, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 from agent.settings import Delivery
 from agent.store import commitments, messages, results, studies, turnaround
@@ -29,6 +29,9 @@ from agent.store.results import Outgoing
 from agent.work.queue import Job, Queue, enqueue
 
 _BEHIND = timedelta(seconds=1)  # how soon to look again whether the message before this one has gone
+# How long a receiver may refuse to take a result back. It may have no place for it any more, because it has merged the patient
+# away; and the result under the right name waits behind it.
+_RETRACTION_REFUSED = timedelta(minutes=10)
 _MEASURED = ("sr", "oru")
 
 
@@ -136,9 +139,14 @@ class Outbox:
         about = About(row.study_instance_uid, patient_id, ((sop_class, 1),) if sop_class else ())
         self._trail.sent(tx, row.destination, about, dicom=bool(sop_class), now=now)
 
+    def _patience(self, row: Outgoing, error: Permanent | Transient) -> timedelta:
+        whole = timedelta(hours=self._settings.give_up_after_h)
+        is_refused = row.kind == messages.RETRACTION and isinstance(error, NotFiled)
+        return min(whole, _RETRACTION_REFUSED) if is_refused else whole
+
     def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, began: datetime, *, retry: bool) -> None:
         now = self._clock.now()
-        too_old = expired(row.created_at, now, timedelta(hours=self._settings.give_up_after_h))
+        too_old = expired(row.created_at, now, self._patience(row, error))
         again = None
         if retry and not too_old:
             wait = next_try(
@@ -152,7 +160,7 @@ class Outbox:
             results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
             if error.code.startswith(REFUSAL):
                 messages.answered(tx, row.delivery_id)
-            elif error.code == UNREACHABLE:
+            elif error.code in NOTHING_ARRIVED:
                 messages.nothing_was_sent(tx, row.delivery_id, began)
             studies.note(
                 tx,

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agent.errors import Transient
+
 # Codes after which it is known that the destination has not got the document: nobody was there, or it said no. After any
 # other error it may have it.
 UNREACHABLE, REFUSAL = "unreachable", "ack-"
+FOLDER_UNWRITABLE, DISK_FULL = "folder-unwritable", "disk-full"
+NOTHING_ARRIVED = frozenset({UNREACHABLE, FOLDER_UNWRITABLE, DISK_FULL})
+"""Of those, what says nothing of earlier attempts."""
+
+
+class NotFiled(Transient):
+    """The receiver understood the message and did not file it, for a reason that may pass: an order or a patient that it does not
+    know yet. It does not say that it is only busy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,28 +11,64 @@ from agent.clock import SystemClock
 from agent.doctor.check import Check
 from agent.settings import Settings
 from dicom_nodes.certificate import UnreadableCertificate, certificates_in
+from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, must_fit
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate of this node's own and the key that belongs to it. `setting`: that of the key."""
+
+    setting: str
+    certificate: Path
+    key: Path
+
+    def problem(self) -> str:
+        """Why nobody can be shown it; empty when it can be used."""
+        try:
+            must_fit(TlsFiles(None, self.certificate, self.key))
+        except TlsFilesUnusable as error:
+            return str(error)
+        return ""
 
 
 def certificates(settings: Settings) -> Sequence[Check]:
-    """Every file with certificates that the settings name, and how long they last."""
+    """Every file with certificates that the settings name and how long they last, and whether the keys belong to them."""
     now, enough = SystemClock().now(), timedelta(days=settings.alarms.certificate_days)
-    return [_lasts(what, file, now, enough) for what, file in certificate_files(settings)]
+    found = [_lasts(what, file, now, enough) for what, file in certificate_files(settings)]
+    return [*found, *(_fits(one) for one in key_pairs(settings))]
 
 
 def certificate_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Key and file of every certificate that the settings name."""
+    for where, place in _places(settings):
+        for key in ("ca_file", "certificate_file"):
+            file = getattr(place, key, None)
+            if isinstance(file, Path):
+                yield f"{where}.{key}", file
+
+
+def key_pairs(settings: Settings) -> Iterator[KeyPair]:
+    """Every certificate of this node's own that the settings name with its key."""
+    for where, place in _places(settings):
+        certificate, key = (getattr(place, name, None) for name in ("certificate_file", "key_file"))
+        if isinstance(certificate, Path) and isinstance(key, Path):
+            yield KeyPair(f"{where}.key_file", certificate, key)
+
+
+def _places(settings: Settings) -> list[tuple[str, object]]:
+    """Whatever in the settings may name such files, and its key there."""
     places: list[tuple[str, object]] = [("node.tls", settings.node.tls), ("orders.tls", settings.orders.tls)]
     places += [(f"destinations ({d.name})", getattr(d, "tls", None) or d) for d in settings.destinations]
     places += [(f"dicomweb ({s.name})", s) for s in settings.dicomweb]
     places.append(("model", settings.model))
     places.append(("audit.syslog.tls", settings.audit.syslog and settings.audit.syslog.tls))
     places += [("web", settings.web), ("web.oidc", settings.web.oidc)]
-    places += [("alarms.webhook", settings.alarms.webhook), ("alarms.mail", settings.alarms.mail)]
-    for where, place in places:
-        for key in ("ca_file", "certificate_file"):
-            file = getattr(place, key, None)
-            if isinstance(file, Path):
-                yield f"{where}.{key}", file
+    return [*places, ("alarms.webhook", settings.alarms.webhook), ("alarms.mail", settings.alarms.mail)]
+
+
+def valid_from(file: Path) -> datetime:
+    """From when on all of the certificates in that file can be used. Raises `UnreadableCertificate`."""
+    return max(c.not_before for c in certificates_in(file))
 
 
 def valid_until(file: Path) -> datetime:
@@ -41,12 +78,22 @@ def valid_until(file: Path) -> datetime:
 
 def _lasts(what: str, file: Path, now: datetime, enough: timedelta) -> Check:
     try:
-        first = valid_until(file)
+        first, begins = valid_until(file), valid_from(file)
     except UnreadableCertificate as error:
         return Check(what, "bad", str(error))
     days = (first - now).days
     if first <= now:
         return Check(what, "bad", f"{file} is not valid since {first:%Y-%m-%d}: nobody accepts it; renew it now")
+    if begins > now:
+        words = (
+            f"{file} is not valid before {begins:%Y-%m-%d %H:%M} UTC: nobody accepts it until then; is the clock right?"
+        )
+        return Check(what, "bad", words)
     if first - now < enough:
         return Check(what, "bad", f"{file} is valid for {days} more days, until {first:%Y-%m-%d}: renew it")
     return Check(what, "ok", f"{file} is valid for {days} days, until {first:%Y-%m-%d}")
+
+
+def _fits(pair: KeyPair) -> Check:
+    words = pair.problem()
+    return Check(pair.setting, "bad" if words else "ok", words or f"{pair.key} belongs to {pair.certificate}")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from agent.commands.common import existing_store
 from agent.doctor.check import Check
 from agent.errors import PrereadError
-from agent.settings import SettingsFile
+from agent.settings import Settings, SettingsFile
+from agent.settings.remarks import remarks
 from agent.store import reloads
 from agent.store.reloads import REFUSED, InForce
 
@@ -22,6 +23,11 @@ def in_force(file: SettingsFile) -> Sequence[Check]:
     except PrereadError:
         return ()  # said about the ledger itself
     return [_check(row, file.digest) for row in rows]
+
+
+def remarked(settings: Settings) -> Sequence[Check]:
+    """What the file may say and has probably not been meant; the licence of the weights is said with the model."""
+    return [Check("settings", "note", words) for words in remarks(settings, with_licence=False)]
 
 
 def _check(row: InForce, digest: str) -> Check:

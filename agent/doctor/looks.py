@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agent.doctor import (
     alarms,
+    audit,
     calibration,
     certificates,
     constancy,
@@ -15,6 +16,7 @@ from agent.doctor import (
     machine,
     model,
     network,
+    secrets,
     signing,
 )
 from agent.doctor.check import Check, examined
@@ -31,6 +33,7 @@ HERE: dict[str, Look] = {
     "calibration": calibration.calibration,
     "constancy test": constancy.constancy,
     "certificates": certificates.certificates,
+    "secrets": secrets.secrets,
     "alarms": alarms.alarms,
     "pages": signing.pages,
 }
@@ -42,12 +45,14 @@ NETWORK: dict[str, Look] = {
     "destinations": network.destinations,
     "model servers": model.model_servers,
     "OpenID provider": signing.provider,
+    "syslog server": audit.syslog,
 }
 
 
 def looks_at(file: SettingsFile, *, network: bool = True) -> dict[str, Look]:
     """What is looked at with the settings of that file."""
-    return HERE | {"settings": lambda _: in_force.in_force(file)} | (NETWORK if network else {})
+    settings: dict[str, Look] = {"settings": lambda _: in_force.in_force(file), "remarks": in_force.remarked}
+    return HERE | settings | (NETWORK if network else {})
 
 
 def looked(settings: Settings, looks: Mapping[str, Look]) -> Iterator[list[Check]]:

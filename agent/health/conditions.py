@@ -8,17 +8,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from agent.doctor.certificates import certificate_files, valid_until
+from agent.doctor.certificates import certificate_files, key_pairs, valid_from, valid_until
 from agent.evaluation.qc.state import standing
 from agent.health.movement import Movement
 from agent.health.readiness import disk, quiet_roles
 from agent.health.trouble import Trouble
 from agent.settings import Settings
-from agent.store import processes, tallies, trouble
+from agent.store import audit, processes, tallies, trouble
 from agent.store.files import FileStore
 from dicom_nodes.certificate import UnreadableCertificate
 
 _NOT_WATCHED = {"qc"}  # a run of the constancy test takes as long as it takes, and says itself how it ended
+_FORWARDING = ("audit", "syslog")  # no stage of the queue has that name
 _FILLING = 3.0  # times the reserve: soon enough for somebody to free some before images are refused
 _ENOUGH_AGAIN = 1.1  # of the reserve: a disk at its brink is one alarm and not a hundred
 
@@ -46,7 +47,7 @@ def examine(
         *(roles if settled else ()),
         *(disk(files) or _filling(files)),
         *model,
-        *_standing(movement.look(tallies.pending(view, now), now), settings),
+        *_standing(movement.look({**tallies.pending(view, now), **_unsent(view, settings)}, now), settings),
         *_parked(view),
         *_constancy(view, settings, now),
         *_certificates(settings, now),
@@ -73,12 +74,19 @@ def _model(view: Connection, settings: Settings, now: datetime) -> tuple[list[Tr
     return ([missing], set()) if read.state == "failed" or waited else ([], {missing.key})
 
 
+def _unsent(view: Connection, settings: Settings) -> dict[tuple[str, str], frozenset[int]]:
+    """The audit message that the syslog server is to be sent next, where there is one: as work that is due."""
+    if settings.audit.syslog is None or tallies.audit_backlog(view) <= 0:
+        return {}
+    return {_FORWARDING: frozenset({audit.forwarded(view) + 1})}
+
+
 def _standing(still: dict[tuple[str, str], timedelta], settings: Settings) -> list[Trouble]:
     longest = timedelta(minutes=settings.alarms.standing_min)
     return [
-        Trouble("stage-stands", place(stage, lane))
-        for (stage, lane), since in sorted(still.items())
-        if since >= longest and stage not in _NOT_WATCHED
+        Trouble("audit-not-forwarded") if where == _FORWARDING else Trouble("stage-stands", place(*where))
+        for where, since in sorted(still.items())
+        if since >= longest and where[0] not in _NOT_WATCHED
     ]
 
 
@@ -98,11 +106,14 @@ def _certificates(settings: Settings, now: datetime) -> list[Trouble]:
     enough, found = timedelta(days=settings.alarms.certificate_days), []
     for key, file in certificate_files(settings):
         try:
-            if valid_until(file) - now < enough:
+            if valid_from(file) > now:
+                found.append(Trouble("certificate-unusable", key))
+            elif valid_until(file) - now < enough:
                 found.append(Trouble("certificate-ends", key))
         except UnreadableCertificate:
             found.append(Trouble("certificate-unusable", key))
-    return found
+    keys = [Trouble("certificate-unusable", one.setting) for one in key_pairs(settings) if one.problem()]
+    return [*found, *keys]
 
 
 def _filling(files: FileStore) -> list[Trouble]:

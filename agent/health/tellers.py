@@ -6,7 +6,8 @@ import json
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.message import EmailMessage
@@ -19,6 +20,7 @@ from agent.health.telling import News, Teller
 from agent.settings import AlarmMail, AlarmWebhook, Settings
 
 MAIL = "mail"
+_REMEMBERED = 1000
 FORMAT = "cxr-preread.alarm/1"
 
 
@@ -50,19 +52,22 @@ class WebhookTeller:
 
 
 class MailTeller:
-    """Writes to people. The certificate of the server is verified; a password goes over TLS only."""
+    """Writes to people. The certificate of the server is verified; a password goes over TLS only. Where the server takes a message for
+    some and not for others, these alone are written to again."""
 
     name = MAIL
 
     def __init__(self, named: AlarmMail, timeout_s: float) -> None:
         self._named, self._timeout_s = named, timeout_s
+        self._have: OrderedDict[str, set[str]] = OrderedDict()  # who has what others could not be sent, the newest last
 
     def tell(self, news: News, now: datetime) -> None:
         named = self._named
         where = f"the mail server {named.host}:{named.port_in_use}"
+        left = [to for to in named.to if to not in self._have.get(news.identifier, ())]
         try:
             with self._server() as server:
-                refused = server.send_message(_message(news, named, now))
+                refused = _sent(server, _message(news, named, now), left)
         except smtplib.SMTPResponseException as error:
             raise Transient(f"{where} did not take it: SMTP {error.smtp_code}", code="mail-refused") from error
         except smtplib.SMTPException as error:
@@ -70,10 +75,13 @@ class MailTeller:
         except OSError as error:
             why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.strerror or error
             raise Transient(f"{where} cannot be spoken to: {why}", code="mail-unreachable") from error
-        if refused:
-            raise Transient(
-                f"{where} took it for some and refused {len(refused)} of alarms.mail.to", code="mail-refused"
-            )
+        if not refused:
+            self._have.pop(news.identifier, None)
+            return
+        self._have[news.identifier] = set(named.to) - set(refused)
+        while len(self._have) > _REMEMBERED:
+            self._have.popitem(last=False)
+        raise Transient(f"{where} refused {len(refused)} of the {len(named.to)} of alarms.mail.to", code="mail-refused")
 
     @contextmanager
     def _server(self) -> Iterator[smtplib.SMTP]:
@@ -94,6 +102,14 @@ class MailTeller:
     def _trust(self) -> ssl.SSLContext:
         file = self._named.ca_file
         return ssl.create_default_context(cafile=None if file is None else str(file))
+
+
+def _sent(server: smtplib.SMTP, message: EmailMessage, to: Sequence[str]) -> Collection[str]:
+    """Whom the server did not take it for. Raises what smtplib raises, but where that is everybody."""
+    try:
+        return server.send_message(message, to_addrs=to)
+    except smtplib.SMTPRecipientsRefused as error:
+        return error.recipients
 
 
 def _fields(news: News) -> dict[str, object]:

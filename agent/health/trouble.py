@@ -16,9 +16,10 @@ WORDS = {
     "stage-parked": "work of a stage is parked, nobody tries it any more; see preread studies --trouble",
     "deliveries-parked": "deliveries to a destination are parked, nobody tries them any more; see preread studies --trouble",
     "certificate-ends": "a certificate runs out within alarms.certificate_days, or has; renew it",
-    "certificate-unusable": "a file that should hold certificates cannot be used; see preread doctor",
+    "certificate-unusable": "a certificate, or the key that belongs to it, cannot be used; see preread doctor",
     "model-not-loaded": "the model is not loaded, studies wait for it; see preread doctor",
     "constancy-test": "the constancy test failed, or is overdue; see preread qc --last",
+    "audit-not-forwarded": "the syslog server has been sent nothing for alarms.standing_min; the trail waits here; see preread doctor",
     "web-not-listening": "the web server of the office cannot listen on web.port; see preread doctor",
 }
 

@@ -43,6 +43,11 @@ class Ack:
         """Of the enhanced mode's first kind: it is about safe storage, not about what was done with the message."""
         return self.code in ("CA", "CE", "CR")
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the receiver says that it cannot do it just now, whatever the message is about."""
+        return bool(set(self.errors) & _LOCKED_OR_INTERNAL)
+
     def commit(self) -> bytes:
         """The commit acknowledgement of this application acknowledgement (2.5.1 2.9.3.2), back to where it came from."""
         theirs, ours = self.parties[:2], self.parties[2:]
@@ -165,7 +170,7 @@ def judge(ack: Ack) -> Verdict:
     errors = set(ack.errors)
     if ack.code in ("AA", "CA") or _DUPLICATE_KEY in errors:
         return Verdict.DELIVERED
-    if errors & _LOCKED_OR_INTERNAL:
+    if ack.is_busy:
         return Verdict.TRY_AGAIN
     if ack.code in ("AE", "CE"):
         return Verdict.GIVE_UP if errors & _OUR_DEFECT else Verdict.TRY_AGAIN

@@ -143,8 +143,15 @@ def _merged(pid: Segment, mrg: Segment, wanted: Identifiers) -> PatientsMerged |
 def _reports(message: Message, dialect: Dialect) -> Iterator[Said]:
     if message.segments[0].value(3) in dialect.own_applications:
         raise NotForUs("it is a result of this program itself")
+    of_others: NotForUs | None = None
+    is_ours = False
     for segments in _by_patient(message.segments):
-        patient = _patient(segments, dialect)
+        try:
+            patient = _patient(segments, dialect)
+        except NotForUs as reason:  # the reports of the message's other patients count all the same
+            of_others = reason
+            continue
+        is_ours = True
         for group in groups(segments):
             obr = group.segments.get("OBR")
             if obr is None or not group.is_imaging:
@@ -153,6 +160,8 @@ def _reports(message: Message, dialect: Dialect) -> Iterator[Said]:
             uid = study_uid(group) or _observed_study(segments, obr)
             order = order_of(group, None, dialect.accession_in)
             yield ReportSaid(patient, order, uid, status, status in _FINAL)
+    if of_others is not None and not is_ours:
+        raise of_others
 
 
 def _by_patient(segments: Sequence[Segment]) -> list[Sequence[Segment]]:

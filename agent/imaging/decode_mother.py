@@ -7,6 +7,8 @@ Over the socket that it inherits come a path and the end of a pipe for what is d
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import struct
 import sys
@@ -24,13 +26,36 @@ def main(memory_bytes: int, descriptor: int) -> int:
             path, ends, _, _ = socket.recv_fds(channel, LONGEST_PATH, 1)
             if not path or not ends:
                 return 0
+            alive, life = os.pipe()
             child = os.fork()
             if child == 0:
                 channel.close()
+                os.close(alive)
                 _decode(memory_bytes, os.fsdecode(path), ends[0])
             os.close(ends[0])
+            os.close(life)
+            wanted = _is_waited_for(channel, alive)
+            os.close(alive)
+            if not wanted:
+                os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
+            if not wanted:
+                return 0
             channel.sendall(STATUS.pack(os.waitstatus_to_exitcode(status)))
+
+
+def _is_waited_for(channel: socket.socket, alive: int) -> bool:
+    """Wait until the child has ended, whose end of that pipe closes with it; False when whoever asked has ended before. One that asks
+    says nothing more until it has its answer."""
+    watched = select.poll()
+    watched.register(channel, select.POLLIN)
+    watched.register(alive, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in watched.poll()}
+        if alive in ready:
+            return True
+        if channel.fileno() in ready:
+            return False
 
 
 def _decode(memory_bytes: int, path: str, end: int) -> None:

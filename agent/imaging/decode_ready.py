@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,15 @@ _CHUNK = 1 << 20
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a process with threads is not to be forked
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The process, the way to it, and what ends it: once, whoever calls it first."""
+
+    mother: subprocess.Popen[bytes]
+    channel: socket.socket
+    end: weakref.finalize[Any, Any]
+
+
 class ReadyDecoder:
     """One process that is kept ready, and one decode at a time in a child of it.
 
@@ -35,8 +46,7 @@ class ReadyDecoder:
     def __init__(self, limits: DecodeLimits | None = None) -> None:
         self._bounds = limits or DecodeLimits()
         self._lock = threading.Lock()
-        self._mother: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
+        self._running: _Running | None = None
 
     def warm(self) -> None:
         """See that it is ready, or on its way.
@@ -72,12 +82,9 @@ class ReadyDecoder:
         with self._lock:
             self._end()
 
-    def __del__(self) -> None:
-        self._end()
-
     def _ready(self) -> socket.socket:
-        if self._channel is not None and self._mother is not None and self._mother.poll() is None:
-            return self._channel
+        if self._running is not None and self._running.mother.poll() is None:
+            return self._running.channel
         self._end()
         ours, its = socket.socketpair()
         command = [
@@ -89,15 +96,17 @@ class ReadyDecoder:
         ]
         try:
             # A session of its own, so that it and its child can be ended together.
-            self._mother = subprocess.Popen(  # noqa: S603  our own interpreter
-                command, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()], env={**os.environ, **_ONE_THREAD}, start_new_session=True
+            mother = subprocess.Popen(  # noqa: S603  our own interpreter
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[its.fileno()],
+                env={**os.environ, **_ONE_THREAD}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             ours.close()
             raise not_started(error) from error
         finally:
             its.close()
-        self._channel = ours
+        # Whoever forgets to close it, and whenever the interpreter ends: this is called while there still is something to call.
+        self._running = _Running(mother, ours, weakref.finalize(self, _end, mother, ours))
         return ours
 
     def _had(self, path: Path) -> tuple[int, bytes]:
@@ -128,14 +137,16 @@ class ReadyDecoder:
         return STATUS.unpack(answer)[0], b"".join(parts)
 
     def _end(self) -> None:
-        mother, channel = self._mother, self._channel
-        self._mother = self._channel = None
-        if channel is not None:
-            channel.close()
-        if mother is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(mother.pid, signal.SIGKILL)
-            mother.wait()
+        running, self._running = self._running, None
+        if running is not None:
+            running.end()
+
+
+def _end(mother: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    channel.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(mother.pid, signal.SIGKILL)
+    mother.wait()
 
 
 def _within(descriptor: int, until: float) -> int:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset, dcmread
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info as read_meta
 from pydicom.filereader import read_dataset, read_preamble
 
 from agent.errors import Permanent
-from agent.imaging.characters import make_readable
+from agent.imaging.characters import UNICODE, make_readable
+from agent.imaging.facts import InstanceFacts
 from agent.imaging.inflate import plain_data_set
 from dicom_nodes.contexts import DEFLATED
 
@@ -47,6 +50,29 @@ def load_header(path: Path, *, undeclared: str = "") -> Dataset:
     """
     header = _parsed(path)
     make_readable(header, undeclared=undeclared)
+    return header
+
+
+def header_from(facts: InstanceFacts) -> Dataset:
+    """As much of an image's header as is known of it without its file: what it is, whose, and how large. Its texts are decoded."""
+    header = Dataset()
+    header.SpecificCharacterSet = UNICODE
+    for keyword, value in (
+        ("SOPClassUID", facts.sop_class_uid), ("SOPInstanceUID", facts.sop_instance_uid),
+        ("StudyInstanceUID", facts.study_instance_uid), ("SeriesInstanceUID", facts.series_instance_uid),
+        ("Modality", facts.modality), ("Rows", facts.rows), ("Columns", facts.columns),
+        ("PhotometricInterpretation", facts.photometric_interpretation),
+        ("LossyImageCompression", facts.lossy_image_compression), ("BodyPartExamined", facts.body_part_examined),
+        ("PatientID", facts.patient_id), ("IssuerOfPatientID", facts.issuer_of_patient_id),
+        ("PatientName", facts.patient_name), ("PatientBirthDate", facts.patient_birth_date),
+        ("PatientAge", facts.patient_age), ("PatientSex", facts.patient_sex),
+        ("AccessionNumber", facts.accession_number), ("StudyID", facts.study_id), ("StudyDate", facts.study_date),
+        ("StudyTime", facts.study_time), ("StudyDescription", facts.study_description),
+    ):  # fmt: skip
+        if value:
+            tag = tag_for_keyword(keyword)
+            assert tag is not None
+            header.add(DataElement(tag, dictionary_VR(tag), value, validation_mode=IGNORE))
     return header
 
 

@@ -265,27 +265,31 @@ class Admission:
         )
         with self._ledger.begin() as tx:
             priors.keep(tx, kept, now=self._clock.now())
+            self._files.must_be_there([path])
         return StoreAnswer(SUCCESS)
 
     def _version(self, received: _Received, facts: InstanceFacts) -> int | None:
         """Number of the version this would be; None when exactly these bytes are what is kept already.
 
-        A header that the instance had before is a version again: a sender may take a correction back.
+        A header that the instance had before is a version again: a sender may take a correction back. Where the pixels that were
+        kept are gone there is nothing to compare with, and an archive seldom sends the very header that it was sent.
 
         Raises:
             Refused: 0111 when an instance of that UID with other pixels is kept.
         """
         with self._ledger.read() as view:
             kept = arrivals.kept_versions(view, facts.sop_instance_uid)
+            let_go = bool(kept) and retention.is_forgotten(view, kept[-1].path)
         if not kept:
             return 1
         newest = kept[-1]
         if newest.digest == received.spooled.digest:
-            self._restore(received, newest)
+            self._restore(received, newest, let_go=let_go)
             return None
         mine = StoredPixels(self._lies_at(received), received.spooled.offset, received.request.transfer_syntax_uid)
         theirs = StoredPixels(self._files.path(newest.path), newest.data_set_offset, newest.transfer_syntax_uid)
-        if newest.study_instance_uid != facts.study_instance_uid or not same_pixel_data(mine, theirs):
+        same = same_pixel_data(mine, theirs) or let_go or self._why_lost(newest) != ""
+        if newest.study_instance_uid != facts.study_instance_uid or not same:
             raise Refused(
                 DUPLICATE_SOP_INSTANCE, "duplicate-other-pixels", "another image with this SOP Instance UID is kept"
             )
@@ -295,25 +299,35 @@ class Admission:
         """Where the bytes are by now: a race for a version number may be lost after they were given their name."""
         return self._files.path(received.kept_as) if received.kept_as else received.spooled.path
 
-    def _restore(self, received: _Received, kept: Kept) -> None:
-        """What is kept may have been lost or damaged since; then the bytes that came again take its place."""
+    def _restore(self, received: _Received, kept: Kept, *, let_go: bool) -> None:
+        """What is kept may have been lost or damaged since, or let go, and its file is perhaps about to be deleted; then the bytes
+        that came again take its place."""
         if received.kept_as:
             return
+        lost = "file-lost" if let_go else self._why_lost(kept)
+        if not lost:
+            return
+        self._files.restore(received.spooled.path, kept.path)
+        now = self._clock.now()
+        with self._ledger.begin() as tx:
+            retention.is_back(tx, kept.path)
+            self._files.must_be_there([kept.path])
+            newest = studies.newest_revision(tx, kept.study_instance_uid)
+            if newest is not None and results.lacks_documents(tx, newest.id):
+                revive(tx, "report", str(newest.id), now=now)
+            for kind, key, lane in overview.parked_jobs(tx, kept.study_instance_uid):
+                revive(tx, kind, key, lane=lane, now=now)
+            words = "an image whose file was lost, damaged or let go was sent again and put in its place"
+            studies.note(tx, kept.study_instance_uid, "receive", lost, words, now=now)
+        self._log.warning("image restored", study=kept.study_instance_uid, reason=lost)
+
+    def _why_lost(self, kept: Kept) -> str:
+        """The code of what has become of a kept file; empty while it is whole."""
         try:
             self._files.verified(kept.path, offset=kept.data_set_offset, digest=kept.digest)
-        except PrereadError as lost:
-            self._files.restore(received.spooled.path, kept.path)
-            now = self._clock.now()
-            with self._ledger.begin() as tx:
-                retention.is_back(tx, kept.path)
-                newest = studies.newest_revision(tx, kept.study_instance_uid)
-                if newest is not None and results.lacks_documents(tx, newest.id):
-                    revive(tx, "report", str(newest.id), now=now)
-                for kind, key, lane in overview.parked_jobs(tx, kept.study_instance_uid):
-                    revive(tx, kind, key, lane=lane, now=now)
-                words = "an image whose file was lost or damaged was sent again and put in its place"
-                studies.note(tx, kept.study_instance_uid, "receive", lost.code, words, now=now)
-            self._log.warning("image restored", study=kept.study_instance_uid, reason=lost.code)
+        except PrereadError as error:
+            return error.code
+        return ""
 
     def _quarantine(self, received: _Received, refused: Refused) -> StoreAnswer:
         path = ""

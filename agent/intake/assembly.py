@@ -24,7 +24,7 @@ from agent.intake.case import DIFFERS, UNREADABLE, Case, case_of, heed_stops, us
 from agent.orders.people import Doubt
 from agent.reading.build import Build
 from agent.settings import Gate, Intake, Matching, Priors, Settings
-from agent.store import flags, identity, priors, results, studies
+from agent.store import flags, identity, priors, results, retention, studies
 from agent.store.engine import Ledger
 from agent.store.results import StoredReading
 from agent.store.studies import Use
@@ -34,6 +34,10 @@ from structured_report.plain import provenance_to_json, study_to_json
 
 _LOOK_AGAIN = timedelta(seconds=1)
 _LATE_INDICATION = "The clinical question came after the images had been read; the reading was made without it."
+_VOID = (
+    "the earlier draft was made in view of another patient's film, or age, and is void; the images were let go since, so that they "
+    "cannot be read anew: send the study again, then: preread reread"
+)
 # What an order may say later without making what was sent a wrong result: it is filed under none of these.
 _IMMATERIAL = ("indication", "match", "referring_physician", "procedure", "procedure_description")
 
@@ -102,7 +106,8 @@ class Assembly:
         self._show_as_reported(tx, uid)
 
     def read_again(self, tx: Connection, uid: str) -> bool:
-        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, or must not.
+        """Make a new revision of the same images, to be read anew; returns False when they cannot be read, were let go, or must not
+        be read.
 
         What was withdrawn comes back though none of its images can be read: as the result that says so.
         """
@@ -111,7 +116,8 @@ class Assembly:
         if case.previous is None or (doubt is not None and _is_about_images(doubt)):
             return False
         withdrawn = identity.WITHDRAWN in identity.stops_of(tx, uid)
-        if not withdrawn and not any(s.used for s in select_images(case.facts, self._gate)):
+        wanted = {i.path for i, s in zip(case.images, select_images(case.facts, self._gate), strict=True) if s.used}
+        if (not wanted and not withdrawn) or wanted & retention.paths_let_go(tx, uid):
             return False
         identity.no_stop(tx, uid, identity.WITHDRAWN)
         write_down(tx, case, now=self._clock.now())
@@ -214,13 +220,15 @@ class Assembly:
             results.supersede_undelivered(
                 tx, uid, previous.number + 1, words="compared with another patient's film", now=self._clock.now()
             )
-            self._new_revision(tx, case)
+            self._read_anew_or_void(tx, case, uses)
             return
         same_patient = about["patient"] == previous.study["patient"]
         if same_patient and _is_same_order(about["order"], previous.study["order"], is_read=reading is not None):
             self._nothing_new(tx, uid, reading)
-        elif reading is None or (not same_patient and self._was_for_another(tx, case)):
+        elif reading is None:
             self._new_revision(tx, case)
+        elif not same_patient and self._was_for_another(tx, case):
+            self._read_anew_or_void(tx, case, uses)
         else:
             now = self._clock.now()
             revision_id = self._write(tx, case, uses)
@@ -230,6 +238,23 @@ class Assembly:
             studies.set_state(tx, uid, reading.outcome, reason=reading.reason, explanation=reading.explanation)
             studies.note(tx, uid, "assemble", "identity-corrected", f"revision {previous.number + 1}", now=now)
             enqueue(tx, "report", str(revision_id), now=now)
+
+    def _read_anew_or_void(self, tx: Connection, case: Case, uses: Sequence[Use]) -> None:
+        """The reading does not hold for this patient. Where its images were let go, nothing takes its place but that it is void:
+        waiting for images that nobody sends, it would stand where it was filed."""
+        read = {use.instance_id for use in uses if use.used}
+        let_go = retention.paths_let_go(tx, case.uid)
+        if not any(i.instance_id in read and i.path in let_go for i in case.images):
+            self._new_revision(tx, case)
+            return
+        revision_id, uid = self._write(tx, case, uses), case.uid
+        made_by = provenance_to_json(self._build.without_model())
+        results.add_reading(
+            tx, self._without_reading(revision_id, Outcome.NOT_ANALYSED, "images-let-go", _VOID, made_by)
+        )
+        studies.set_state(tx, uid, Outcome.NOT_ANALYSED, reason="images-let-go", explanation=_VOID)
+        studies.note(tx, uid, "assemble", "images-let-go", _VOID, now=self._clock.now())
+        enqueue(tx, "report", str(revision_id), now=self._clock.now())
 
     def _is_beside_anothers(self, view: Connection, case: Case, patient_id: str) -> bool:
         assert case.previous is not None

@@ -68,6 +68,7 @@ class Committer:
             self._files.sync_names(p.arrival.path for p in batch)
             with self._ledger.begin() as tx:
                 written = arrivals.record(tx, [p.arrival for p in batch], now=self._clock.now(), quiet=self._quiet)
+                self._files.must_be_there(p.arrival.path for p in batch)
             for pending, ok in zip(batch, written, strict=True):
                 pending.written = ok
         except PrereadError as error:

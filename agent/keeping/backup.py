@@ -7,15 +7,17 @@ broken off.
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from agent.audit.trail import Trail
 from agent.errors import Permanent, Transient
 from agent.store import restored
 from agent.store.copies import copies_of
@@ -28,6 +30,7 @@ from agent.version import VERSION
 from agent.work.role import RoleLock
 
 MANIFEST, FILES = "manifest.json", "files"
+_LOCK = "backup.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,14 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
     """Bring the backup in that folder up to date, or make it.
 
     Raises:
-        Transient: the folder cannot be written, or its disk is full.
+        Transient: the folder cannot be written, its disk is full, or another backup into it is under way.
         CopierMissing: the ledger cannot be copied with what is installed here; the files are.
     """
     copies = copies_of(ledger)
-    try:
-        (target / FILES).mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack, _said_about(target):
+        _private_folder(target)
+        stack.enter_context(_alone(target))
+        (target / FILES).mkdir(exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
         fresh = target / f"{copies.file_name}.new"
         try:
@@ -76,12 +81,48 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
         fresh.replace(target / copies.file_name)
         forgotten = _forget(target / FILES, wanted)
         _say(target, now, len(wanted))
+        if missing:  # some may have been let go, or purged, since the copy of the ledger was made
+            with ledger.read() as view:
+                missing = sorted(set(missing) & set(_named(view)))
+    return BackedUp(now, len(wanted), copied, forgotten, tuple(missing))
+
+
+@contextmanager
+def _said_about(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Transient(
             f"the backup in {target} could not be finished ({error.strerror}); it is of no use until it is made again",
             code="backup-failed",
         ) from error
-    return BackedUp(now, len(wanted), copied, forgotten, tuple(missing))
+
+
+def _private_folder(folder: Path) -> None:
+    """It holds what storage.root holds: nobody else needs to look into one that is made here."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Two backups into one folder would each spoil what the other has made.
+
+    Raises:
+        Transient: another one is under way there.
+    """
+    with (target / _LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Transient(
+                f"another backup into {target} is under way; wait for its end, or name another folder",
+                code="backup-taken",
+            ) from error
+        except OSError:
+            pass  # a share without locks
+        yield
 
 
 def _named(view: Connection) -> dict[str, NamedFile]:
@@ -101,8 +142,11 @@ def _copy_files(wanted: Iterable[NamedFile], files: FileStore, folder: Path) -> 
     return copied, missing
 
 
-def restore(source: Path, ledger: Ledger, files: FileStore, *, now: datetime) -> Restored:
+def restore(source: Path, ledger: Ledger, files: FileStore, trail: Trail, *, now: datetime) -> Restored:
     """Bring back what a backup holds, to a storage root and a database that have no ledger.
+
+    Args:
+        trail: where it is written down that the ledger, and so the trail itself, goes on from an earlier moment.
 
     Raises:
         Permanent: there is no finished backup of such a database, there is a ledger already, or it belongs to a newer program.
@@ -130,6 +174,7 @@ def restore(source: Path, ledger: Ledger, files: FileStore, *, now: datetime) ->
                 with back.begin() as tx:
                     back.bring_up_to_date(tx, of_version=version)
                     in_doubt = restored.mark_doubt(tx, made_at, now=now)
+                    trail.restored(tx, now=now)
         except OSError as error:
             raise Transient(f"{ledger.name} could not be written ({error.strerror})", code="restore-failed") from error
     return Restored(made_at, len(wanted), in_doubt, tuple(damaged))

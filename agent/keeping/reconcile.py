@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import Permanent
 from agent.reporting.compose import series_of
@@ -58,17 +59,19 @@ class Reconciliation:
                 code="peer-may-not-be-queried",
             )
         self._ledger, self._clock, self._peer = ledger, clock, peer
-        self._own = settings.node.ae_title
+        self._own, self._trail = settings.node.ae_title, Trail.of(settings)
         self._destinations = [
             d.name for d in settings.destinations if isinstance(d, DicomDestinationSettings) and d.peer == peer.name
         ]
 
     def differences(self, first: date, last: date) -> Differences:
-        """Compare, for those days of study. Nothing is changed.
+        """Compare, for those days of study. Nothing is changed, but for the trail, which says that the PACS was asked.
 
         Raises:
             NodeError: the PACS could not be asked to the end.
         """
+        with self._ledger.begin() as tx:
+            self._trail.compared(tx, self._peer.name, now=self._clock.now())
         held = list(self._films_of(first, last))
         since = datetime.combine(first, time(), UTC) - timedelta(days=1)
         with self._ledger.read() as view:

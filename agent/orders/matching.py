@@ -115,7 +115,7 @@ def _by_accession(
 ) -> Match:
     uid, accession = study.study_instance_uid, study.order.accession_number.strip()
     ids = tuple(o.id for o in orders)
-    orders = [o for o in orders if o.study_instance_uid.strip() == uid] or orders
+    orders = _that_stand([o for o in orders if o.study_instance_uid.strip() == uid] or orders)
     if len(orders) > 1:
         words = f"{len(orders)} orders carry the accession number of the images"
         return Match(doubt=Doubt("order-ambiguous", words), candidates=ids)
@@ -133,10 +133,17 @@ def _by_accession(
     return _checked(study, only, BY_ACCESSION, who)
 
 
+def _that_stand(orders: Sequence[KnownOrder]) -> Sequence[KnownOrder]:
+    """Those that were not cancelled, where there are any: an order that was cancelled and placed anew keeps its accession number."""
+    return [o for o in orders if o.state != CANCELLED] or orders
+
+
 def _by_study_uid(study: Study, orders: Sequence[KnownOrder], who: Callable[[Patient], Patient]) -> Match:
+    ids = tuple(o.id for o in orders)
+    orders = _that_stand(orders)
     if len(orders) > 1:
         words = f"{len(orders)} orders name the Study Instance UID of the images"
-        return Match(doubt=Doubt("order-ambiguous", words), candidates=tuple(o.id for o in orders))
+        return Match(doubt=Doubt("order-ambiguous", words), candidates=ids)
     (only,) = orders
     mine, ordered = study.order.accession_number.strip(), only.order.accession_number.strip()
     if mine and ordered and mine != ordered:

@@ -16,6 +16,7 @@ from agent.settings import Matching
 from structured_report.content import Order, Patient, Study
 
 IMAGES, ORDER, REGISTRY = "images", "order", "registry"
+_NUMBERS = ("accession_number", "placer_order_number", "filler_order_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Weighed:
     Attributes:
         facts: of the images, with what holds of their patient.
         doubt: why nothing may leave; the order is None then.
+        images_name_another_order: a person chose the order, and numbers of the images are those of another one.
         reported: the report that a person has finished; None where results go out all the same.
         reports: every report about the study that a person has finished, oldest first.
     """
@@ -67,6 +69,7 @@ class Weighed:
     overlays: tuple[Overlay, ...] = ()
     match: Match = field(default_factory=Match)
     doubt: Doubt | None = None
+    images_name_another_order: bool = False
     reported: FinishedReport | None = None
     reports: tuple[FinishedReport, ...] = ()
 
@@ -93,7 +96,7 @@ def weigh(facts: Sequence[InstanceFacts], about: Study, known: Knowledge, settin
     if decision.patient in (IMAGES, ORDER):
         registry = Registry([s for s in known.statements if s.id > decision.known_statement], settings.issuer)
     chosen = next((o for o in known.orders if o.id == decision.order_id), None)
-    based = [_with_patient(f, chosen.patient) for f in facts] if chosen and decision.patient == ORDER else list(facts)
+    based = [_of_order(f, chosen.patient) for f in facts] if chosen and decision.patient == ORDER else list(facts)
     trusted = decision.patient == REGISTRY
     identified = [registry.identify(_patient_of(f), trusted=trusted) for f in based]
     overlaid = tuple(_with_patient(f, i.patient) for f, i in zip(based, identified, strict=True))
@@ -105,14 +108,38 @@ def weigh(facts: Sequence[InstanceFacts], about: Study, known: Knowledge, settin
     reported = reports[0] if reports and settings.suppress_after_final else None
     doubt = doubt or _nobody(about, decision) or matched.doubt
     doubt = doubt or _other_numbers(facts, about, known, registry) or _shared_number(about, matched, known, registry)
-    return Weighed(overlaid, overlays, matched, doubt, reported, reports)
+    named = chosen is not None and _names_another(about.order, chosen, known)
+    return Weighed(overlaid, overlays, matched, doubt, named, reported, reports)
+
+
+def _names_another(images: Order, chosen: KnownOrder, known: Knowledge) -> bool:
+    """Whether a number of the images is not that of the order which a person chose, or, where that has none, is another order's."""
+    others = [o.order for o in known.orders if o.id != chosen.id]
+    for name in _NUMBERS:
+        mine, its = (str(getattr(order, name)).strip() for order in (images, chosen.order))
+        if mine and (mine != its if its else any(str(getattr(o, name)).strip() == mine for o in others)):
+            return True
+    return False
 
 
 def with_order(study: Study, weighed: Weighed) -> Study:
-    """The study with its order. What the images carry goes first; the indication of the order is the newer one."""
+    """The study with its order. What the images carry goes first; the indication of the order is the newer one.
+
+    Where a person has chosen another order than the images name, none of their numbers is told: a RIS that files by any one of
+    them would put the result there.
+    """
     if weighed.order is None:
         return study
     mine, its = study.order, weighed.order.order
+    if weighed.images_name_another_order:
+        mine = replace(
+            mine,
+            accession_number="",
+            placer_order_number="",
+            filler_order_number="",
+            requested_procedure_id="",
+            scheduled_procedure_step_id="",
+        )
     filled = {f: getattr(mine, f) or getattr(its, f) for f in Order.__dataclass_fields__}
     filled |= {"indication": its.indication or mine.indication, "match": weighed.match.how}
     return replace(study, order=Order(**filled))
@@ -206,9 +233,18 @@ def _patient_of(facts: InstanceFacts) -> Patient:
     )
 
 
+def _of_order(facts: InstanceFacts, patient: Patient) -> InstanceFacts:
+    """The image as that of the order's patient. Where the image names somebody else, the age in it is somebody else's."""
+    is_other = facts.patient_id.strip() != patient.patient_id.strip()
+    return _with_patient(replace(facts, patient_age="") if is_other else facts, patient)
+
+
 def _with_patient(facts: InstanceFacts, patient: Patient) -> InstanceFacts:
+    """A modality reckons the age that it states from the birth date that it was given: it goes with that."""
+    stated, holds = (text.replace(".", "").strip() for text in (facts.patient_birth_date, patient.birth_date))
     return replace(
         facts,
+        patient_age=facts.patient_age if stated == holds else "",
         patient_id=patient.patient_id,
         issuer_of_patient_id=patient.issuer,
         patient_name=patient.name,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from agent.imaging.facts import InstanceFacts, differing_orders, unreadable_texts
+from agent.orders.matching import BY_HAND, BY_TIME
 from agent.reading.build import derived_control_id, derived_uid
 from agent.reading.guards.probes import clearly_no
 from agent.reading.labels import draft_is_abnormal
@@ -34,6 +35,11 @@ from structured_report.plain import (
     verdict_from_json,
 )
 from structured_report.vocabulary import vocabulary
+
+_MATCHED = {
+    BY_TIME: "The images name no order; the one that this goes under fits by patient and time.",
+    BY_HAND: "A person has said which order this goes under.",
+}
 
 
 def series_of(sr_instance_uid: str) -> str:
@@ -81,12 +87,20 @@ def compose(
         partial=reading.outcome == Outcome.READ and lacks_a_view([use for _, use in images]),
         regions=tuple(region_from_json(r) for r in reading.regions),
         verdicts=tuple(verdict_from_json(v) for v in reading.verdicts),
-        remarks=(*reading.notes, *filter(None, (differing_orders(facts), unreadable_texts(facts)))),
+        remarks=(
+            *reading.notes,
+            *filter(None, (_how_matched(revision), differing_orders(facts), unreadable_texts(facts))),
+        ),
         supersedes_sr_uid=superseded or "",
         supersedes_series_uid=series_of(superseded) if superseded else "",
         prior=None if prior is None else _prior_study(prior),
     )
     return _identified(said)
+
+
+def _how_matched(revision: Revision) -> str:
+    """A sentence for the reader where nothing in the images says that the order is theirs; empty otherwise."""
+    return _MATCHED.get(str(revision.study.get("order", {}).get("match", "")), "")
 
 
 def lacks_a_view(uses: Sequence[Use]) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from agent.errors import Permanent, Transient
 from agent.imaging.facts import InstanceFacts
-from agent.imaging.headers import load_header
+from agent.imaging.headers import header_from, load_header
 from agent.imaging.render import Rendered, render_file
 from agent.reading.build import derived_control_id
 from agent.reporting import beside
@@ -32,7 +32,7 @@ from agent.settings import (
     StowDestinationSettings,
     WebhookDestinationSettings,
 )
-from agent.store import flags, messages, priors, results, studies
+from agent.store import flags, messages, priors, results, retention, studies
 from agent.store.files import FileStore
 from agent.store.messages import SentMessage
 from agent.store.results import StoredReading
@@ -98,6 +98,9 @@ class Material:
     Attributes:
         sent: what each receiver of messages has of the study, or may have.
         earlier: SOP Instance UID of what stands beside an earlier report and is out, by kind.
+        holders: names of the destinations that have, or may have, a document of that kind about the study, by kind.
+        standing: those with whom a result of it stands, that is, with whom it was not taken back since.
+        let_go: paths of images that are not here any more because of their age.
     """
 
     reading: StoredReading
@@ -105,6 +108,9 @@ class Material:
     preread: PreRead
     sent: dict[str, SentMessage | None]
     earlier: dict[str, str | None]
+    holders: dict[str, set[str]]
+    standing: set[str]
+    let_go: set[str]
 
 
 class Making:
@@ -113,7 +119,7 @@ class Making:
     def __init__(self, files: FileStore, settings: Settings) -> None:
         self._files = files
         self._destinations = settings.destinations
-        self._receivers = [d for d in settings.destinations if isinstance(d, Hl7DestinationSettings)]
+        self._receivers = [d for d in settings.destinations if isinstance(d, _TAKES_HL7)]
         self._undeclared = settings.intake.undeclared_character_set
         self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
@@ -129,7 +135,10 @@ class Making:
         earlier = {kind: results.newest_sent(view, uid, number, kind) for kind in beside.KINDS}
         flag, prior = flags.flag_of(view, revision.id), priors.used_by(view, revision.id)
         preread = compose(revision, images, reading, superseded, flag, prior)
-        return Material(reading, images, preread, self.sent(view, revision), earlier)
+        holders = {kind: results.holders(view, uid, kind) for kind in beside.KINDS}
+        standing = results.with_a_result(view, uid)
+        let_go = retention.paths_let_go(view, uid)
+        return Material(reading, images, preread, self.sent(view, revision), earlier, holders, standing, let_go)
 
     def sent(self, view: Connection, revision: Revision) -> dict[str, SentMessage | None]:
         """What each receiver of messages has of the study, or may have."""
@@ -137,21 +146,25 @@ class Making:
         return {d.name: messages.newest_sent(view, uid, d.name, revision.number) for d in self._receivers}
 
     def result(self, material: Material) -> Made:
-        """The documents about a revision that has been read."""
+        """The documents about a revision that has been read.
+
+        Whoever has something of the study gets what takes its place, though the settings would send nobody such a thing any more:
+        else what is wrong by now would go on standing there.
+        """
         made, preread = Made(), material.preread
         for receiver in self._receivers:
             self._retract(made, preread, receiver, material.sent[receiver.name])
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
-        wanted = () if silent else self._destinations
-        self._sr(made, preread, material.images, tuple(d.name for d in wanted if isinstance(d, _TAKES_DICOM)))
+        wanted = [d for d in self._destinations if not silent or d.name in material.standing]
+        self._sr(made, material, tuple(d.name for d in wanted if isinstance(d, _TAKES_DICOM)))
         for kind in beside.KINDS:
-            takers = tuple(d.name for d in wanted if isinstance(d, Beside) and kind in d.kinds())
+            takers = tuple(d.name for d in wanted if _gets(d, kind, material))
             if takers:
                 self._beside(made, kind, material, takers)
         for destination in wanted:
-            taken_back = preread.outcome is Outcome.WITHDRAWN and isinstance(destination, Hl7DestinationSettings)
-            if isinstance(destination, _TAKES_HL7) and not taken_back:
-                self._oru(made, "oru", preread, destination)
+            if isinstance(destination, _TAKES_HL7):
+                if preread.outcome is not Outcome.WITHDRAWN:  # that is what the retraction says
+                    self._oru(made, "oru", preread, destination)
             elif isinstance(destination, WebhookDestinationSettings):
                 self._json(made, preread, destination)
         return self._sent_or_kept(made, material.images)
@@ -165,7 +178,7 @@ class Making:
         images = studies.images_of_revision(view, revision.id)
         preread, made = compose_flag(revision, images, flag), Made()
         for d in self._receivers:
-            if d.send_flag:
+            if isinstance(d, Hl7DestinationSettings) and d.send_flag:
                 self._oru(made, "flag", preread, d)
         return self._sent_or_kept(made, images)
 
@@ -177,7 +190,7 @@ class Making:
         return made
 
     def _retract(
-        self, made: Made, preread: PreRead, destination: Hl7DestinationSettings, sent: SentMessage | None
+        self, made: Made, preread: PreRead, destination: DestinationSettings, sent: SentMessage | None
     ) -> None:
         """Take back what a receiver has, before it gets anything new: a person withdrew it, or it stands under a patient
         or an order that is not that of the study."""
@@ -215,9 +228,11 @@ class Making:
         if content is not None:
             made.documents.append(MadeDocument("json", identifier, content, (destination.name,)))
 
-    def _sr(self, made: Made, preread: PreRead, images: Images, takers: tuple[str, ...]) -> None:
+    def _sr(self, made: Made, material: Material, takers: tuple[str, ...]) -> None:
+        preread = material.preread
+
         def encode() -> bytes:
-            return file_bytes(encode_sr(preread, [self._evidence(image) for image, _ in images]))
+            return file_bytes(encode_sr(preread, self._evidence(material)))
 
         missing = ("sr-not-made", "no Structured Report could be made from the headers of this study")
         content = self._attempt(made, missing, preread, encode)
@@ -230,23 +245,37 @@ class Making:
 
         def render(sop_instance_uid: str) -> Rendered:
             image = next(i for i, _ in images if i.sop_instance_uid == sop_instance_uid)
-            return render_file(self._files.path(image.path))
+            path = self._files.path(image.path)
+            if not path.is_file():
+                raise Permanent(
+                    f"the file of image {sop_instance_uid} is gone, so that it cannot be shown", code="file-lost"
+                )
+            return render_file(path)
 
         def encode() -> list[tuple[str, bytes]]:
-            evidence = [self._evidence(image) for image, _ in images]
-            return beside.make(kind, preread, evidence, render, material.earlier[kind])
+            return beside.make(kind, preread, self._evidence(material), render, material.earlier[kind])
 
         for uid, content in self._attempt(made, beside.MISSING[kind], preread, encode) or ():
             made.documents.append(MadeDocument(kind, uid, content, takers))
 
-    def _evidence(self, image: StoredImage) -> Dataset:
+    def _evidence(self, material: Material) -> list[Dataset]:
+        """The headers of the images. Of what was let go, and of whatever is gone when a result is taken back, what the ledger knows
+        of them is enough: what stands under a wrong patient, or was withdrawn, must not stand on for want of a file."""
+        withdrawn = material.preread.outcome is Outcome.WITHDRAWN
+        return [self._header(i, by_facts=withdrawn or i.path in material.let_go) for i, _ in material.images]
+
+    def _header(self, image: StoredImage, *, by_facts: bool) -> Dataset:
         path = self._files.path(image.path)
-        if not path.is_file():
-            words = f"the file of image {image.sop_instance_uid} is gone, so no Structured Report was made"
-            raise Permanent(
-                f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost"
-            )
-        return load_header(path, undeclared=self._undeclared)
+        try:
+            if path.is_file():
+                return load_header(path, undeclared=self._undeclared)
+        except Permanent:
+            if not by_facts:
+                raise
+        if by_facts:
+            return header_from(InstanceFacts.from_json(image.facts))
+        words = f"the file of image {image.sop_instance_uid} is gone, so no Structured Report was made"
+        raise Permanent(f"{words}; send the study again, or restore {image.path} and: preread retry", code="file-lost")
 
     def _attempt(self, made: Made, missing: tuple[str, str], preread: PreRead, encode: Callable[[], _T]) -> _T | None:
         """What one kind of document came to; None, and said why, when it cannot be made: that costs nobody else theirs."""
@@ -263,3 +292,11 @@ class Making:
             )
             made.missing.append((code, f"{words}; see the log of the office"))
         return None
+
+
+def _gets(destination: DestinationSettings, kind: str, material: Material) -> bool:
+    """Whether a destination gets that kind of document beside the report: it is switched on, or one that it has is to be replaced.
+    Of films that were let go nobody gets a first one."""
+    if not isinstance(destination, Beside):
+        return False
+    return destination.name in material.holders[kind] or (kind in destination.kinds() and not material.let_go)

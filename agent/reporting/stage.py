@@ -15,7 +15,7 @@ from agent.settings import Settings
 from agent.store import flags, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
-from agent.store.outlet import outlet_of
+from agent.store.outlet import Outlet, outlet_of
 from agent.store.results import StoredDocument, StoredReading
 from agent.store.studies import Revision
 from agent.work.queue import Job, Queue, enqueue
@@ -51,8 +51,10 @@ class Reporting:
                 # What is newer may be out already, perhaps under a corrected identity: this one must not follow it.
                 words = f"revision {revision.number} was superseded by revision {newest.number} before it was reported"
                 studies.note(tx, uid, "report", "superseded", words, now=now)
-            elif self._making.sent(tx, revision) != material.sent:
-                raise Transient("an older message left while this was reported", code="overtaken", blames_work=False)
+            elif (
+                self._making.sent(tx, revision) != material.sent or results.with_a_result(tx, uid) != material.standing
+            ):
+                raise Transient("an older result left while this was reported", code="overtaken", blames_work=False)
             else:
                 self._write(tx, revision, documents, withdrawn=withdrawn)
                 if made.kept_here:
@@ -91,12 +93,12 @@ class Reporting:
         if withdrawn:
             documents = [(d, self._holders(tx, uid, d, names)) for d, names in documents]
         elif outlet.reported:
-            documents = [(d, names if d.kind == messages.RETRACTION else ()) for d, names in documents]
+            wrong = results.misfiled(tx, uid, revision.study["patient"])
+            documents = [(d, _of_the_wrong(d, names, wrong)) for d, names in documents]
         results.supersede_undelivered(tx, uid, revision.number, now=now)
         results.supersede_undelivered(tx, uid, revision.number + 1, kinds=("flag",), now=now)
         self._enqueue(tx, revision, documents)
-        fate = ", held back" if outlet.held else ", sent to nobody" if outlet.reported and not withdrawn else ""
-        words = f"revision {revision.number}, {len(documents)} documents{fate}"
+        words = f"revision {revision.number}, {len(documents)} documents{_fate(outlet, documents, withdrawn=withdrawn)}"
         studies.note(tx, uid, "report", "reported", words, now=now)
 
     def _enqueue(self, tx: Connection, revision: Revision, documents: _Kept) -> None:
@@ -107,6 +109,7 @@ class Reporting:
         steps = 0 if rank is None else rank.priority.rank
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
+            self._files.must_be_there([document.path])
             hold = outlet.holds(document.kind)
             for name in destinations:
                 if document.kind in messages.RESULTS:
@@ -145,3 +148,19 @@ class Reporting:
             return names
         have = results.holders(view, uid, document.kind)
         return tuple(name for name in names if name in have)
+
+
+def _of_the_wrong(document: StoredDocument, names: tuple[str, ...], wrong: set[tuple[str, str]]) -> tuple[str, ...]:
+    """Who gets it after a person has finished the report: nobody, but those with whom something stands under another patient. What
+    takes a message back goes to whom it was made for."""
+    return tuple(name for name in names if document.kind == messages.RETRACTION or (document.kind, name) in wrong)
+
+
+def _fate(outlet: Outlet, documents: _Kept, *, withdrawn: bool) -> str:
+    if outlet.held:
+        return ", held back"
+    if withdrawn or not outlet.reported:
+        return ""
+    if any(names for _, names in documents):
+        return ", sent only where something stands under another patient or order"
+    return ", sent to nobody"

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, case, delete, insert, select
 
 from agent.store.dialect import json_text, upsert
+from agent.store.doomed import spare
 from agent.store.schema import event, instance, open_study, refusal, study
 from agent.work.queue import enqueue_all
 
@@ -110,6 +111,7 @@ def _not_taken(tx: Connection, arrivals: Sequence[Arrival]) -> list[bool]:
 
 
 def _record_winners(tx: Connection, arrivals: Sequence[Arrival], now: datetime, quiet: timedelta) -> None:
+    spare(tx, [a.path for a in arrivals])
     uids = sorted({a.study_instance_uid for a in arrivals})
     _note_beginnings(tx, arrivals, uids, now)
     tx.execute(_STUDY_GROWS, [{"uid": uid, "now": now} for uid in uids])
@@ -199,6 +201,8 @@ def is_refused(view: Connection, refused: Refusal, *, at: datetime) -> bool:
 
 def refuse(tx: Connection, refused: Refusal, *, now: datetime) -> None:
     """Write the refusal down, so that it can be seen and mended."""
+    if refused.path:
+        spare(tx, [refused.path])
     tx.execute(
         insert(refusal).values(
             at=now,

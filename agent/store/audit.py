@@ -1,8 +1,8 @@
 """The audit messages, each holding the hash of the one before: none can be changed or taken out without its showing.
 
 The database itself refuses to change or delete a row. Whoever can write the file can get around that, and then the chain does
-not fit any more. What was cut off at the end shows only to somebody who has noted an earlier head, or to the syslog server that
-was sent it.
+not fit any more. What was cut off at the end shows by an earlier proof (agent.store.audit_checks) or by how much the syslog server
+was sent; to whoever could change these too, only somebody who has noted an earlier head, or that server, can show it.
 """
 
 from __future__ import annotations

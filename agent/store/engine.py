@@ -92,15 +92,35 @@ class Ledger:
             version = of_version or schema.SCHEMA_VERSION
             tx.execute(insert(schema.schema_version).values(version=version))
         if version > schema.SCHEMA_VERSION:
-            raise Permanent(
-                f"the database {self.name} has schema {version}, "
-                f"this program knows {schema.SCHEMA_VERSION}: install the newer program again",
-                code="database-newer",
-            )
+            raise self._newer(version)
         for step in range(version, schema.SCHEMA_VERSION):
             for statement in schema.UPGRADES[step]:
                 tx.exec_driver_sql(step_for(tx.dialect.name, statement))
         tx.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
+
+    def must_be_of_this_program(self) -> None:
+        """Refuse a ledger whose tables are of another version than this program's: to be looked at, or changed by hand, with it.
+
+        Raises:
+            Permanent: the schema is newer than this program, or older and no line has brought it up to date.
+        """
+        with self.read() as view:
+            version = view.execute(select(schema.schema_version.c.version)).scalar()
+        if version is not None and version > schema.SCHEMA_VERSION:
+            raise self._newer(version)
+        if version is not None and version < schema.SCHEMA_VERSION:
+            raise Permanent(
+                f"the database {self.name} has schema {version}, this program works with {schema.SCHEMA_VERSION}: start the line "
+                "with it once, which brings it up to date: preread serve",
+                code="database-older",
+            )
+
+    def _newer(self, version: int) -> Permanent:
+        return Permanent(
+            f"the database {self.name} has schema {version}, "
+            f"this program knows {schema.SCHEMA_VERSION}: install the newer program again",
+            code="database-newer",
+        )
 
     def close(self) -> None:
         """Give back every connection."""

@@ -40,8 +40,12 @@ class FileStore:
             Permanent: the root cannot be written; the message says which folder and why.
         """
         try:
+            if not self.root.exists():
+                self.root.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileExistsError):  # another process of this line came first
+                    self.root.mkdir(mode=0o700)  # patients' films: of no concern to other users of the machine
             for name in ("incoming", "images", "quarantine", "documents", "priors"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+                (self.root / name).mkdir(exist_ok=True)
             probe = self.incoming / f".probe-{uuid.uuid4().hex}"
             probe.write_bytes(b"preread")
             probe.unlink()
@@ -191,6 +195,18 @@ class FileStore:
             self.path(relative).unlink(missing_ok=True)
         except OSError as error:
             raise _storage_error(error, self.root) from error
+
+    def must_be_there(self, paths: Iterable[str]) -> None:
+        """Asked by whoever gives files their names in the ledger, in the transaction that spares them (agent.store.doomed).
+
+        Raises:
+            Transient: one of them had been let go before, and was deleted while it was kept anew.
+        """
+        for relative in paths:
+            if not self.path(relative).is_file():
+                raise Transient(
+                    "the file was deleted while it was kept anew; it has to be made or sent again", code="file-deleted"
+                )
 
     def quarantined_bytes(self) -> int:
         """How much the refused bytes take, where there are any."""

@@ -94,6 +94,19 @@ def _line(view: Connection, row: Any) -> StudyLine:
     )
 
 
+_KEYED_BY = {
+    **dict.fromkeys(("assemble", "worklist"), "study"),
+    **dict.fromkeys(("prior", "flag", "read", "report", "announce"), "revision"),
+    **dict.fromkeys(("deliver", "commit"), "delivery"),
+}
+"""Kind of the jobs that are about a study, and what their keys name."""
+_MANY = 500  # names in one query; SQLite allows some thousands
+
+
+def _kinds_by(what: str) -> list[str]:
+    return [kind for kind, named in _KEYED_BY.items() if named == what]
+
+
 def jobs_of(uid: str) -> Any:
     """The condition that a job is about that study."""
     revisions = select(study_revision.c.id).where(study_revision.c.study_instance_uid == uid)
@@ -104,9 +117,9 @@ def jobs_of(uid: str) -> Any:
     )
     keys = select(cast(study_revision.c.id, String)).where(study_revision.c.study_instance_uid == uid)
     return or_(
-        and_(job.c.kind.in_(("assemble", "worklist")), job.c.key == uid),
-        and_(job.c.kind.in_(("prior", "flag", "read", "report", "announce")), job.c.key.in_(keys)),
-        and_(job.c.kind.in_(("deliver", "commit")), job.c.key.in_(deliveries)),
+        and_(job.c.kind.in_(_kinds_by("study")), job.c.key == uid),
+        and_(job.c.kind.in_(_kinds_by("revision")), job.c.key.in_(keys)),
+        and_(job.c.kind.in_(_kinds_by("delivery")), job.c.key.in_(deliveries)),
     )
 
 
@@ -127,6 +140,28 @@ def read_since(view: Connection, since: datetime) -> list[str]:
 def any_job_of(view: Connection, uid: str) -> bool:
     """Whether anything is still to be done, or has failed to be done, about that study."""
     return view.execute(select(job.c.id).where(jobs_of(uid)).limit(1)).first() is not None
+
+
+def studies_with_jobs(view: Connection) -> set[str]:
+    """UIDs of all the studies that `any_job_of` is true of."""
+    keys: dict[str, set[str]] = {}
+    for kind, key in view.execute(select(job.c.kind, job.c.key)):
+        keys.setdefault(_KEYED_BY.get(kind, ""), set()).add(str(key))
+    by_revision = select(study_revision.c.study_instance_uid)
+    by_delivery = (
+        by_revision.join(document, document.c.revision_id == study_revision.c.id)
+        .join(delivery, delivery.c.document_id == document.c.id)
+    )  # fmt: skip
+    found = keys.get("study", set())
+    for query, column, what in (
+        (by_revision, study_revision.c.id, "revision"),
+        (by_delivery, delivery.c.id, "delivery"),
+    ):
+        ids = sorted(int(key) for key in keys.get(what, ()) if key.isdecimal())
+        for first in range(0, len(ids), _MANY):
+            rows = view.execute(query.where(column.in_(ids[first : first + _MANY])))
+            found |= {str(uid) for uid in rows.scalars()}
+    return found
 
 
 def find_study(view: Connection, text: str) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from agent.store.dialect import json_text, upsert
+from agent.store.retention import is_back
 from agent.store.schema import (
+    forgotten_file,
     image_use,
     image_use_change,
     instance,
@@ -23,6 +25,7 @@ from agent.store.schema import (
 )
 from agent.store.studies import NEEDS_ATTENTION
 
+OWN = "self"
 FOUND, NONE, REFUSED, FAILED, LATE = "found", "none", "refused", "failed", "late"
 
 
@@ -159,14 +162,17 @@ def _withdrawn() -> ColumnElement[bool]:
 
 
 def keep(tx: Connection, prior: PriorImage, *, now: datetime) -> int:
-    """Write an image of an earlier study down and return its id; the same bytes are one row."""
+    """Write an image of an earlier study down and return its id; the same bytes are one row, kept from now on."""
     row = {k: getattr(prior, k) for k in _COLUMNS}
+    if prior.source != OWN:
+        is_back(tx, prior.path)
     tx.execute(
         upsert(prior_image)
         .values(**row, kept_at=now)
         .on_conflict_do_update(
             index_elements=["sop_instance_uid", "digest"],
-            set_={k: row[k] for k in ("path", "data_set_offset", "transfer_syntax_uid", "facts", "source")},
+            set_={k: row[k] for k in ("path", "data_set_offset", "transfer_syntax_uid", "facts", "source")}
+            | {"kept_at": now},
         )
     )
     c = prior_image.c
@@ -228,7 +234,8 @@ class OwnFrontal:
 def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[OwnFrontal, ...]:
     """The frontal images that were read of other studies of that Patient ID; `besides` names the study they are for.
 
-    A study about whose patient there is a doubt has none, and neither has one that a person has withdrawn.
+    A study about whose patient there is a doubt has none, and neither has one that a person has withdrawn, or whose images were let
+    go: an archive may still have them.
     """
     c, i = study_revision.c, instance.c
     used = func.coalesce(image_use_change.c.used, image_use.c.used)
@@ -252,11 +259,12 @@ def own_frontals(view: Connection, patient_id: str, *, besides: str) -> tuple[Ow
             ~_withdrawn(),
             used.is_(True),
             role == "frontal",
+            i.path.not_in(select(forgotten_file.c.path)),
         )
         .order_by(i.sop_instance_uid)
     )  # fmt: skip
     found = []
     for row in rows:
         image = dict(row._mapping)
-        found.append(OwnFrontal(image.pop("study"), PriorImage(**image, source="self")))
+        found.append(OwnFrontal(image.pop("study"), PriorImage(**image, source=OWN)))
     return tuple(found)

@@ -6,7 +6,6 @@ after it, by whoever comes first: this process, or the next. The audit trail and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,13 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, update
 
 from agent.store import schema
-from agent.store.dialect import upsert
+from agent.store.doomed import doom
+from agent.store.identity import HELD, stops_of
 from agent.store.overview import any_job_of, jobs_of
 from agent.store.retention import FINISHED
 from agent.store.schema import (
     delivery,
     document,
-    doomed_file,
     event,
     forgotten_file,
     hl7_message,
@@ -64,8 +63,8 @@ def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
     tx.execute(insert(event).values(at=now, study_instance_uid="", stage="keep", code=PURGED))
     rows = _rows_of(tx, study_instance_uid)
     doomed = _files_of(tx, rows)
-    others = _keys_of_others(tx, study_instance_uid)
     mine = _keys_of(tx, study_instance_uid)
+    others = _keys_of_others(tx, mine, study_instance_uid)
     orders = _orders_of(tx, study_instance_uid, mine, others)
     messages = _messages_about_nothing_else(tx, study_instance_uid)
     tx.execute(delete(job).where(jobs_of(study_instance_uid)))
@@ -85,22 +84,6 @@ def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
     return len(doomed)
 
 
-def doom(tx: Connection, paths: Iterable[str], *, now: datetime) -> None:
-    """These files are to be deleted, whatever becomes of this process."""
-    for path in paths:
-        tx.execute(upsert(doomed_file).values(path=path, since=now).on_conflict_do_nothing())
-
-
-def doomed(view: Connection) -> list[str]:
-    """The files that are to be deleted."""
-    return [str(p) for p in view.execute(select(doomed_file.c.path)).scalars()]
-
-
-def is_deleted(tx: Connection, path: str) -> None:
-    """That file is gone."""
-    tx.execute(delete(doomed_file).where(doomed_file.c.path == path))
-
-
 def in_work(view: Connection, study_instance_uid: str) -> bool:
     """Whether a stage has something of the study in its hands at this moment."""
     found = view.execute(select(job.c.id).where(jobs_of(study_instance_uid), job.c.state == "running").limit(1))
@@ -116,6 +99,7 @@ def unfinished(view: Connection, study_instance_uid: str) -> str:
     said = [f"it is {state}"] if state not in FINISHED else []
     said += [f"{open_deliveries} deliveries have not been made"] if open_deliveries else []
     said += ["stages of it are still to be done, or parked"] if any_job_of(view, study_instance_uid) else []
+    said += ["a person holds it"] if HELD in stops_of(view, study_instance_uid) else []
     return ", ".join(said)
 
 
@@ -173,25 +157,31 @@ def _keys_of(view: Connection, uid: str) -> set[tuple[str, str]]:
     return {(r.kind, r.value) for r in view.execute(select(c.kind, c.value).where(c.study_instance_uid == uid))}
 
 
-def _keys_of_others(view: Connection, uid: str) -> set[tuple[str, str]]:
+def _keys_of_others(view: Connection, mine: set[tuple[str, str]], uid: str) -> set[tuple[str, str]]:
+    """Which of these keys another study has too."""
     c = study_key.c
-    mine = select(c.value).where(c.study_instance_uid == uid)
-    rows = view.execute(select(c.kind, c.value).where(c.study_instance_uid != uid, c.value.in_(mine)))
-    return {(r.kind, r.value) for r in rows}
+    return {
+        (kind, value)
+        for kind, value in mine
+        if view.execute(
+            select(c.value).where(c.kind == kind, c.value == value, c.study_instance_uid != uid).limit(1)
+        ).first()
+    }
 
 
 def _orders_of(view: Connection, uid: str, mine: set[tuple[str, str]], others: set[tuple[str, str]]) -> list[int]:
     """The orders of the study, by match, decision, accession number or UID, which are of no other."""
     accessions = [value for kind, value in mine - others if kind == "accession"]
-    of_it, of_others = set[int](), set[int]()
-    for table in (study_match, study_decision):
-        for row in view.execute(select(table.c.study_instance_uid, table.c.order_id)):
-            if row.order_id is not None:
-                (of_it if row.study_instance_uid == uid else of_others).add(row.order_id)
     c = patient_order.c
     named = select(c.id).where(or_(c.accession_number.in_(accessions), c.study_instance_uid == uid))
-    of_it.update(int(i) for i in view.execute(named).scalars())
-    return sorted(of_it - of_others)
+    found = {int(i) for i in view.execute(named).scalars()}
+    for table in (study_match, study_decision):
+        matched = select(table.c.order_id).where(table.c.study_instance_uid == uid, table.c.order_id.is_not(None))
+        found.update(int(i) for i in view.execute(matched).scalars())
+    for table in (study_match, study_decision):
+        of_others = select(table.c.order_id).where(table.c.order_id.in_(found), table.c.study_instance_uid != uid)
+        found.difference_update(int(i) for i in view.execute(of_others).scalars())
+    return sorted(found)
 
 
 def _messages_about_nothing_else(view: Connection, uid: str) -> list[int]:

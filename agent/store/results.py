@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, String, case, cast, delete, func, insert, or_, select, update
 
 from agent.store.dialect import upsert
+from agent.store.doomed import spare
 from agent.store.schema import delivery, document, job, reading, report_shortfall, study_revision, unanswered
 
 
@@ -69,6 +70,7 @@ class StoredDocument:
 
 def add_document(tx: Connection, revision_id: int, made: StoredDocument, *, now: datetime) -> int:
     """Write a document down and return its id; a document that is made again takes the place of the one before."""
+    spare(tx, [made.path])
     tx.execute(
         upsert(document)
         .values(
@@ -120,6 +122,7 @@ def add_delivery(
 UNDELIVERED = ("waiting", "parked", "held")
 RESULTS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json")
 """The kinds of documents that say something of the images, and not only that something was wrong."""
+_NUMBER = ("patient_id", "issuer")  # under what a document is filed
 HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
 
 
@@ -249,6 +252,26 @@ def with_a_result(view: Connection, study_instance_uid: str) -> set[str]:
         .distinct()
     )
     return {str(name) for name in found.scalars()}
+
+
+def misfiled(view: Connection, study_instance_uid: str, patient: Mapping[str, str]) -> set[tuple[str, str]]:
+    """(kind, destination) of the documents, messages apart, that a destination has, or may have, and of which the newest stands under
+    another Patient ID, or issuer of it, than that of `patient`."""
+    c = study_revision.c
+    rows = view.execute(
+        select(document.c.kind, delivery.c.destination, c.study)
+        .join(study_revision, c.id == document.c.revision_id)
+        .join(delivery, delivery.c.document_id == document.c.id)
+        .where(
+            c.study_instance_uid == study_instance_uid,
+            document.c.kind.in_(RESULTS),
+            document.c.kind.not_in(("oru", "flag")),
+            _may_have_it(),
+        )
+        .order_by(c.number)
+    )
+    newest = {(str(r.kind), str(r.destination)): r.study["patient"] for r in rows}
+    return {key for key, filed in newest.items() if any(filed[k].strip() != patient[k].strip() for k in _NUMBER)}
 
 
 def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:

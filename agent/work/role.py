@@ -90,6 +90,8 @@ class Heart:
             except PrereadError as error:
                 # Leases outlive several missed beats; one that ends is found out by its fence.
                 self._log.warning("heartbeat missed", reason=error.code)
+            except Exception as error:  # noqa: BLE001  thread edge: a process that lives must not be taken for a dead one
+                self._log.error("heartbeat missed", error_type=type(error).__name__, exc_info=True)
 
 
 def stop_when_asked(stop: threading.Event, *, supervised: bool) -> None:

@@ -1,4 +1,4 @@
-"""What happens on SIGTERM and SIGINT. Imports nothing heavy: the supervisor uses it too."""
+"""What happens on SIGTERM, SIGINT and SIGHUP. Imports nothing heavy: the supervisor uses it too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 
 def when_asked_to_stop(stop: Callable[[], None]) -> None:
-    """Call `stop` in a thread of its own, once, on the first SIGTERM or SIGINT.
+    """Call `stop` in a thread of its own, once, on the first SIGTERM or SIGINT, or when the terminal is closed, unless that was to be
+    outlived (`nohup`).
 
     A handler runs in the main thread between two of its steps. Were it to set the very event that this thread is about
     to wait for, it would wait for a lock that the interrupted step holds, for ever; writing to a pipe takes no lock.
@@ -24,5 +25,6 @@ def when_asked_to_stop(stop: Callable[[], None]) -> None:
         stop()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, asked)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, asked)

@@ -89,6 +89,10 @@ class Worker(threading.Thread):
                 unreachable += 1
                 wait = min(LONGEST_LOOK_S, POLL_S * 2**unreachable)
                 self._log.error("queue not reachable", reason=error.code, wait_s=wait)
+            except Exception as error:  # noqa: BLE001  thread edge: the lease of the job ends, and it is claimed again; nobody else works here
+                unreachable += 1
+                wait = min(LONGEST_LOOK_S, POLL_S * 2**unreachable)
+                self._log.error("worker failed", error_type=type(error).__name__, exc_info=True, wait_s=wait)
             if wait:
                 self._stop_event.wait(wait)
 

@@ -286,6 +286,37 @@ def test_a_retraction_is_waited_for_before_the_result_that_takes_its_place(tmp_p
         assert site.states() == [DELIVERED, DELIVERED]
 
 
+@pytest.mark.parametrize("refusal", [(), (err("204"),)])
+def test_a_ris_that_has_merged_the_patient_away_gets_the_result_under_the_right_name(
+    tmp_path: Path, refusal: tuple[str, ...]
+) -> None:
+    """It knows the old number no more, and refuses to take anything back under it: for as long as a result is tried, if it may."""
+    refusals = [answers("AE", *refusal)] * 4
+    with sending(tmp_path, *refusals, answers("AA")) as (site, ris):
+        taken_back = site.plant(later(2, outcome=Outcome.WITHDRAWN), kind="retract")
+        new = site.plant(later(2))
+        site.attempt()
+        site.attempt()
+        assert site.states() == [WAITING, WAITING], (
+            "for some minutes it may be that the RIS has yet to hear of the patient"
+        )
+        for _ in range(4):
+            site.wait()
+            while site.attempt():
+                pass
+        assert site.states() == [PARKED, DELIVERED], "a person sees what was not taken back"
+        assert (ris.received[0], ris.received[-1]) == (taken_back, new)
+
+
+def test_a_ris_that_is_only_busy_is_asked_to_take_back_for_as_long_as_anything(tmp_path: Path) -> None:
+    with sending(tmp_path, *[answers("AE", err("207"))] * 8) as (site, _):
+        site.plant(later(2, outcome=Outcome.WITHDRAWN), kind="retract")
+        for _ in range(4):
+            site.attempt()
+            site.wait()
+        assert site.states() == [WAITING]
+
+
 def test_one_study_that_the_ris_refuses_holds_up_no_other(tmp_path: Path) -> None:
     other = of_another_study()
     with sending(tmp_path, answers("AE", err("204")), answers("AA")) as (site, ris):

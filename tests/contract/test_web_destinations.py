@@ -24,7 +24,7 @@ from agent.delivery.webhook_destination import WebhookDestination
 from agent.errors import Permanent, PrereadError, Transient
 from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from dicom_nodes.stow import multipart
-from structured_report.content import Narrative, Patient
+from structured_report.content import Narrative, Outcome, Patient
 from structured_report.result_json import encode_result
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.commitments import SetClock
@@ -81,6 +81,9 @@ XML = (
         ((200, JSON, b"[]"), "HTTP 200"),
         ((202, JSON, said(warning=0xB006)), "HTTP 202, Warning Reason B006"),
         ((409, JSON, said(failed=0x0111)), "HTTP 409, Failure Reason 0111"),
+        ((200, "text/html", b"<html>Please sign in</html>"), Transient),
+        ((202, "", b""), Transient),
+        ((202, JSON, b"[]"), Transient),
         ((202, JSON, said(failed=0xA700)), Transient),
         ((200, JSON, said(failed=0x0110)), Transient),
         ((202, "application/dicom+xml", XML), Transient),
@@ -103,7 +106,7 @@ XML = (
 def test_what_the_archive_says_of_the_report_decides(
     report: OutgoingDocument, answer: Answer, outcome: str | type[PrereadError]
 ) -> None:
-    """202 is no success, and 409 no failure: the item of the instance is what counts."""
+    """202 is no success, and 409 no failure: the item of the instance is what counts. The page of a proxy is no archive."""
     with WebService(lambda _: answer) as archive:
         destination = StowDestination(WebPlace("to-archive", archive.url, PATIENCE_S))
         if isinstance(outcome, str):
@@ -273,5 +276,7 @@ def test_the_webhook_is_described_as_it_is() -> None:
     result = json.loads(encode_result(VALUE))
     for word in (*result, *result["findings"][0], *result["narrative"], "Preread-Timestamp", "Preread-Signature"):
         assert f"`{word}`" in page, f"docs/webhook.md says nothing of {word}"
+    for outcome in set(Outcome) - {Outcome.FLAGGED}:
+        assert f"`{outcome}`" in page, f"docs/webhook.md says nothing of {outcome}"
     for status in (*_MENDABLE, *_PASSING):
         assert str(status) in page

@@ -256,3 +256,17 @@ def test_the_certificates_of_a_pilot_are_made_by_one_command_and_the_doctor_says
     assert found["node.tls.ca_file"].state == "ok"
     assert found["node.tls.certificate_file"].state == "bad"
     assert "more days" in found["node.tls.certificate_file"].words
+
+
+@pytest.mark.parametrize("gone", ["ca.key", "ca.pem"])
+def test_an_authority_whose_key_is_kept_elsewhere_is_not_made_anew_without_a_word(
+    site: Site, tmp_path: Path, gone: str
+) -> None:
+    """Every node has a copy of its certificate, and would trust nobody that the new one vouches for."""
+    folder = tmp_path / "tls"
+    assert site.run("certs", "preread=127.0.0.1", "--out", str(folder)).returncode == 0
+    (folder / gone).rename(tmp_path / gone)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    done = site.run("certs", "pacs=10.0.0.5", "--out", str(folder))
+    assert (done.returncode, f"{gone} is not" in done.stderr) == (1, True), done.stderr
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import hl7
 from pydicom import Dataset
@@ -136,14 +137,27 @@ def hand(patient: str = "P1", accession: str = "", study: str = "", **attributes
 
 
 class Office:
-    """Ledger and stages of the office, and the RIS that it sends to."""
+    """Ledger and stages of the office, and the RIS that it sends to.
 
-    def __init__(self, root: Path, ris: KeepingRis, **matching: object) -> None:
+    Args:
+        ways: other destinations, as settings have them. report: the settings' table.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        ris: KeepingRis,
+        *,
+        ways: Sequence[dict[str, Any]] = (),
+        report: dict[str, Any] | None = None,
+        **matching: object,
+    ) -> None:
         self.ris = ris
         self.settings = Settings(
             storage={"root": root, "reserve_gb": 0.0},
             intake={"quiet_time_s": 0.0},
-            destinations=[{"name": "to-ris", "type": "hl7", "host": "127.0.0.1", "port": ris.port}],
+            destinations=[{"name": "to-ris", "type": "hl7", "host": "127.0.0.1", "port": ris.port}, *ways],
+            report=report or {},
             matching=matching,
         )
         self.ledger, self.files = open_store(self.settings)
@@ -201,7 +215,8 @@ class Office:
         return True
 
     def claim(self, kind: str) -> Job | None:
-        return self.queue.claim(kind, "to-ris" if kind == "deliver" else "")
+        lanes = [d.name for d in self.settings.destinations] if kind == "deliver" else [""]
+        return next((job for lane in lanes if (job := self.queue.claim(kind, lane)) is not None), None)
 
     def work(self, *kinds: str) -> None:
         """Everything there is to do, of these kinds or of all."""

@@ -20,12 +20,14 @@ class Mailbox:
         context: makes it speak TLS, at once with `at_once`, else after STARTTLS.
         login: (user, password) that it wants.
         refuses: answers every recipient 550.
+        knows: answers every recipient but these 550; None: it knows everybody.
     """
 
     context: ssl.SSLContext | None = None
     at_once: bool = False
     login: tuple[str, str] | None = None
     refuses: bool = False
+    knows: set[str] | None = None
     messages: list[EmailMessage] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
@@ -84,8 +86,10 @@ class Mailbox:
                 known = (user, password) == self.login
                 say("235 ok" if known else "535 no")
             elif verb == "RCPT":
-                to.append(line.partition("<")[2].partition(">")[0])
-                say("250 ok" if known and not self.refuses else "550 not for you")
+                name = line.partition("<")[2].partition(">")[0]
+                taken = known and not self.refuses and (self.knows is None or name in self.knows)
+                to += [name] if taken else []
+                say("250 ok" if taken else "550 not for you")
             elif verb == "DATA":
                 say("354 go on")
                 content = b""

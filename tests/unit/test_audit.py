@@ -22,7 +22,7 @@ from agent.audit.syslog import Forwarder, frame
 from agent.audit.trail import Trail
 from agent.errors import Transient
 from agent.settings import Syslog
-from agent.store import audit
+from agent.store import audit, audit_checks
 from agent.store.audit import AuditRow
 from agent.store.engine import Ledger
 from tests.support.films import small_image
@@ -93,6 +93,58 @@ def test_the_command_proves_the_chain_and_fails_when_it_is_broken(site: Site) ->
     done = site.run("audit", "verify")
     assert (done.returncode, "breaks at message 1" in done.stderr) == (1, True)
     assert len(site.json("audit", "list")) == 2
+
+
+def cut_off(ledger: Ledger, after: int) -> None:
+    with ledger.begin() as tx:
+        tx.exec_driver_sql("DROP TRIGGER audit_no_delete" + (" ON audit" if ledger.place.is_shared else ""))
+        tx.exec_driver_sql(f"DELETE FROM audit WHERE id > {after}")
+
+
+def proved(ledger: Ledger) -> str:
+    """Why the trail is not whole."""
+    with ledger.begin() as tx:
+        check = audit_checks.proved(tx, "", now=NOW)
+        audit_checks.keep(tx, check)
+    return check.broken
+
+
+def test_a_trail_that_was_cut_off_at_its_end_is_not_what_was_proved_before(ledger: Ledger) -> None:
+    """What is left is a whole chain, and so it is when it has grown again."""
+    written(ledger, 5)
+    assert proved(ledger) == ""
+    cut_off(ledger, 3)
+    words = "message 3: it is the last, and there were 5 when the trail was proved whole on 2026-03-01 12:00 UTC"
+    assert proved(ledger) == words
+    with ledger.begin() as tx:
+        Trail("PREREAD", "host").sent(tx, "another", About("1.9", "P1"), dicom=True, now=NOW)
+        Trail("PREREAD", "host").sent(tx, "another", About("1.9", "P1"), dicom=True, now=NOW)
+    assert "message 5: it is not the one that was the last" in proved(ledger)
+
+
+def test_a_trail_that_grows_goes_on_being_whole(ledger: Ledger) -> None:
+    for count in (1, 3, 2):
+        written(ledger, count)
+        assert proved(ledger) == ""
+
+
+def test_a_trail_that_is_shorter_than_what_was_sent_is_not_whole(ledger: Ledger) -> None:
+    written(ledger, 5)
+    with ledger.begin() as tx:
+        audit.set_forwarded(tx, 5)
+    cut_off(ledger, 3)
+    assert proved(ledger) == "message 3: it is the last, and the syslog server has been sent 5"
+
+
+def test_the_command_says_that_the_end_was_cut_off(site: Site) -> None:
+    written_by = Ledger(site.settings().database_url)
+    written_by.create()
+    written(written_by, 4)
+    assert site.run("audit", "verify").returncode == 0
+    cut_off(written_by, 2)
+    written_by.close()
+    done = site.run("audit", "verify")
+    assert (done.returncode, "there were 4" in done.stderr) == (1, True)
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -143,3 +144,45 @@ def test_in_kubernetes_the_pages_are_shown_over_https_and_by_the_name_of_the_ing
     (path,) = ingress["rules"][0]["http"]["paths"]
     (port,) = services[path["backend"]["service"]["name"]]["ports"]
     assert (port["name"], port["port"]) == (path["backend"]["service"]["port"]["name"], web.port)
+
+
+def test_in_kubernetes_prometheus_is_let_in_and_shows_the_token_that_is_asked_for(tmp_path: Path) -> None:
+    """Without one /metrics answers nobody beyond its own pod, and every alert rule stays silent."""
+    by_kind = {m["kind"]: m for m in reversed(manifests())}
+    file, pod = tmp_path / "settings.toml", by_kind["Deployment"]["spec"]["template"]["spec"]
+    file.write_text(by_kind["ConfigMap"]["data"]["settings.toml"], "utf-8")
+    token = load(file).web.token_file
+    (volume,) = [v for v in pod["volumes"] if "secret" in v]
+    (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == volume["name"]]
+    assert token == Path(mount["mountPath"]) / "token"
+    said = (DEPLOY / "kubernetes" / "preread.yaml").read_text("utf-8")
+    assert f"kubectl create secret generic {volume['secret']['secretName']} -n preread --from-literal=token=" in said
+    (web,) = [r for r in by_kind["NetworkPolicy"]["spec"]["ingress"] if r["ports"] == [{"port": "web"}]]
+    names = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in web["from"]]
+    assert names == ["ingress-nginx", "monitoring"]
+
+
+def test_the_image_of_the_manifests_is_that_of_this_program() -> None:
+    from agent.version import VERSION
+
+    by_kind = {m["kind"]: m for m in reversed(manifests())}
+    (container,) = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"cxr-preread:{VERSION}"
+
+
+def test_every_command_that_these_files_start_is_one_of_the_program() -> None:
+    from agent.cli import COMMANDS
+
+    said = set[str]()
+    for unit in UNITS:
+        text = (DEPLOY / "systemd" / unit).read_text("utf-8")
+        said |= set(re.findall(r"^Exec\w+=\S+ --settings \S+ (\S+)", text, re.MULTILINE))
+    container = (DEPLOY / "container" / "Containerfile").read_text("utf-8")
+    said |= set(re.findall(r'^CMD \["(\w+)"\]', container, re.MULTILINE))
+    said |= set(re.findall(r'"/etc/preread/settings.toml", "(\w+)"', container))
+    compose = yaml.safe_load((DEPLOY / "container" / "compose.yaml").read_text("utf-8"))
+    by_kind = {m["kind"]: m for m in reversed(manifests())}
+    (pod,) = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"]
+    said |= {*compose["services"]["preread"]["command"], *pod["args"]}
+    assert said == {"serve", "reload", "doctor"}
+    assert said <= set(COMMANDS)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pynetdicom import AE, evt
 
-from agent.doctor import ledger, line, machine, network
+from agent.doctor import ledger, line, machine, network, secrets
 from agent.doctor.check import Check, examined, tried
 from agent.doctor.looks import HERE
 from agent.doctor.model import device_check
@@ -222,3 +222,17 @@ def test_a_web_service_that_refuses_our_questions_is_found_before_the_first_pati
         site.table("dicomweb", name="archive", url=f"{server.url}/dicom-web")
         found = {c.what: c for c in network.services(site.settings())}["dicomweb archive"]
     assert (found.state, words in found.words) == ("bad" if words else "ok", True)
+
+
+def test_a_secret_that_every_user_of_the_machine_can_read_is_noted(site: Site, tmp_path: Path) -> None:
+    token, password = tmp_path / "token", tmp_path / "password"
+    for file in (token, password):
+        file.write_text("secret\n", "ascii")
+    token.chmod(0o644)
+    password.chmod(0o640)
+    site.set("web", token_file=str(token))
+    site.set("alarms.mail", host="127.0.0.1", user="u", password_file=str(password), to=["a@b"], **{"from": "c@d"})
+    site.destination(name="hook", type="webhook", url="http://127.0.0.1:9", secret_file=str(token))
+    found = {c.what: c.words for c in secrets.secrets(site.settings())}
+    assert set(found) == {"web.token_file", "destinations (hook).secret_file"}
+    assert f"chmod o-rwx {token}" in found["web.token_file"]

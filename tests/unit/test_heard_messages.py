@@ -203,6 +203,19 @@ def test_the_reports_of_several_patients_stay_theirs() -> None:
     assert found == [("1", "F1", "1.2.1"), ("2", "F2", "1.2.2")]
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_report_of_our_patient_counts_beside_that_of_somebody_elses(order: tuple[int, int]) -> None:
+    """Else a pre-read would arrive after the radiologist's report."""
+    parts = {
+        n: f"PID|1||{n}^^^{'OURS' if n == 1 else 'THEIRS'}^MR\r{segment('OBR', f3=f'F{n}', f25='F')}" for n in (1, 2)
+    }
+    ours = Dialect(Identifiers(issuer="OURS"))
+    said = hear(read(message(header("ORU^R01"), *(parts[n] for n in order))), ours).said
+    assert [s.patient.patient_id for s in said if isinstance(s, ReportSaid)] == ["1"]
+    with pytest.raises(NotForUs, match=r"orders\.issuer"):
+        hear(read(message(header("ORU^R01"), parts[2])), ours)
+
+
 def test_the_echo_of_our_own_result_is_not_the_radiologists_report() -> None:
     obr = segment("OBR", f3="F", f18="ACC1", f25="F")
     ours = Dialect(own_applications=frozenset({"CXRPREREAD"}))

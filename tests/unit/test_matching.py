@@ -141,6 +141,7 @@ def test_without_numbers_only_the_one_order_of_the_patient_at_that_time_fits(
     office.work()
     assert about(office, uid)["order"]["match"] == ("patient and time" if found else "")
     assert office.study(uid).state == "not-analysed"
+    assert (b"fits by patient and time" in office.ris.messages[-1]) is found, "the reader knows on what it rests"
     office.close()
 
 
@@ -268,6 +269,7 @@ def test_a_person_settles_what_was_in_doubt_and_what_waited_leaves(office: Offic
     office.work()
     assert standing(office.ris.messages) == {("P1", "B", "ACC1", "ACC1")}
     assert about(office, uid)["order"]["match"] == "by hand"
+    assert b"A person has said which order" in office.ris.messages[-1]
     everything = everything_about(office.ledger, office.files, uid)
     assert everything["identity"]["decision"]["reason"] == "by the test"
 
@@ -283,6 +285,37 @@ def test_an_order_of_another_patient_goes_under_whom_a_person_names(office: Offi
     decide(office, uid, order_id=number, patient="images")
     office.work()
     assert standing(office.ris.messages) == {("P1", "A", "ACC1", "ACC1")}
+
+
+@pytest.mark.parametrize("accession", ["ACC9", ""])
+def test_an_order_that_a_person_chose_is_not_filed_under_the_number_of_the_wrong_line(
+    office: Office, accession: str
+) -> None:
+    """The line of another patient was picked at the modality: a RIS that files by accession number would put the result there."""
+    office.hear(ordered("ACC1", "P2", name="Other^Person", birth_date="19800101", placer="WRONG", filler="WRONG"))
+    office.hear(ordered(accession, "P1", placer="RIGHT", filler="FILL"))
+    wrong = {"PlacerOrderNumberImagingServiceRequest": "WRONG", "FillerOrderNumberImagingServiceRequest": "WRONG"}
+    uid = office.arrive(hand("P1", "ACC1", **wrong))
+    office.work()
+    assert office.study(uid).reason == "order-of-another-patient"
+    with office.ledger.read() as view:
+        (right,) = orders.orders_by(view, placers=["RIGHT"])
+    decide(office, uid, order_id=right.id)
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "RIGHT", "FILL", accession)}
+    assert b"WRONG" not in office.ris.messages[-1]
+    assert b"ACC1" not in office.ris.messages[-1]
+
+
+def test_what_the_chosen_order_lacks_still_comes_from_the_images(office: Office) -> None:
+    uid = office.arrive(hand("P1", "ACC1"))
+    office.hear(ordered("", "P1", placer="RIGHT"))
+    office.work()
+    with office.ledger.read() as view:
+        (right,) = orders.orders_by(view, placers=["RIGHT"])
+    decide(office, uid, order_id=right.id)
+    office.work()
+    assert standing(office.ris.messages) == {("P1", "RIGHT", "ACC1", "ACC1")}
 
 
 def test_what_is_heard_after_a_decision_is_weighed_as_ever(office: Office) -> None:
@@ -358,6 +391,22 @@ def test_a_cancelled_order_gets_no_message_until_it_stands_again(office: Office)
     office.hear(ordered("ACC1", placer="A"))
     office.work()
     assert standing(office.ris.messages) == {("P1", "A", "ACC1", "ACC1")}
+
+
+@pytest.mark.parametrize("study", [True, False])
+def test_an_order_that_was_cancelled_and_placed_anew_is_the_one_that_stands(office: Office, study: bool) -> None:
+    """A RIS that replaces an order keeps its accession number, and the study would wait for a person every time."""
+    uid = str(generate_uid())
+    names = {"study": uid} if study else {"accession": "ACC1"}
+    office.hear(ordered(**names, placer="OLD"))
+    office.hear(ordered(**names, placer="OLD", change=OrderChange.CANCELLED), ordered(**names, placer="NEW"))
+    office.arrive(hand(study=uid, **({} if study else names)))
+    office.work()
+    assert office.study(uid).state == "not-analysed"
+    assert {key[1] for key in standing(office.ris.messages)} == {"NEW"}
+    office.hear(ordered(**names, placer="NEW", change=OrderChange.CANCELLED))
+    office.work()
+    assert office.study(uid).reason == "order-ambiguous", "of two that were cancelled none is guessed"
 
 
 def test_a_pre_read_that_comes_after_the_radiologists_report_disturbs_nobody(office: Office) -> None:
@@ -558,6 +607,26 @@ def test_a_married_name_and_a_corrected_birth_date_reach_the_result(office: Offi
     assert about(office, uid)["patient"]["birth_date"] == "19510102"
     assert b"Married^Small" in office.ris.messages[-1]
     assert b"19510102" in office.ris.messages[-1]
+
+
+@pytest.mark.parametrize("heard_of", ["correction", "order"])
+def test_a_child_is_not_read_as_an_adult_because_the_modality_was_given_the_wrong_birth_date(
+    office: Office, heard_of: str
+) -> None:
+    """The age in the header was reckoned from the birth date that is wrong, or is that of the patient on the wrong line."""
+    image = small_image(PatientID="P1", AccessionNumber="ACC1", PatientBirthDate="19500102", PatientAge="076Y")
+    uid = office.arrive(image)
+    office.work("assemble")
+    assert office.study(uid).state == "assembled", "as an adult it would be read"
+    if heard_of == "correction":
+        office.hear(corrected("P1", "Test^Small", "20200102"))
+    else:
+        office.hear(ordered("ACC1", "P2", name="Other^Child", birth_date="20200102"))
+        office.work("orders", "assemble")
+        decide(office, uid, order_id=office.match(uid).candidates[0], patient="order")
+    office.work("orders", "assemble")
+    line = office.study(uid)
+    assert (line.state, line.reason) == ("not-analysed", "too-young")
 
 
 @pytest.mark.parametrize("name", ["TEST^SMALL", "Test^Small^Middle", "Test^Small^^Dr.", ""])

@@ -191,6 +191,15 @@ def test_a_name_reaches_a_receiver_in_its_own_character_set(character_set: str, 
     assert parts == [g.split("^") for g in name.split("=")]
 
 
+@pytest.mark.parametrize("character_set", ["ISO IR87", "ISO IR159"])
+def test_a_name_in_half_width_katakana_is_a_name_to_a_japanese_ris(character_set: str) -> None:
+    """Modalities write it so, and the set of the RIS has these letters in full width alone: a code is no name."""
+    form = OruForm(character_set=character_set)
+    value = replace(VALUE, study=replace(VALUE.study, patient=Patient("P", "", "ﾔﾏﾀﾞ^ﾎﾟﾁ=山田^ポチ", "", "")))
+    field = str(received(sent(value, form), form).segment("PID")[5])
+    assert [p.split("^")[:2] for p in field.split("~")] == [["ヤマダ", "ポチ"], ["山田", "ポチ"]]
+
+
 @given(st.text(max_size=60), st.sampled_from(sorted(CHARACTER_SETS)))
 def test_what_a_character_set_has_not_is_spelt_out_and_the_rest_is_untouched(text: str, character_set: str) -> None:
     whole = normalise_text(text)

@@ -23,8 +23,12 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 from pynetdicom.dimse_primitives import C_STORE
 
+from agent.audit.trail import Trail
+from agent.clock import SystemClock
 from agent.imaging.headers import locate_data_set
-from agent.store import overview
+from agent.keeping.forget import Forgetter
+from agent.settings import Keeping
+from agent.store import doomed, overview, retention
 from dicom_nodes import scp, scu
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY, DEFLATED, VERIFICATION
 from dicom_nodes.roles import Peer
@@ -137,6 +141,57 @@ def test_a_data_set_that_cannot_be_trusted_is_refused_and_quarantined(
     assert (refusal["reason"], refusal["status"]) == (reason, f"{status:04X}")
     assert node.files.path(refusal["path"]).read_bytes().endswith(data_set), "what is refused is kept"
     assert not list((node.settings.storage.root / "images").rglob("*.dcm"))
+
+
+def let_go(node: Node, path: str) -> None:
+    """As when its study is finished and old; the file itself is still to be deleted."""
+    now = SystemClock().now()
+    with node.ledger.begin() as tx:
+        retention.forget_file(tx, path, now=now)
+        doomed.doom(tx, [path], now=now)
+
+
+def delete_what_was_let_go(node: Node) -> None:
+    assert Forgetter(node.ledger, node.files, SystemClock(), Keeping(), Trail("PREREAD")).delete_doomed()
+
+
+def test_a_film_that_was_let_go_and_is_sent_again_before_it_is_deleted_stays(node: Node) -> None:
+    image = small_image()
+    assert node.send_image(image)[0] == 0x0000
+    (kept,) = node.images(image.StudyInstanceUID)
+    let_go(node, kept.path)
+    assert node.send_image(image)[0] == 0x0000
+    delete_what_was_let_go(node)
+    assert node.files.path(kept.path).is_file(), "it was answered Success"
+
+
+def test_a_film_that_is_back_stays_though_its_deletion_was_never_written_down(node: Node) -> None:
+    """The process that deleted it was killed before it could."""
+    image = small_image()
+    node.send_image(image)
+    (kept,) = node.images(image.StudyInstanceUID)
+    let_go(node, kept.path)
+    node.files.path(kept.path).unlink()
+    assert node.send_image(image)[0] == 0x0000
+    delete_what_was_let_go(node)
+    assert node.files.path(kept.path).is_file(), "it was answered Success"
+
+
+@pytest.mark.parametrize("how", ["let go", "lost"])
+def test_a_film_that_is_gone_takes_its_place_though_the_archive_has_changed_its_header(node: Node, how: str) -> None:
+    image = small_image()
+    node.send_image(image)
+    (kept,) = node.images(image.StudyInstanceUID)
+    if how == "let go":
+        let_go(node, kept.path)
+        delete_what_was_let_go(node)
+    else:
+        node.files.path(kept.path).unlink()
+    image.InstitutionName = "As the archive writes it"
+    assert node.send_image(image) == (0x0000, "")
+    newest = node.images(image.StudyInstanceUID)[-1]
+    assert newest.path != kept.path
+    assert node.files.path(newest.path).is_file()
 
 
 def test_an_instance_uid_that_differs_between_command_and_data_set_is_refused(node: Node) -> None:

@@ -16,7 +16,9 @@ from pydicom import Dataset, dcmread
 from structured_report.concepts import LATERALITY_VALUES, PRESENCE_VALUES
 from structured_report.content import BANNER, Code, Finding, Laterality, Narrative, Outcome, Patient, PreRead, Presence
 from structured_report.hl7_text import cap, escape, unescape
+from structured_report.identity import Place
 from structured_report.oru import encode_oru
+from structured_report.plain_sr import encode_plain_sr
 from structured_report.read_sr import read_narrative
 from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
 from structured_report.text import MAX_NARRATIVE, exactly, from_dicom, normalise_text, one_line, to_dicom
@@ -160,6 +162,28 @@ def test_identity_is_copied_unaltered_and_the_build_is_named() -> None:
     words = report.to_json()
     for fact in ("ab" * 32, "nf4", "findings-reasoning@00000000", "2.25.123456"):
         assert fact in words
+
+
+def test_a_report_carries_nothing_of_another_patient_than_the_one_it_is_about() -> None:
+    """The wrong line of the worklist was picked at the modality, and a person has said whose film it is."""
+    evidence = images()
+    for image in evidence:
+        image.PatientAge, image.PatientComments, image.EthnicGroup = "065Y", "allergic to latex", "of somebody"
+        other = Dataset()
+        other.PatientID, other.TypeOfPatientID = "SOMEBODY-ELSE", "TEXT"
+        image.OtherPatientIDsSequence = [other]
+    theirs = Patient(str(evidence[0].PatientID), "", "A^B", str(evidence[0].PatientBirthDate), "F")
+    words = encode_sr(preread(evidence, patient=theirs), evidence).to_json()
+    assert "SOMEBODY-ELSE" in words, "what the image says of the very patient is kept"
+    for patient in (Patient("PID1", "", "A^B", theirs.birth_date, "F"), replace(theirs, birth_date="19010101")):
+        value = preread(evidence, patient=patient)
+        for report in (
+            encode_sr(value, evidence),
+            encode_plain_sr(value, evidence, Place("2.25.11", "2.25.12", "x", 1)),
+        ):
+            words = report.to_json()
+            for said in ("SOMEBODY-ELSE", "065Y", "latex", "of somebody"):
+                assert said not in words, said
 
 
 def test_a_later_revision_names_its_predecessor() -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from agent.imaging.geometry import upright
 from agent.imaging.render import render
 from agent.imaging.screen import Screened, letters, screened
 from tests.support.films import rg1, save, small_image
+from tests.support.site import until
 
 STATIC = Path(__file__).parents[2] / "agent" / "web" / "static"
 WHOLE = 4096  # no preview of these films is made smaller
@@ -228,8 +230,8 @@ def test_who_decodes_is_confined_each_time_anew(decoder: ReadyDecoder, tmp_path:
 
 
 def _mother(decoder: ReadyDecoder) -> int:
-    assert decoder._mother is not None
-    return decoder._mother.pid
+    assert decoder._running is not None
+    return decoder._running.mother.pid
 
 
 def _children(process: int) -> list[int]:
@@ -254,3 +256,47 @@ def test_a_decoder_that_was_killed_is_had_anew(decoder: ReadyDecoder, tmp_path: 
     decoder.stored(plain)
     os.kill(_mother(decoder), signal.SIGKILL)
     assert np.array_equal(decoder.stored(plain), small_image().pixel_array)
+
+
+FORGOTTEN = """
+import os, sys
+from pathlib import Path
+from agent.imaging.decode_ready import ReadyDecoder
+
+# Where the interpreter lets go of it late, when it has emptied the module that it is of.
+decoder = ReadyDecoder()
+os.kept = (decoder, sys.modules[ReadyDecoder.__module__])
+decoder.warm()
+sys.stdout.write(f"{decoder._running.mother.pid}\\n")
+sys.stdout.flush()
+if len(sys.argv) > 1:
+    decoder.stored(Path(sys.argv[1]))
+"""
+
+
+def test_a_decoder_that_nobody_closed_ends_with_its_program_and_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", FORGOTTEN], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path(f"/proc/{done.stdout.strip()}").exists(), "it was waited for"
+
+
+def test_a_decoder_whose_program_is_killed_ends_in_the_middle_of_a_film(tmp_path: Path) -> None:
+    """What decodes may go on for minutes, for nobody, and holds what its program has shared with it."""
+    film = tmp_path / "film.dcm"
+    os.mkfifo(film)  # whoever opens it waits for ever
+    with subprocess.Popen([sys.executable, "-c", FORGOTTEN, str(film)], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        mother = int(program.stdout.readline())
+        (child,) = until(lambda: _children(mother), seconds=30, what="the film is being decoded")
+        program.kill()
+        program.wait()
+    gone = (Path(f"/proc/{mother}"), Path(f"/proc/{child}"))
+    until(lambda: not any(_lives(p) for p in gone), seconds=30, what="nothing of it is left")
+
+
+def _lives(process: Path) -> bool:
+    """Whether it does something still; one that nobody waits for stays in the list until init has looked."""
+    try:
+        return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

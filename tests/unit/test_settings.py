@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from agent.cli import preread
-from agent.commands.settings import remarks
 from agent.errors import SettingsError
 from agent.settings import Settings, load
+from agent.settings.remarks import remarks, same_titles
 from agent.store.engine import Ledger
 from dicom_nodes.roles import check_ae_title
 from tests.support.site import Site
@@ -289,3 +289,36 @@ def test_a_film_of_the_constancy_test_is_not_left_without_the_one_it_is_compared
         Settings(qc={"films": ["normal", "stored-16-bit"]})
     assert Settings(qc={"films": ["right-pneumothorax", "stored-16-bit"]}).qc.films[1] == "stored-16-bit"
     assert Settings(qc={"films": ["normal"]}).qc.films == ("normal",)
+
+
+PACS = {"name": "pacs", "ae_title": "PACS", "host": "10.0.0.5", "may": ["send"]}
+CT = {"name": "ct", "ae_title": "PACS", "host": "10.0.0.5", "may": ["query"]}
+OWN_TLS = {"ca_file": "ca.pem", "certificate_file": "own.pem", "key_file": "own.key"}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({}, "whoever calls by it is taken for both, and may query and send"),
+        ({"host": "10.0.0.6"}, "a caller is told apart by its address alone, 10.0.0.5 or 10.0.0.6"),
+        (
+            {"tls": True},
+            'over TLS the caller is "ct", and in the clear, without any certificate, it is "pacs" and may send',
+        ),
+    ],
+)
+def test_of_two_peers_with_one_title_it_is_said_who_is_taken_for_whom(other: dict[str, object], words: str) -> None:
+    settings = Settings(node={"tls": OWN_TLS}, peers=[PACS, CT | other])
+    (remark,) = same_titles(settings.peers)
+    assert remark.startswith('peers "pacs" and "ct" have the same ae_title PACS')
+    assert words in remark
+    assert remark in remarks(settings)
+    assert same_titles(Settings(peers=[PACS, CT | {"ae_title": "CT"}]).peers) == []
+
+
+def test_two_peers_with_one_title_are_remarked_wherever_settings_are_looked_at(site: Site) -> None:
+    site.peer("other", "SENDER", 104, ["receive"])
+    words = 'peers "sender" and "other" have the same ae_title SENDER'
+    assert f"note: {words}" in site.run("settings", "check").stdout
+    found = [c for c in site.json("doctor", "--no-network") if c["what"] == "settings"]
+    assert [c["state"] for c in found if words in c["words"]] == ["note"]

@@ -251,6 +251,25 @@ def test_ctrl_c_never_hangs_the_line() -> None:
     subprocess.run([sys.executable, "-c", PESTERED], check=True, timeout=PATIENCE_S, stderr=subprocess.DEVNULL)
 
 
+HUNG_UP = """
+import os, signal, sys, threading
+from agent.work.signals import when_asked_to_stop
+
+if "outlives" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+stop = threading.Event()
+when_asked_to_stop(stop.set)
+os.kill(os.getpid(), signal.SIGHUP)
+os._exit(0 if stop.wait(1.0) else 3)
+"""
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 0), (["outlives"], 3)])
+def test_a_terminal_that_is_closed_ends_the_line_as_cleanly_as_ctrl_c(arguments: list[str], status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", HUNG_UP, *arguments], timeout=60, check=False)
+    assert done.returncode == status
+
+
 def test_looking_before_anything_has_run_creates_nothing(site: Site) -> None:
     done = site.run("studies")
     assert done.returncode == 1

@@ -7,10 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from agent.store.engine import Ledger
 from agent.store.schema import SCHEMA_VERSION, UPGRADES, metadata, schema_version
+from tests.support.site import Site
 
 SCHEMAS = sorted((Path(__file__).parents[1] / "schemas").glob("v*.sql"))
 
@@ -109,3 +110,28 @@ def test_an_upgrade_that_is_broken_off_is_not_half_done(old: Path) -> None:
     ledger.close()
     after = columns(old)
     assert {t: c for t, c in after.items() if t in before} == before
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "words"),
+    [
+        (SCHEMA_VERSION + 1, "database-newer", "install the newer program again"),
+        (SCHEMA_VERSION - 1, "database-older", "start the line"),
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments", [["studies"], ["purge", "1.2.3", "--yes"], ["backup", "BACKUP"], ["reread", "1.2"]]
+)
+def test_no_command_works_on_a_ledger_of_another_version(
+    site: Site, tmp_path: Path, version: int, code: str, words: str, arguments: list[str]
+) -> None:
+    """A command that is left over from before an upgrade, or that is there before the line has been started with it."""
+    ledger = Ledger(site.settings().database_url)
+    site.settings().storage.root.mkdir()
+    ledger.create()
+    with ledger.begin() as tx:
+        tx.execute(update(schema_version).values(version=version))
+    ledger.close()
+    done = site.run(*(a if a != "BACKUP" else str(tmp_path / "backup") for a in arguments))
+    assert (done.returncode, words in done.stderr, f"[{code}]" in done.stderr) == (1, True, True), done.stderr
+    assert not (tmp_path / "backup").exists()

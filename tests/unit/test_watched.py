@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
 
+from agent import authority
 from agent.clock import SystemClock
 from agent.delivery.webhook_destination import SIGNATURE, TIMESTAMP, signature
 from agent.health.counted import BOUNDS, code
@@ -23,14 +25,14 @@ from agent.health.tellers import tellers
 from agent.health.telling import TELL, Telling
 from agent.health.watch import Watch
 from agent.settings import Settings, load
-from agent.store import alarms, schema, turnaround
+from agent.store import alarms, audit, schema, turnaround
 from agent.web.context import WebContext
 from agent.web.server import WebServer
 from agent.work.queue import Queue
 from agent.work.worker import Running, Worker
 from tests.support.mail import Mailbox
 from tests.support.planted_ledger import PlantedLedger
-from tests.support.site import PATIENCE_S, Site
+from tests.support.site import PATIENCE_S, Site, free_port
 from tests.support.watched import Samples, ask, samples, url_of, value
 from tests.support.web import WebService, certificates
 
@@ -193,6 +195,90 @@ def test_a_certificate_that_runs_out_is_raised_in_time(site: Site, tmp_path: Pat
     own.write_text("nothing")
     watched.look(1)
     assert ("certificate-unusable", "node.tls.certificate_file") in watched.standing()
+    watched.planted.close()
+
+
+def _own(site: Site, tmp_path: Path) -> tuple[Path, Path]:
+    """Certificate and key of the node, which last longer than an alarm wants."""
+    folder, now = tmp_path / "tls", datetime.now(UTC)
+    authority.authority_in(folder, now=now)
+    made = authority.issue(folder, "own", ["127.0.0.1"], days=300, now=now)
+    site.set("node.tls", ca_file=str(folder / "ca.pem"), certificate_file=str(made.certificate), key_file=str(made.key))
+    return made.certificate, made.key
+
+
+def _of_tls(watched: Watched) -> list[tuple[str, str]]:
+    watched.clock.at = datetime.now(UTC)
+    watched.look(1)
+    return [(code, about) for code, about in watched.standing() if about.startswith("node.tls")]
+
+
+@pytest.mark.parametrize("how", ["of another", "under a password", "gone"])
+def test_a_key_that_nobody_can_be_shown_is_raised_before_a_caller_finds_out(
+    site: Site, tmp_path: Path, how: str
+) -> None:
+    _, key = _own(site, tmp_path)
+    watched = Watched(site)
+    assert _of_tls(watched) == []
+    if how == "of another":
+        authority.issue(tmp_path / "tls", "another", ["127.0.0.1"], days=300, now=datetime.now(UTC))
+        key.write_bytes((tmp_path / "tls" / "another.key").read_bytes())
+    elif how == "under a password":
+        command = ["openssl", "pkcs8", "-topk8", "-in", str(key), "-out", str(key) + ".new", "-passout", "pass:secret"]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        key.write_bytes(Path(str(key) + ".new").read_bytes())
+    else:
+        key.unlink()
+    assert _of_tls(watched) == [("certificate-unusable", "node.tls.key_file")]
+    said = {c["what"]: c["words"] for c in site.json("doctor", "--no-network") if c["state"] == "bad"}
+    assert str(key) in said["node.tls.key_file"]
+    watched.planted.close()
+
+
+def test_a_chain_that_begins_with_the_authority_is_told_from_a_key_that_is_lost(site: Site, tmp_path: Path) -> None:
+    certificate, _ = _own(site, tmp_path)
+    certificate.write_bytes((tmp_path / "tls" / "ca.pem").read_bytes() + certificate.read_bytes())
+    said = {c["what"]: c["words"] for c in site.json("doctor", "--no-network") if c["state"] == "bad"}
+    assert "comes first in the file" in said["node.tls.key_file"]
+
+
+def test_a_certificate_that_is_not_valid_yet_is_no_good_one(site: Site, tmp_path: Path) -> None:
+    """Or the clock of this machine is wrong; either way nobody gets in."""
+    _own(site, tmp_path)
+    authority.issue(tmp_path / "tls", "own", ["127.0.0.1"], days=300, now=datetime.now(UTC) + timedelta(days=2))
+    watched = Watched(site)
+    assert _of_tls(watched) == [("certificate-unusable", "node.tls.certificate_file")]
+    said = {c["what"]: c["words"] for c in site.json("doctor", "--no-network") if c["state"] == "bad"}
+    assert "is not valid before" in said["node.tls.certificate_file"]
+    watched.planted.close()
+
+
+def test_a_trail_that_reaches_nobody_is_raised_and_is_over_when_it_moves(site: Site, tmp_path: Path) -> None:
+    site.set("audit.syslog", host="127.0.0.1", port=free_port())
+    site.set("audit.syslog.tls", ca_file=str(certificates(tmp_path / "tls")[0]))
+    site.set("alarms", certificate_days=1)
+    watched = Watched(site)
+
+    def standing() -> list[tuple[str, str]]:
+        return [one for one in watched.standing() if one[0] == "audit-not-forwarded"]
+
+    with watched.ledger.begin() as tx:
+        for number in range(3):
+            audit.append(tx, f"<{number}/>", now=NOW)
+    watched.look(59)
+    assert standing() == []
+    watched.look(2)
+    assert standing() == [("audit-not-forwarded", "")]
+    with watched.ledger.begin() as tx:
+        audit.set_forwarded(tx, 1)  # it moves, though there is more
+    watched.look(2)
+    assert standing() == []
+    with watched.ledger.begin() as tx:
+        audit.set_forwarded(tx, 3)
+    watched.look(70)
+    assert standing() == []
+    words = {c["what"]: c["words"] for c in site.json("doctor") if c["state"] == "bad"}
+    assert "did not take it: Connection refused" in words["syslog server"]
     watched.planted.close()
 
 
@@ -360,6 +446,34 @@ def test_a_mail_server_that_refuses_is_not_taken_for_one_that_took_it(
         with watched.ledger.read() as view:
             assert "mail-refused" in alarms.untold(view)["mail"]
         assert box.messages == []
+        watched.planted.close()
+
+
+def test_who_has_a_message_is_not_written_to_again_and_again_because_of_another(site: Site, tmp_path: Path) -> None:
+    """Somebody who has left: each look at the queue would have written to everybody else, for a week."""
+    with Mailbox(knows={"it@hospital"}) as box:
+        mail = {
+            "host": "127.0.0.1",
+            "port": box.port,
+            "security": "none",
+            "from": "a@b",
+            "to": ["it@hospital", "gone@hospital"],
+        }
+        _alarms(site, mail=mail)
+        watched = Watched(site)
+        watched.beat("read", state="failed")
+        watched.look(1)
+        for _ in range(3):
+            assert watched.tell("mail")
+            watched.clock.move(minutes=10)
+        assert box.recipients == [["it@hospital"]]
+        with watched.ledger.read() as view:
+            assert "refused 1 of the 2 of alarms.mail.to" in alarms.untold(view)["mail"]
+        box.knows = None
+        assert watched.tell("mail")
+        assert box.recipients == [["it@hospital"], ["gone@hospital"]]
+        with watched.ledger.read() as view:
+            assert alarms.untold(view) == {}
         watched.planted.close()
 
 

@@ -60,8 +60,28 @@ def test_each_rule_is_over_metrics_that_exist(names: set[str]) -> None:
     assert len({rule["alert"] for rule in rules()}) == len(rules())
 
 
+def test_each_rule_asks_for_labels_that_its_metrics_have(site: Site) -> None:
+    planted = PlantedLedger(site.settings())
+    planted.everything("1.2.3", patient_id="P", name="N", accession="A")
+    for role in ("receive", "read", "office"):
+        planted.process(role, "ready")
+    families = list(LineCollector(site.settings(), planted.ledger, planted.files, SystemClock()).collect())
+    planted.close()
+    has = {family.name: set(getattr(family, "_labelnames", ())) | {"le"} for family in families}
+    has |= {"up": {"job"}}
+    for rule in rules():
+        metrics = {re.sub(r"_(total|bucket|count|sum|info)$", "", name) for name in metrics_of(rule["expr"])}
+        known = set().union(*(has.get(name, set()) for name in metrics))
+        asked = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", rule["expr"]))
+        asked |= {label for part in re.findall(r"by \(([^)]*)\)", rule["expr"]) for label in re.findall(r"\w+", part)}
+        asked |= set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert asked <= known, rule["alert"]
+
+
 def test_a_rule_about_an_alarm_names_one_that_can_be_raised() -> None:
-    named = {code for rule in rules() for code in re.findall(r'code="([^"]+)"', rule["expr"])}
+    named = {
+        code for rule in rules() for said in re.findall(r'code=~?"([^"]+)"', rule["expr"]) for code in said.split("|")
+    }
     assert named
     assert named <= set(WORDS)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
-from agent.store import identity, overview, schema, studies
+from agent.reporting import beside
+from agent.store import identity, overview, priors, reviews, schema, studies, trouble
 from agent.store import results as store
-from agent.store.listing_rows import projected
 from agent.web.context import WebContext
+from agent.web.pages.texts import Texts
 from agent.web.rights import Role
 from tests.support.planted_ledger import PlantedLedger
 from tests.web.conftest import ORIGIN
@@ -236,43 +239,6 @@ def test_refusals_say_who_was_refused_and_why(context: WebContext, browser: Brow
     assert "CT9<" in client.get(older.group(1)).text
 
 
-@pytest.mark.parametrize(("language", "word"), [("en", "cancelled"), ("de", "storniert")])
-def test_who_decides_the_order_reads_in_words_that_it_was_cancelled(
-    context: WebContext, browser: Browser, planted: PlantedLedger, language: str, word: str
-) -> None:
-    planted.everything("1.2.3", patient_id="PID1", name="Muster^Max", accession="A1")
-    with context.ledger.begin() as tx:
-        said = {"name": "Muster^Max", "patient_id": "PID1", "birth_date": "19700101"}
-        tx.execute(schema.patient_order.update().values(state="cancelled", patient=said))
-        tx.execute(schema.study_match.update().values(candidates=[]))
-    client = browser(Role.ADMINISTRATOR)
-    client.headers["Accept-Language"] = language
-    page = client.get("/ledger/1.2.3/match").text
-    assert re.search(rf"(Order|Auftrag) [0-9]+ \({word}\)", page)
-    assert re.search(r"Muster, Max, Patient(en-|\s)ID PID1, (born|geboren) 1970-01-01;", page)
-
-
-@pytest.mark.parametrize("kind", [identity.REPORTED, identity.FINISHED])
-@pytest.mark.parametrize("state", studies.OVER)
-def test_the_ledger_and_the_worklist_agree_on_what_is_reported(
-    context: WebContext, browser: Browser, planted: PlantedLedger, state: str, kind: str
-) -> None:
-    for uid, left in (("1.1", state), ("1.2", state), ("1.3", "assembled"), ("1.4", "reported")):
-        planted.study(uid, state=left)
-    with context.ledger.begin() as tx:
-        for uid in ("1.2", "1.3"):
-            identity.stop(tx, uid, kind, "a person has finished the report", now=context.clock.now())
-        rows = projected(tx, ["1.1", "1.2", "1.3", "1.4"], now=context.clock.now())
-    client = browser(Role.VIEWER)
-    standings = {uid: str(row["standing"]) for uid, row in rows.items()}
-    assert standings == {"1.1": state, "1.2": "reported", "1.3": "assembled", "1.4": "reported"}
-    for wanted in (state, "assembled", "reported"):
-        page = client.get(f"/ledger?state={wanted}").text
-        assert rows_of(page) == {uid for uid, standing in standings.items() if standing == wanted}
-    assert "reported by a person" in client.get("/ledger/1.2").text.partition("</h1>")[0]
-    assert "reported by a person" not in client.get("/ledger/1.1").text.partition("</h1>")[0]
-
-
 def test_who_may_only_see_is_offered_nothing_to_do(browser: Browser, planted: PlantedLedger) -> None:
     planted.study("1.2.3")
     assert "/retry" not in browser(Role.RADIOLOGIST).get("/ledger/1.2.3").text
@@ -289,3 +255,42 @@ def test_every_page_of_the_ledger_has_its_words(browser: Browser, planted: Plant
         page = client.get(f"/ledger{address}")
         assert page.status_code == 200, address
         assert f'<html lang="{language}"' in page.text
+
+
+def _noted() -> Iterator[tuple[str, str]]:
+    """Stage and code of every `note` of the program that says them where it stands, and of those that it works out."""
+    for file in (Path(__file__).parents[2] / "agent").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            named = node.func if isinstance(node, ast.Call) else None
+            if not isinstance(node, ast.Call) or not isinstance(named, ast.Attribute) or named.attr != "note":
+                continue
+            texts = [[c.value for c in ast.walk(a) if isinstance(c, ast.Constant)] for a in node.args[2:4]]
+            if len(texts) == 2 and isinstance(node.args[2], ast.Constant) and not isinstance(node.args[3], ast.BoolOp):
+                yield from ((str(texts[0][0]), code) for code in texts[1] if isinstance(code, str))
+    yield from (
+        ("prior", f"prior-{one}") for one in (priors.FOUND, priors.NONE, priors.REFUSED, priors.FAILED, "too-late")
+    )
+    yield from (("worklist", code) for code in ("worklist-answered", "worklist-failed"))
+    yield from (("review", verdict) for verdict in reviews.VERDICTS)
+    yield from (("report", code) for code, _ in beside.MISSING.values())
+    yield from (("report", code) for code in (*trouble.NOT_MADE, "retraction-not-made"))
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_whatever_happens_to_a_study_has_its_words_in_the_time_line(language: str) -> None:
+    t, noted = Texts().of(language), set(_noted())
+    assert len(noted) > 40
+    unsaid = [(s, c) for s, c in noted if not (t.has(f"ledger.rail.{s}") and (t.has(f"ledger.code.{c}") or t.code(c)))]
+    assert unsaid == []
+    assert t("ledger.code.orders-reported") != t("ledger.code.reported"), "a person's report is not what was made here"
+
+
+def test_a_persons_report_is_not_taken_for_documents_that_were_made(
+    context: WebContext, browser: Browser, planted: PlantedLedger
+) -> None:
+    planted.study("1.2.3")
+    with context.ledger.begin() as tx:
+        studies.note(tx, "1.2.3", "orders", "reported", "status F", now=context.clock.now())
+    page = browser(Role.VIEWER).get("/ledger/1.2.3").text
+    assert "<strong>report finished by a person</strong>" in page
+    assert "documents made" not in page

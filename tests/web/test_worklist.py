@@ -133,6 +133,21 @@ def test_a_name_that_is_searched_for_is_in_no_address(here: Here, browser: Brows
     assert uids(by_number) == ["1.77"]
 
 
+def test_a_search_that_finds_nothing_says_what_it_looks_for_and_is_ended_with_a_click(
+    here: Here, browser: Browser
+) -> None:
+    here.line.arrive("1.1")
+    here.shown()
+    client = browser(Role.RADIOLOGIST)
+    for filters, back in (({}, "/?all=1"), ({"waiting": "1"}, "/?waiting=1")):
+        page = client.get(client.post("/worklist/search", data={"text": "nobody", **filters}).headers["location"]).text
+        assert uids(page) == [] and "beginning of a name" in page
+        (end,) = re.findall(r'href="([^"]+)">End the search<', page)
+        assert end == back
+        without = client.get(end).text
+        assert uids(without) == ["1.1"] and "End the search" not in without
+
+
 def test_what_somebody_searched_for_is_nobody_elses(here: Here, browser: Browser) -> None:
     here.line.arrive("1.1", name="Müller^Anna")
     here.shown()

@@ -80,8 +80,8 @@ def add(routes: APIRouter, context: WebContext) -> None:
     def withdraw(request: Request, study_instance_uid: StudyUid, why: Why) -> models.Withdrawn:
         """Take the result back: everybody who has it is told so, with the reason; what waits never leaves."""
         with _refused():
-            now = withdrawing.withdraw(hand(request, study_instance_uid), study_instance_uid, one_line(why.reason))
-        return models.Withdrawn(told_now=now)
+            done = withdrawing.withdraw(hand(request, study_instance_uid), study_instance_uid, one_line(why.reason))
+        return models.Withdrawn(told_now=done.now and not done.not_told)
 
 
 @contextmanager

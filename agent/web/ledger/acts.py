@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
+from agent.audit.event import About, What
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
 from agent.mending import heard as mending
@@ -24,8 +25,6 @@ from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
 from agent.web.refused import Refused
-from agent.web.study.plain import plain_date, plain_moment, told_apart
-from agent.web.study.seen import note_look
 
 _NO_ORDER, _NO_REASON = "none", "reason-missing"
 
@@ -102,12 +101,14 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
                 raise Refused(404, "no-such-study")
             values = _outlook(view, uid) | (_candidates(view, uid) if action == "match" else {})
         if action == "match":
-            note_look(context, request, uid)
+            trail = hand_of(context, request).trail
+            with context.ledger.begin() as tx:
+                trail.by_hand(tx, What.ACCESSED, "view", About(uid), now=context.clock.now())
         name = "ledger-match.html" if action == "match" else "ledger-act.html"
         status = 200 if error is None else 422 if error.code == _NO_REASON else 409
         return pages.html(
             request, name, status=status, line=lines[0], action=action, sent=sent, error=error, patients=PATIENTS,
-            none=_NO_ORDER, name_of=told_apart, day_of=plain_date, moment_of=plain_moment, **values,
+            none=_NO_ORDER, **values,
         )  # fmt: skip
 
     return routes
@@ -165,7 +166,9 @@ def _release(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
 
 def _reread(hand: Hand, uid: str, sent: _Form) -> dict[str, int]:
     if rereading.reread(hand, [uid], sent.reason).not_read:
-        words = "it cannot be read: it was never assembled, its images disagree, or none of them is readable"
+        words = (
+            "it cannot be read: it was never assembled, its images disagree or were let go, or none of them is readable"
+        )
         raise Permanent(words, code="cannot-be-read")
     return {}
 

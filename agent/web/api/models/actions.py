@@ -33,6 +33,7 @@ class Reread(Answer):
 
 
 class Withdrawn(Answer):
-    """Whether those who have the result are told now, and not only when the office runs."""
+    """Whether all who have the result are told now, and not only when the office runs, or not at all because the settings do not
+    name them any more."""
 
     told_now: bool
