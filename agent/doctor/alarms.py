@@ -22,7 +22,7 @@ def alarms(settings: Settings) -> Sequence[Check]:
         ledger.close()
     except PrereadError:
         return []  # said about the ledger itself
-    found = [Check(f"alarm {a.code}", "bad", _words(a)) for a in raised]
+    found = [Check(f"alarm {a.code}", "bad", _words(a), a.code) for a in raised]
     return [*found, *(Check(f"teller {name}", "bad", f"{why}; tried again") for name, why in sorted(untold.items()))]
 
 

@@ -12,11 +12,12 @@ from dicom_nodes.scu import NodeError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the examination: `state` is ``ok``, ``note`` or ``bad``."""
+    """One line of the examination: `state` is ``ok``, ``note`` or ``bad``; `code` that of the error or alarm, where it is one."""
 
     what: str
     state: str
     words: str
+    code: str = ""
 
 
 def tried(what: str, attempt: Callable[[], Check | str]) -> Check:
@@ -24,7 +25,9 @@ def tried(what: str, attempt: Callable[[], Check | str]) -> Check:
     examines nothing after that."""
     try:
         found = attempt()
-    except (PrereadError, NodeError) as error:
+    except PrereadError as error:
+        return Check(what, "bad", str(error), error.code)
+    except NodeError as error:
         return Check(what, "bad", str(error))
     except Exception as error:  # noqa: BLE001  process edge: no study is touched; the rest is still examined
         return Check(what, "bad", f"could not be examined: {type(error).__name__}: {without_noise(str(error))}")

@@ -28,6 +28,7 @@ AT_ONCE = 1000
 _LONGEST = timedelta(seconds=20)  # of one tick; a ledger that is gone through for the first time takes several
 _OF_REVISION = re.compile(r"revision (\d{1,9})(?:, \d+ tokens|: not analysed)")
 WHOLE = "-"  # in place of a finding: the draft as a whole
+UNSPECIFIED = "unspecified"  # in place of a reason: none was kept
 
 Counts = Counter[Counted]
 
@@ -147,7 +148,7 @@ def _flag(code: str, priority: str | None, day: str, scanner: str) -> Counts:
 def _reading(outcome: str, reason: str, findings: list[dict[str, object]], day: str, scanner: str) -> Counts:
     counts = Counts({Counted(day, "outcome", outcome, scanner): 1})
     if outcome != Outcome.READ:
-        counts[Counted(day, "reason", reason or "unspecified", outcome)] += 1
+        counts[Counted(day, "reason", reason or UNSPECIFIED, outcome)] += 1
         return counts
     present = {str(f["concept"]) for f in findings if f["presence"] == Presence.PRESENT}  # once, whatever the sides
     counts.update(Counted(day, "found", concept, scanner) for concept in present)

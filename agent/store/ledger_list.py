@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, case, cast, exists, func, or_, select
 
-from agent.store import failing, identity
+from agent.store import failing, identity, studies
 from agent.store.schema import (
     delivery,
     document,
@@ -24,6 +24,10 @@ from agent.store.schema import (
 
 # Worst first: what a destination's cell shows where a study has several documents for it.
 _WORST = ("parked", "failing", "held", "waiting", "delivered", "committed", "superseded")
+_FINISHED = (
+    identity.REPORTED,
+    identity.FINISHED,
+)  # the report, by a person; whether results go out all the same or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Wanted:
     Attributes:
         stage: one of `agent.store.failing.STAGES`.
         destination: studies of which something could not be delivered there.
-        state: of the study.
+        state: of the study; one whose report a person has finished is ``reported``, whatever state its draft was left in.
         before: continue after the study that grew then, of that UID.
     """
 
@@ -55,8 +59,8 @@ class Failing:
 
 @dataclass(slots=True)
 class LedgerLine:
-    """One study. `sent` says of each destination the worst that became of a document for it; `troubles` why it stands, in the
-    words of whoever said so."""
+    """One study. `state` is ``reported`` once a person has finished the report, as in the worklist; `sent` says of each destination the
+    worst that became of a document for it; `troubles` why it stands, in the words of whoever said so."""
 
     study_instance_uid: str
     state: str
@@ -83,11 +87,20 @@ def listed(view: Connection, wanted: Wanted, *, limit: int) -> list[LedgerLine]:
     if wanted.destination:
         query = query.where(c.study_instance_uid.in_(failing.of_destination(wanted.destination)))
     if wanted.state:
-        query = query.where(c.state == wanted.state)
+        query = query.where(_stands(wanted.state))
     if wanted.before is not None:
         at, uid = wanted.before
         query = query.where(or_(c.last_received_at < at, and_(c.last_received_at == at, c.study_instance_uid < uid)))
     return _filled(view, query)
+
+
+def _stands(state: str) -> ColumnElement[bool]:
+    """As the worklist has it: `agent.store.listing_rows`."""
+    c, s = study.c, study_stop.c
+    finished = exists().where(s.study_instance_uid == c.study_instance_uid, s.kind.in_(_FINISHED))
+    if state == studies.REPORTED:
+        return or_(c.state == state, and_(c.state.in_(studies.OVER), finished))
+    return and_(c.state == state, ~finished) if state in studies.OVER else c.state == state
 
 
 def lines_of(view: Connection, uids: Sequence[str]) -> list[LedgerLine]:
@@ -124,11 +137,20 @@ def _filled(view: Connection, query: Select[Any]) -> list[LedgerLine]:
             select(c.study_instance_uid, c.priority).where(c.study_instance_uid.in_(uids))
         ):
             lines[uid].priority = priority
-        s = study_stop.c
-        held = select(s.study_instance_uid).where(s.kind == identity.HELD, s.study_instance_uid.in_(uids))
-        for uid in view.execute(held).scalars():
-            lines[uid].held = True
+        _stops(view, lines, uids)
     return list(lines.values())
+
+
+def _stops(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -> None:
+    s = study_stop.c
+    told = (identity.HELD, *_FINISHED)
+    rows = view.execute(select(s.study_instance_uid, s.kind).where(s.study_instance_uid.in_(uids), s.kind.in_(told)))
+    for uid, kind in rows:
+        line = lines[uid]
+        if kind == identity.HELD:
+            line.held = True
+        elif line.state in studies.OVER:
+            line.state = studies.REPORTED
 
 
 def _numbers(view: Connection, lines: dict[str, LedgerLine], uids: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, insert, select, update
 
 from agent.imaging.facts import InstanceFacts
+from agent.store import studies
 from agent.store.identity import FINISHED, REPORTED
 from agent.store.results import HAS_IT
 from agent.store.reviews import TAKEN_BACK, WHOLE
@@ -59,7 +60,6 @@ what it missed."""
 _CRITICAL, _URGENT, _OPEN, _DONE = 0, 1, 2, 5
 _STEP = 10**16  # between bands: more than there are microseconds until the year 2286
 _KEY = 64
-_READ = ("read", "abstained", "not-analysed")  # states in which the draft is as far as it gets
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -389,7 +389,7 @@ def _standing(known: _Known) -> str:
     state, sent = str(known.study.state), known.deliveries
     if state == "assembled" and known.flag is not None and not known.flag.trouble:
         return "flagged"
-    if known.reported_at is not None and state in _READ:
+    if known.reported_at is not None and state in studies.OVER:
         return "reported"
     if (
         state == "read"

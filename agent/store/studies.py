@@ -62,6 +62,9 @@ NEEDS_ATTENTION = "needs-attention"
 """The state of a study about whose patient or order there is a doubt: nothing about it leaves until a person has looked."""
 REPORTED = "reported"
 """The state of a study whose report a person has finished: results that come later are made and sent to nobody."""
+OVER = ("read", "abstained", "not-analysed")
+"""States in which the draft is as far as it gets. Such a study stays in its state when a person finishes the report, and is shown as
+reported all the same: `agent.store.identity` keeps what was heard."""
 
 
 def state_of(view: Connection, study_instance_uid: str) -> str:

@@ -17,6 +17,7 @@ from agent.web import health
 from agent.web.api import router as api
 from agent.web.context import WebContext
 from agent.web.door import Door
+from agent.web.head import ONCE, Head
 from agent.web.ledger import acts
 from agent.web.ledger import pages as ledger
 from agent.web.live import Live
@@ -83,6 +84,7 @@ def make_app(context: WebContext) -> FastAPI:
     )
     for router in app.state.routers:
         app.include_router(router)
+    app.add_middleware(Head)
     app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection, defect=lambda scope: _defect(pages, texts, Request(scope)))
     _answer_errors(app, pages, texts)
@@ -91,10 +93,10 @@ def make_app(context: WebContext) -> FastAPI:
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """(method, path) of every route; HEAD is GET."""
+    """(method, path) of every route; HEAD is GET: `agent.web.head`."""
     for router in app.state.routers:
         for route in router.routes:
-            yield from ((method, route.path) for method in sorted((route.methods or set()) - {"HEAD"}))
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
 
 
 def _nothing_without_a_right(app: FastAPI) -> None:
@@ -142,6 +144,8 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
+        if made.headers.get("allow") == "GET" and request.url.path not in ONCE:
+            made.headers["allow"] = "GET, HEAD"
         return made
 
 

@@ -5,11 +5,13 @@ stay up to date, is the same question; after a while it is written down again.""
 from __future__ import annotations
 
 from collections.abc import Hashable
+from datetime import datetime
 
 from fastapi import Request
 
 from agent.audit.trail import Trail
 from agent.web.context import WebContext
+from agent.web.head import shows_nothing
 from agent.web.lately import Lately
 from agent.web.person import address_of, person
 
@@ -27,8 +29,21 @@ class Asked:
             Transient: it cannot be written down at the moment, and then nothing may be shown.
         """
         with self._lately.told(request, question) as now:
-            if now is None:
-                return
-            trail = Trail.of(self._context.settings).acting(person(request).name, address_of(request))
-            with self._context.ledger.begin() as tx:
-                trail.asked(tx, now=now)
+            if now is not None:
+                _write(self._context, request, now)
+
+
+def note_question(context: WebContext, request: Request) -> None:
+    """The caller asks for a list now.
+
+    Raises:
+        Transient: it cannot be written down at the moment, and then nothing may be shown.
+    """
+    if not shows_nothing(request):
+        _write(context, request, context.clock.now())
+
+
+def _write(context: WebContext, request: Request, now: datetime) -> None:
+    trail = Trail.of(context.current).acting(person(request).name, address_of(request))
+    with context.ledger.begin() as tx:
+        trail.asked(tx, now=now)

@@ -15,18 +15,16 @@ from agent.health.readiness import unready
 from agent.settings import Web
 from agent.web.context import WebContext
 
-_LOOKS = ["GET", "HEAD"]  # of monitors; some ask for the head alone
-
 
 def router(context: WebContext) -> APIRouter:
     """The three; `/healthz` and `/readyz` are open to everybody who can call, `/metrics` is not."""
     routes, metrics = APIRouter(), Metrics(context.settings, context.ledger, context.files, context.clock)
 
-    @routes.api_route("/healthz", methods=_LOOKS)
+    @routes.get("/healthz")
     def alive() -> Response:
         return JSONResponse({"alive": True})
 
-    @routes.api_route("/readyz", methods=_LOOKS)
+    @routes.get("/readyz")
     def ready() -> Response:
         reasons = unready(context.ledger, context.files, context.clock)
         body = {"ready": not reasons, "reasons": [{"code": r.code, "about": r.about} for r in reasons]}

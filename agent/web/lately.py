@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fastapi import Request
 
 from agent.clock import Clock
+from agent.web.head import shows_nothing
 from agent.web.person import address_of, person
 
 _AGAIN_AFTER = timedelta(minutes=10)
@@ -27,8 +28,11 @@ class Lately:
 
     @contextmanager
     def told(self, request: Request, what: Hashable) -> Iterator[datetime | None]:
-        """For a block that writes down that the caller does that: with the moment, or None where it was written down not long ago. A
-        block that raises has written nothing."""
+        """For a block that writes down that the caller does that: with the moment, or None where it was written down not long ago, or
+        where nothing is shown. A block that raises has written nothing."""
+        if shows_nothing(request):
+            yield None
+            return
         who, now = person(request), self._clock.now()
         key = (who.name, who.session or address_of(request), what)
         with self._lock:

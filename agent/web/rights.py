@@ -40,6 +40,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/sign-in/oidc"): Right.OPEN,
     ("GET", "/sign-in/oidc/callback"): Right.OPEN,
     ("POST", "/sign-out"): Right.ACCOUNT,
+    ("GET", "/sign-out/oidc"): Right.OPEN,
     ("GET", "/account"): Right.ACCOUNT,
     ("POST", "/account/appearance"): Right.ACCOUNT,
     ("GET", "/account/password"): Right.ACCOUNT,

@@ -142,6 +142,9 @@ class WebServer:
             config.ssl = self._certificate.context
         server = uvicorn.Server(config)
         with contextlib.closing(app.state.films), self._ending_with_the_line(server, app.state.live.close):
+            if self._context.settings.web.is_private:  # else nobody is shown a film
+                with contextlib.suppress(PrereadError):  # whoever opens a study has it started
+                    app.state.films.warm()  # it starts beside this, and is there before somebody has signed in
             server.run(sockets=[taken])
 
     @contextlib.contextmanager

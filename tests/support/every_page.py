@@ -13,9 +13,14 @@ _PEOPLE = {DOCTOR: Role.RADIOLOGIST, IT: Role.ADMINISTRATOR}
 
 
 # Addresses that answer with something else than a page of their own: pictures, streams, files to keep, other addresses.
-NOT_SHOWN = {"/live", "/numbers/{name}", "/sign-in/oidc", "/sign-in/oidc/callback", "/studies/{uid}/standing"} | {
-    f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")
-}
+NOT_SHOWN = {
+    "/live",
+    "/numbers/{name}",
+    "/sign-in/oidc",
+    "/sign-out/oidc",
+    "/sign-in/oidc/callback",
+    "/studies/{uid}/standing",
+} | {f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")}
 
 
 def pages() -> list[str]:

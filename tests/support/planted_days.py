@@ -158,7 +158,7 @@ def realistic(last: datetime, days: int, a_day: int, seed: int = 1) -> list[Plan
                 took += [("oru", "to-ris", seconds + chance.lognormvariate(3.8, 0.5))]
             reasons = {
                 "read": "",
-                "abstained": "truncated",
+                "abstained": "reply-truncated",
                 "not-analysed": chance.choice(("lateral-only", "not-chest")),
             }
             made.append(

@@ -21,7 +21,7 @@ WEIGHTS = "agent/commissioning/weights/model.safetensors"
 def copy(tmp_path: Path) -> Path:
     """The sources, to plant something in."""
     for name in ("agent", "dicom_nodes", "structured_report"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "weights", "static"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
@@ -32,6 +32,10 @@ def run(*command: str, where: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(BIN / command[0]), *command[1:]], cwd=where, capture_output=True, text=True, check=False, env=environment
     )
+
+
+def test_a_layer_that_reaches_nowhere_it_must_not_is_let_be(copy: Path) -> None:
+    assert run("lint-imports", "--no-cache", where=copy).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,6 @@ def run(*command: str, where: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_layer_that_reaches_where_it_must_not_is_found(copy: Path, file: str, line: str, contract: str) -> None:
-    assert run("lint-imports", "--no-cache", where=copy).returncode == 0
     path = copy / file
     path.write_text(path.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
     done = run("lint-imports", "--no-cache", where=copy)

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from agent.reporting import beside
 from agent.store import identity, overview, priors, reviews, schema, studies, trouble
 from agent.store import results as store
+from agent.store.listing_rows import projected
 from agent.web.context import WebContext
 from agent.web.pages.texts import Texts
 from agent.web.rights import Role
@@ -237,6 +238,43 @@ def test_refusals_say_who_was_refused_and_why(context: WebContext, browser: Brow
     older = re.search(r'href="(/ledger/refusals\?before=[0-9]+)"', page)
     assert older
     assert "CT9<" in client.get(older.group(1)).text
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "cancelled"), ("de", "storniert")])
+def test_who_decides_the_order_reads_in_words_that_it_was_cancelled(
+    context: WebContext, browser: Browser, planted: PlantedLedger, language: str, word: str
+) -> None:
+    planted.everything("1.2.3", patient_id="PID1", name="Muster^Max", accession="A1")
+    with context.ledger.begin() as tx:
+        said = {"name": "Muster^Max", "patient_id": "PID1", "birth_date": "19700101"}
+        tx.execute(schema.patient_order.update().values(state="cancelled", patient=said))
+        tx.execute(schema.study_match.update().values(candidates=[]))
+    client = browser(Role.ADMINISTRATOR)
+    client.headers["Accept-Language"] = language
+    page = client.get("/ledger/1.2.3/match").text
+    assert re.search(rf"(Order|Auftrag) [0-9]+ \({word}\)", page)
+    assert re.search(r"Muster, Max, Patient(en-|\s)ID PID1, (born|geboren) 1970-01-01;", page)
+
+
+@pytest.mark.parametrize("kind", [identity.REPORTED, identity.FINISHED])
+@pytest.mark.parametrize("state", studies.OVER)
+def test_the_ledger_and_the_worklist_agree_on_what_is_reported(
+    context: WebContext, browser: Browser, planted: PlantedLedger, state: str, kind: str
+) -> None:
+    for uid, left in (("1.1", state), ("1.2", state), ("1.3", "assembled"), ("1.4", "reported")):
+        planted.study(uid, state=left)
+    with context.ledger.begin() as tx:
+        for uid in ("1.2", "1.3"):
+            identity.stop(tx, uid, kind, "a person has finished the report", now=context.clock.now())
+        rows = projected(tx, ["1.1", "1.2", "1.3", "1.4"], now=context.clock.now())
+    client = browser(Role.VIEWER)
+    standings = {uid: str(row["standing"]) for uid, row in rows.items()}
+    assert standings == {"1.1": state, "1.2": "reported", "1.3": "assembled", "1.4": "reported"}
+    for wanted in (state, "assembled", "reported"):
+        page = client.get(f"/ledger?state={wanted}").text
+        assert rows_of(page) == {uid for uid, standing in standings.items() if standing == wanted}
+    assert "reported by a person" in client.get("/ledger/1.2").text.partition("</h1>")[0]
+    assert "reported by a person" not in client.get("/ledger/1.1").text.partition("</h1>")[0]
 
 
 def test_who_may_only_see_is_offered_nothing_to_do(browser: Browser, planted: PlantedLedger) -> None:

@@ -282,6 +282,30 @@ def test_each_chart_has_words_and_a_table_of_the_same_numbers(
         assert len({len(row) for row in table}) == 1, name
 
 
+@pytest.mark.parametrize(
+    ("language", "outcome", "words"),
+    [
+        ("en", "not analysed", "A lateral film is not read without a frontal one."),
+        ("de", "nicht ausgewertet", "Eine seitliche Aufnahme wird ohne frontale nicht ausgewertet."),
+    ],
+)
+def test_why_studies_were_not_read_is_said_in_words_and_taken_away_as_codes(
+    busy: WebContext, browser: Callable[[Role], TestClient], language: str, outcome: str, words: str
+) -> None:
+    client = browser(Role.VIEWER)
+    client.headers["Accept-Language"] = language
+    drawn = ElementTree.fromstring(client.get("/numbers/reasons.svg").content)
+    texts = [e.text or "" for e in drawn.iter() if e.tag.endswith("}text")]
+    tips = [e.text or "" for e in drawn.iter() if e.tag.endswith("}title")]
+    assert f"{outcome}: {words}" in texts, "the whole sentence, and no code"
+    assert not any("lateral-only" in text for text in texts)
+    assert any(tip.startswith(f"{outcome}: {words} (lateral-only): ") for tip in tips)
+    assert f"<td>{words} (lateral-only)</td>" in client.get("/numbers").text
+    table = client.get("/numbers/reasons.csv").content.decode("utf-8-sig")
+    assert {row[1] for row in csv.reader(io.StringIO(table))} >= {"lateral-only", "not-chest", "reply-truncated"}
+    assert words not in table
+
+
 def test_a_table_is_no_formula_for_the_program_that_opens_it(
     busy: WebContext, browser: Callable[[Role], TestClient]
 ) -> None:

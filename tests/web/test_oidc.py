@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 from agent.settings import Oidc, Web
 from agent.store import accounts
 from agent.store.accounts import Account
+from agent.store.schema import web_session
 from agent.web.context import WebContext
 from agent.web.rights import Role
 from tests.support.oidc_provider import CLIENT, SECRET, OidcProvider
@@ -227,6 +230,16 @@ def test_an_answer_counts_once(visitors: Visitors, provider: OidcProvider) -> No
     assert browser.get(answer).status_code == 400
 
 
+def test_an_answer_is_not_used_up_by_who_looks_whether_the_link_works(
+    visitors: Visitors, provider: OidcProvider
+) -> None:
+    browser = visitors()
+    answer = provider.sign_in(browser.get("/sign-in/oidc").headers["location"])
+    looked = browser.head(answer)
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET")
+    assert browser.get(answer).status_code == 303
+
+
 def test_a_code_is_of_no_use_to_another_sign_in(visitors: Visitors, provider: OidcProvider) -> None:
     browser, other = visitors(), visitors()
     code = parse_qs(urlsplit(provider.sign_in(other.get("/sign-in/oidc").headers["location"])).query)["code"][0]
@@ -313,8 +326,62 @@ def test_nothing_of_the_sign_in_is_seen_by_scripts_or_sent_in_the_clear(provider
         assert wanted in kept
 
 
+def test_who_signs_out_can_sign_out_at_the_provider_too(visitors: Visitors, provider: OidcProvider) -> None:
+    provider.about = {"end_session_endpoint": f"{provider.issuer}/logout?theme=dark"}
+    browser, _ = come(visitors, provider)
+    with visitors.context.ledger.read() as view:
+        (kept,) = [row._mapping for row in view.execute(web_session.select())]
+    assert set(kept) == {"digest", "account_id", "began_at", "seen_at", "address"}, "nothing of the ID token"
+    browser.headers["Accept-Language"] = "de"
+    out = browser.post("/sign-out")
+    assert (out.status_code, out.headers["location"]) == (303, "/sign-out/oidc")
+    assert browser.get("/account").status_code == 303, "signed out here, whatever happens there"
+    shown = browser.get("/sign-out/oidc")
+    offered = urlsplit(html.unescape(re.findall(r'class="button first" href="([^"]+)"', shown.text)[0]))
+    assert f"{offered.scheme}://{offered.netloc}{offered.path}" == f"{provider.issuer}/logout"
+    assert parse_qs(offered.query) == {"theme": ["dark"], "client_id": [CLIENT], "ui_locales": ["de"]}
+    assert "Auch von Hospital abmelden" in shown.text
+
+
+@pytest.mark.parametrize("asked", ["", "?post_logout_redirect_uri=https://evil.test&next=//evil.test&state=x"])
+@pytest.mark.parametrize(
+    "end", [None, "javascript:alert(1)", "http://sso.hospital/logout", "//sso.hospital/logout", 7, ["https://sso"]]
+)
+def test_nobody_is_led_where_a_provider_must_not_lead(
+    visitors: Visitors, provider: OidcProvider, end: Any, asked: str
+) -> None:
+    provider.about = {} if end is None else {"end_session_endpoint": end}
+    browser, back = come(visitors, provider)
+    assert back.status_code == 303, "it keeps nobody from signing in"
+    browser.post("/sign-out")
+    shown = browser.get(f"/sign-out/oidc{asked}").text
+    assert set(re.findall(r'<a[^>]* href="([^"]*)"', shown)) == {"#main", "/", "/sign-in"}
+    assert "sign out there yourself" in shown
+
+
+def test_a_provider_that_is_down_keeps_nobody_signed_in(tmp_path: Path, provider: OidcProvider) -> None:
+    visitors = Visitors(site_at(tmp_path, settings_for(provider, tmp_path)))
+    browser, _ = come(visitors, provider)
+    restarted = Visitors(visitors.context)  # what the provider has published is not known any more
+    provider.status = 500
+    again = restarted()
+    again.cookies.update(browser.cookies)
+    assert again.post("/sign-out").headers["location"] == "/sign-out/oidc"
+    shown = again.get("/sign-out/oidc")
+    assert (shown.status_code, "sign out there yourself" in shown.text) == (200, True)
+    assert browser.get("/account").status_code == 303
+
+
+def test_who_has_a_password_here_is_not_asked_about_a_provider(visitors: Visitors, provider: OidcProvider) -> None:
+    provider.about = {"end_session_endpoint": f"{provider.issuer}/logout"}
+    browser = visitors.signed_in("chief", Role.ADMINISTRATOR)
+    assert browser.get("/sign-out/oidc").headers["location"] == "/account", "who is signed in is not told otherwise"
+    assert browser.post("/sign-out").headers["location"] == "/sign-in"
+
+
 def test_without_a_provider_there_is_no_such_page(visitor: Visitors) -> None:
     assert visitor().get("/sign-in/oidc").status_code == 404
+    assert visitor().get("/sign-out/oidc").status_code == 404
     assert visitor().get("/sign-in/oidc/callback?code=1&state=2").status_code == 404
 
 

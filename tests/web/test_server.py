@@ -21,6 +21,7 @@ import pytest
 from agent import authority
 from agent.settings import Web
 from agent.web import door, protocol
+from agent.web.api.events import MOST_STREAMS
 from agent.web.rights import Role
 from agent.web.server import WebServer
 from tests.support.drafted import Desk
@@ -64,6 +65,40 @@ def test_a_server_that_ends_leaves_no_decoder_behind(tmp_path: Path) -> None:
             assert browser.getresponse().status == 200
         (mine,) = set(decoders()) - of_others
     until(lambda: not mine.is_running(), what="its decoder has ended")
+
+
+def test_a_head_has_no_content_and_the_connection_goes_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_, visitor, port), closing(HTTPConnection("127.0.0.1", port, timeout=60)) as browser:
+        cookies = visitor.signed_in("anna", Role.VIEWER).cookies
+        said = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()), "Accept": "text/html"}
+        # More streams than may be listened to at once: none begins.
+        for address in ("/", "/live", "/readyz", "/nothing", *["/api/v1/events"] * (MOST_STREAMS + 1), "/"):
+            browser.request("HEAD", address, headers=said)
+            answer = browser.getresponse()
+            assert answer.status in (200, 303, 404, 503), address
+            assert browser.sock is not None and answer.read() == b""
+            browser.sock.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nothing came behind it
+                browser.sock.recv(1)
+            browser.sock.settimeout(60)
+
+
+def test_the_first_film_after_a_start_waits_for_no_decoder(tmp_path: Path) -> None:
+    of_others = set(decoders())
+    with serving(tmp_path) as (_, _, port):
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as monitor:
+            monitor.request("GET", "/healthz")
+            assert monitor.getresponse().status == 200
+        assert len(set(decoders()) - of_others) == 1, "nobody has asked for a page yet"
+
+
+def test_where_no_film_can_be_shown_no_decoder_waits(tmp_path: Path) -> None:
+    of_others = set(decoders())
+    with serving(tmp_path, host="0.0.0.0") as (_, _, port):
+        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as monitor:
+            monitor.request("GET", "/healthz")
+            assert monitor.getresponse().status == 200
+        assert not set(decoders()) - of_others
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_findings_words_and_films_of_a_study_are_on_its_page(desk: Desk, browser
     for image in drafted.images:
         assert f"/studies/{drafted.uid}/images/{image.SOPInstanceUID}/preview?revision=1" in page
     assert "Pleural effusion, left: columns" in page, "boxes can be read without a script"
-    for must in ("unverified", "not for diagnosis", "Shortness of breath.", "pleural effusion is likely"):
+    for must in ("unverified", "not for diagnosis", "Shortness of breath.", "Pleural effusion is likely"):
         assert must in page
 
 
@@ -145,11 +145,15 @@ def test_a_reading_that_was_withheld_says_why_in_words_and_in_german(desk: Desk,
         [small_image()], read_as=Read.abstained("no-final-answer", "the model's reply has no final answer")
     )
     client = browser(Role.VIEWER)
-    assert "The model came to no final answer." in page_of(client, drafted)
+    page = page_of(client, drafted)
+    assert "The model came to no final answer." in page
+    assert "That does not mean that the film is normal." in page
+    assert "raised no objection" not in page, "the checks had nothing to look at"
     client.headers["Accept-Language"] = "de"
     page = page_of(client, drafted)
     assert "Das Modell kam zu keiner endgültigen Antwort." in page
     assert "Zur Durchsicht neben dem PACS, nicht zur Befundung." in page
+    assert "in 12,5 s" in page
 
 
 def test_a_study_that_was_not_analysed_shows_its_films_and_why_each_was_not_read(desk: Desk, browser: Browser) -> None:
@@ -204,6 +208,7 @@ def test_a_study_that_is_still_arriving_shows_what_is_there(desk: Desk, browser:
     desk.keep(image)
     page = page_of(browser(Role.VIEWER), Drafted(str(image.StudyInstanceUID), 0, 0, (image,)))
     assert "Images are still arriving." in page
+    assert "None yet" in page
     assert f"images/{image.SOPInstanceUID}/preview" in page
 
 

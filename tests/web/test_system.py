@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+import agent.doctor
 from agent.audit.trail import Trail
+from agent.doctor import looks
 from agent.health.trouble import WORDS
 from agent.numbers.count import Counting
 from agent.store import accounts, alarms, processes, qc
@@ -21,8 +24,10 @@ from agent.web.context import WebContext
 from agent.web.pages.texts import Texts
 from agent.web.rights import Role
 from agent.web.signing.passwords import hashed
+from agent.web.system import examine
 from tests.support.planted_days import Planted, plant
 from tests.support.site import until
+from tests.support.unmarked import english_in
 
 PLANTED = "<script>alert(1)</script>"
 _OURS = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
@@ -144,6 +149,8 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
     file = tmp_path / "settings.toml"
     served = '[model]\nbackend = "served"\nserved_model = "m"\nbase_urls = ["http://127.0.0.1:9/v1"]\n'
     file.write_text(f'{served}[storage]\nroot = "{tmp_path}"\n')
+    with context.ledger.begin() as tx:
+        alarms.raise_alarm(tx, "deliveries-parked", "to-ris", 3, now=context.clock.now())
     client = signed_in(replace(context, path=file))
     assert client.post("/system/doctor").headers["location"] == "/system/doctor"
     until(lambda: "data-again" not in client.get("/system/doctor").text, what="the examination ends")
@@ -151,6 +158,39 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
     assert "127.0.0.1:9" in page
     assert "pydicom" in page
     assert page.index(">bad<") < page.index(">all right<"), "what is bad stands first"
+    client.headers["Accept-Language"] = "de"
+    page = client.get("/system/doctor").text
+    assert english_in(page) == []
+    assert ">Modellserver" in page and "Alarm deliveries-parked" in page
+    assert Texts().of("de")("system.alarm.deliveries-parked") in page
+
+
+def test_whatever_is_examined_has_its_name_in_both_languages() -> None:
+    looked_at = {what for file in Path(agent.doctor.__path__[0]).glob("*.py") for what in _subjects(file)}
+    assert len(looked_at) > 30
+    for language in ("en", "de"):
+        t = Texts().of(language)
+        assert {what for what in looked_at if not examine.subject(what, t)} == set()
+        assert examine.subject("peer archive of images", t).endswith(" archive of images")
+        assert examine.subject("pydicom", t) == ""
+
+
+def _subjects(file: Path) -> Iterator[str]:
+    """How the findings of that module begin, without the names of this site."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        named = node.args[0] if isinstance(node, ast.Call) and node.args and _is_finding(node.func) else None
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "what":
+            named = node.value
+        if isinstance(named, ast.JoinedStr):
+            named = named.values[0]
+        if isinstance(named, ast.Constant) and isinstance(named.value, str):
+            yield named.value.strip()
+    if file.name == "looks.py":
+        yield from (*looks.HERE, *looks.NETWORK)
+
+
+def _is_finding(called: ast.expr) -> bool:
+    return isinstance(called, ast.Name) and called.id in ("Check", "tried", "_port")
 
 
 def signed_in(context: WebContext) -> TestClient:

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from agent.errors import Permanent
 from agent.keeping.projector import Projector
+from agent.orders.said import OrderChange
 from agent.reading.read import Read
 from agent.store import identity, processes, schema, studies
 from agent.store.listing_rows import STAGES, STANDINGS
@@ -286,3 +287,9 @@ def test_scripts_have_every_text_that_they_ask_for_and_are_not_sent_those_of_oth
     missing = {key for key in asked if key not in words and not any(k.startswith(key) for k in words)}
     assert not missing
     assert len(words) < 0.8 * len(TEXTS.of("en").everything())
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_whatever_became_of_an_order_has_its_word(language: str) -> None:
+    for change in OrderChange:
+        assert TEXTS.of(language).has(f"ledger.match.state.{change}"), change

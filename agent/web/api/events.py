@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -20,6 +20,7 @@ from agent.store import qc, told
 from agent.store.told import Told
 from agent.web.api.errors import answers
 from agent.web.context import WebContext
+from agent.web.head import shows_nothing
 from agent.web.live import HEARTBEAT_S, Live, TooMany
 from agent.web.person import person
 from agent.web.refused import Refused
@@ -32,6 +33,7 @@ _LOOK_AT_CALLER_S = 10.0
 _AT_ONCE = 200
 _TEST_LASTS = timedelta(days=2)
 _LARGEST_ID = 2**53 - 1
+_MEDIA, _HEADERS = "text/event-stream", {"X-Accel-Buffering": "no"}
 _STREAM = {
     "description": "Events until the client goes, `wait_s` have passed, or for a quarter of an hour.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -59,16 +61,18 @@ def add(routes: APIRouter, context: WebContext, live: Live, guard: Guard) -> Non
             Query(ge=0, le=LONGEST_S, description="End the stream after so many seconds; 0: what there is, and end."),
         ] = LONGEST_S,
         last_event_id: Annotated[str, Header(max_length=20, description="As `after`; a client resumes with it.")] = "",
-    ) -> StreamingResponse:
+    ) -> Response:
         """That a study was flagged, read, delivered or withdrawn: `event` is one of flagged, not-flagged, read, delivered,
         withdrawn; `data` is an object with the Study Instance UID, the moment and the priority; nothing else of a patient."""
+        if shows_nothing(request):
+            return Response(media_type=_MEDIA, headers=_HEADERS)
         resumed = int(last_event_id) if last_event_id.isdecimal() and int(last_event_id) <= _LARGEST_ID else after
         if not free.acquire(blocking=False):
             raise Refused(503, "too-many-streams")
         token, who = bearer(request), person(request)
         still = partial(guard.still, who) if token is None else lambda: owner(context, token) is not None
         said = _said(live, _Stream(context, resumed, still), wait_s, free)
-        return StreamingResponse(said, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return StreamingResponse(said, media_type=_MEDIA, headers=_HEADERS)
 
 
 class _Stream:

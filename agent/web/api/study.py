@@ -7,17 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from sqlalchemy import Connection
 
-from agent.audit.event import About, What
-from agent.audit.trail import Trail
 from agent.settings import Settings
 from agent.store import flags, overview, priors, results, reviews, studies
 from agent.store.results import StoredReading
 from agent.web.api.errors import answers
 from agent.web.api.models import study as models
 from agent.web.context import WebContext
-from agent.web.person import address_of, person
 from agent.web.refused import Refused
 from agent.web.study.final import final_report
+from agent.web.study.seen import note_look
 from structured_report.content import BANNER, Finding
 from structured_report.plain import finding_from_json, finding_to_json
 
@@ -32,14 +30,11 @@ def add(routes: APIRouter, context: WebContext) -> None:
         """Everything about one study: images, flag, reading with its reasoning, documents, deliveries, history.
 
         It is written into the audit trail that it was looked at."""
-        with context.ledger.begin() as tx:
-            found = study_of(tx, study_instance_uid, context.current)
-            if found is None:
-                raise Refused(404, "no-such-study")
-            patient_id = str(found.about.get("patient", {}).get("patient_id", ""))
-            Trail.of(context.current).acting(person(request).name, address_of(request)).by_hand(
-                tx, What.ACCESSED, "view", About(study_instance_uid, patient_id), now=context.clock.now()
-            )
+        with context.ledger.read() as view:
+            found = study_of(view, study_instance_uid, context.current)
+        if found is None:
+            raise Refused(404, "no-such-study")
+        note_look(context, request, study_instance_uid, str(found.about.get("patient", {}).get("patient_id", "")))
         return found
 
 

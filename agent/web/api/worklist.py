@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.audit.trail import Trail
 from agent.store import listing
 from agent.store.listing import Cursor, Wanted
 from agent.web.api.errors import answers
 from agent.web.api.models import worklist as models
+from agent.web.asked import note_question
 from agent.web.context import WebContext
-from agent.web.person import address_of, person
 from agent.web.refused import Refused
 from structured_report.content import BANNER
 
@@ -79,9 +78,7 @@ def add(routes: APIRouter, context: WebContext) -> None:
         with context.ledger.read() as view:
             page = listing.page(view, filters.wanted(text), after=cursor, size=filters.limit)
         if cursor is None:  # what follows is the same question
-            with context.ledger.begin() as tx:
-                trail = Trail.of(context.current).acting(person(request).name, address_of(request))
-                trail.asked(tx, now=context.clock.now())
+            note_question(context, request)
         return models.Worklist(
             banner=BANNER,
             studies=tuple(models.WorklistStudy.model_validate(row) for row in page.rows),

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from agent.audit.event import About, What
 from agent.errors import Permanent
 from agent.imaging.facts import InstanceFacts
 from agent.mending import heard as mending
@@ -25,6 +24,8 @@ from agent.web.keys import LARGEST_KEY, RowInPath
 from agent.web.pages.render import Pages
 from agent.web.pages.said import Trouble
 from agent.web.refused import Refused
+from agent.web.study.plain import plain_date, plain_moment, told_apart
+from agent.web.study.seen import note_look
 
 _NO_ORDER, _NO_REASON = "none", "reason-missing"
 
@@ -101,14 +102,12 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
                 raise Refused(404, "no-such-study")
             values = _outlook(view, uid) | (_candidates(view, uid) if action == "match" else {})
         if action == "match":
-            trail = hand_of(context, request).trail
-            with context.ledger.begin() as tx:
-                trail.by_hand(tx, What.ACCESSED, "view", About(uid), now=context.clock.now())
+            note_look(context, request, uid)
         name = "ledger-match.html" if action == "match" else "ledger-act.html"
         status = 200 if error is None else 422 if error.code == _NO_REASON else 409
         return pages.html(
             request, name, status=status, line=lines[0], action=action, sent=sent, error=error, patients=PATIENTS,
-            none=_NO_ORDER, **values,
+            none=_NO_ORDER, name_of=told_apart, day_of=plain_date, moment_of=plain_moment, **values,
         )  # fmt: skip
 
     return routes

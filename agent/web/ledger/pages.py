@@ -10,8 +10,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from agent.audit.event import About, What
-from agent.audit.trail import Trail
 from agent.store import failing, heard, ledger_list, overview, trouble
 from agent.store.ledger_list import Wanted
 from agent.store.way import Way, way_of
@@ -21,8 +19,8 @@ from agent.web.keys import RowInQuery
 from agent.web.ledger.acts import ACTIONS
 from agent.web.ledger.rail import rail, state_of
 from agent.web.pages.render import Pages
-from agent.web.person import address_of, person
 from agent.web.refused import Refused
+from agent.web.study.seen import note_look
 
 _PAGE, _MOST_FOUND = 50, 200
 STATES = (
@@ -91,7 +89,6 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         n: RowInQuery = 0,
         m: RowInQuery = 0,
     ) -> Response:
-        me = person(request)
         with context.ledger.read() as view:
             lines = ledger_list.lines_of(view, [uid])
             if not lines:
@@ -100,9 +97,7 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
             failed = [kind for kind, _, _ in overview.failing_jobs(view, uid)]
             attention = {row["id"] for row in heard.listed(view, limit=_MOST_FOUND, attention=True)}
         patient_id = (way.revision.study.get("patient") or {}).get("patient_id", "") if way.revision else ""
-        trail = Trail.of(context.settings).acting(me.name, address_of(request))
-        with context.ledger.begin() as tx:
-            trail.by_hand(tx, What.ACCESSED, "view", About(uid, patient_id), now=context.clock.now())
+        note_look(context, request, uid, patient_id)
         named = [d.name for d in context.current.destinations]
         return pages.html(
             request, "ledger-study.html", line=lines[0], way=way, marks=rail(way, lines[0].state, failed, named), attention=attention,

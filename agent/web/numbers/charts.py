@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from agent.numbers.buckets import quantile
-from agent.numbers.count import WHOLE
+from agent.numbers.count import UNSPECIFIED, WHOLE
 from agent.numbers.figures import DayFigures, Figures, Rate, Took
 from agent.store.reviews import ACCEPTED, CORRECTED, MISSED, REJECTED
 from agent.web.numbers import kinds
@@ -258,11 +258,23 @@ def _reasons(figures: Figures, tongue: Tongue) -> Chart:
         t("numbers.say.reasons", n=tongue.number(total), count=total),
         t("numbers.axis.share"),
     )
-    rates = [Rate(f"{t(f'numbers.outcome.{r.outcome}')}: {r.code}", r.n, total) for r in figures.reasons]
+    named = [f"{t(f'numbers.outcome.{r.outcome}')}: {_reason(r.code, tongue) or r.code}" for r in figures.reasons]
+    codes = dict(zip(named, (r.code for r in figures.reasons), strict=True))
+    rates = [Rate(name, r.n, total) for name, r in zip(named, figures.reasons, strict=True)]
     columns = tuple(t(f"numbers.column.{c}") for c in ("outcome", "reason", "n"))
     rows = tuple((t(f"numbers.outcome.{r.outcome}"), r.code, r.n) for r in figures.reasons)
     return Chart(
         "reasons", labels.title, labels.description, columns, rows,
-        tuple((outcome, code, tongue.number(n)) for outcome, code, n in rows),
-        kinds.shares("reasons", labels, rates, lambda r: f"{r.name}: {tongue.number(r.n)}", tongue.percent),
+        tuple((outcome, _with_code(_reason(code, tongue), code), tongue.number(n)) for outcome, code, n in rows),
+        kinds.sentences("reasons", labels, rates, lambda r: f"{_with_code(r.name, codes[r.name])}: {tongue.number(r.n)}", tongue.percent),
     )  # fmt: skip
+
+
+def _reason(code: str, tongue: Tongue) -> str:
+    """What it means; empty where nobody has words for it."""
+    return tongue.t("numbers.unspecified") if code == UNSPECIFIED else tongue.t.code(code)
+
+
+def _with_code(words: str, code: str) -> str:
+    """What programs, and the file that can be taken away, call it by stands behind the words."""
+    return f"{words} ({code})" if words and not words.endswith(code) else words or code

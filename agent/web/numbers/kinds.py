@@ -148,23 +148,64 @@ def shares(
     return draw.drawing(name, labels, height, _shares(labels, rates, said, percent, height))
 
 
+def sentences(
+    name: str, labels: Labels, rates: Sequence[Rate], said: Callable[[Rate], str], percent: Callable[[float], str]
+) -> str:
+    """The same of shares whose names are sentences: each stands above its point, over the whole width."""
+    height = TOP + 2 * _ROW * max(len(rates), 1) + BOTTOM
+    return draw.drawing(name, labels, height, _sentences(labels, rates, said, percent, height))
+
+
 def _shares(
     labels: Labels, rates: Sequence[Rate], said: Callable[[Rate], str], percent: Callable[[float], str], height: int
 ) -> Iterator[str]:
     left, base = _NAMES + 12, height - BOTTOM
-    ticks = draw.steps(100 * min(1.0, max((r.high or 0.0 for r in rates), default=1.0)) or 1)
-    scale = (WIDTH - RIGHT - left) / ticks[-1]
-    for tick in ticks:
-        yield draw.rule(left + tick * scale, TOP, left + tick * scale, base)
-        yield draw.words(left + tick * scale, base + 16, percent(tick / 100))
+    yield from _scale(left, rates, base, labels, percent)
+    for tick in _ticks(rates):
+        x = left + _along(left, rates) * tick / 100
+        yield draw.rule(x, TOP, x, base)
     for row, rate in enumerate(rates):
         y = TOP + _ROW * (row + 0.5)
         yield draw.words(left - 10, y + 4, draw.shortened(rate.name, _NAMES), "end", quiet=False)
-        if rate.share is None or rate.low is None or rate.high is None:
-            continue
-        yield draw.whisker(left + 100 * rate.low * scale, left + 100 * rate.high * scale, y, 0)
-        yield draw.dot(left + 100 * rate.share * scale, y, 0, said(rate), hollow=rate.few)
-    yield draw.words(left + (WIDTH - RIGHT - left) / 2, height - 8, labels.across)
+        yield from _interval(left, _along(left, rates), y, rate, said)
+
+
+def _sentences(
+    labels: Labels, rates: Sequence[Rate], said: Callable[[Rate], str], percent: Callable[[float], str], height: int
+) -> Iterator[str]:
+    yield from _scale(LEFT, rates, height - BOTTOM, labels, percent)
+    for row, rate in enumerate(rates):
+        top, y = TOP + 2 * _ROW * row, TOP + 2 * _ROW * (row + 0.7)
+        for tick in _ticks(rates):  # no line of the grid goes through words
+            x = LEFT + _along(LEFT, rates) * tick / 100
+            yield draw.rule(x, top + 0.9 * _ROW, x, top + 2 * _ROW)
+        yield draw.words(LEFT, y - 14, draw.shortened(rate.name, WIDTH - RIGHT - LEFT), "start", quiet=False)
+        yield from _interval(LEFT, _along(LEFT, rates), y, rate, said)
+
+
+def _ticks(rates: Sequence[Rate]) -> list[float]:
+    """Of the axis, in percent."""
+    return draw.steps(100 * min(1.0, max((r.high or 0.0 for r in rates), default=1.0)) or 1)
+
+
+def _along(left: float, rates: Sequence[Rate]) -> float:
+    """Pixels from a share of 0 to one of 1."""
+    return 100 * (WIDTH - RIGHT - left) / _ticks(rates)[-1]
+
+
+def _scale(
+    left: float, rates: Sequence[Rate], base: float, labels: Labels, percent: Callable[[float], str]
+) -> Iterator[str]:
+    for tick in _ticks(rates):
+        yield draw.words(left + _along(left, rates) * tick / 100, base + 16, percent(tick / 100))
+    yield draw.words(left + (WIDTH - RIGHT - left) / 2, base + BOTTOM - 8, labels.across)
+
+
+def _interval(left: float, along: float, y: float, rate: Rate, said: Callable[[Rate], str]) -> Iterator[str]:
+    if rate.share is None or rate.low is None or rate.high is None:
+        return
+    yield draw.whisker(left + rate.low * along, left + rate.high * along, y, 0)
+    yield draw.dot(left + rate.share * along, y, 0, said(rate), hollow=rate.few)
 
 
 @dataclass(frozen=True, slots=True)

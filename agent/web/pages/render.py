@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from agent.version import VERSION
 from agent.web.context import WebContext
 from agent.web.pages.assets import Assets
+from agent.web.pages.early import why_early
 from agent.web.pages.said import told
 from agent.web.pages.texts import Texts, Words
 from agent.web.person import caller
@@ -49,6 +50,7 @@ class Pages:
         self._environment.filters["moment"] = self.moment
         self._environment.filters["day"] = self.day
         self._environment.filters["told"] = told
+        self._environment.filters["why_early"] = why_early
 
     @property
     def languages(self) -> tuple[str, ...]:

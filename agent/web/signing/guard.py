@@ -37,10 +37,10 @@ class Guard:
             Refused: nobody is signed in, or not somebody who may.
         """
         route = request.scope["route"]
-        method = "GET" if request.method == "HEAD" else request.method
-        right = RIGHTS[(method, route.path)]
+        asked = (request.method, route.path)
+        right = RIGHTS[asked]
         token = bearer(request)
-        by_itself = (method, route.path) in BY_THEMSELVES or _SAID in request.headers
+        by_itself = asked in BY_THEMSELVES or _SAID in request.headers
         request.state.person = found = (
             self._who(request, counts=not by_itself) if token is None else owner(self._context, token)
         )

@@ -1,4 +1,4 @@
-"""`/sign-in/oidc`: to the OpenID provider of the site, and back."""
+"""`/sign-in/oidc`: to the OpenID provider of the site, and back; `/sign-out/oidc`: what is left to be done there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.settings import Oidc
 from agent.store import accounts, sessions
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
-from agent.web.person import address_of
+from agent.web.person import address_of, caller
 from agent.web.refused import Refused
 from agent.web.signing import pending, session
 from agent.web.signing.pending import Pending
@@ -23,6 +23,7 @@ from agent.web.signing.provider import Provider
 from agent.web.signing.strangers import Stranger, account_of
 
 BACK = "/sign-in/oidc/callback"
+LEFT = "/sign-out/oidc"
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
@@ -77,6 +78,20 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
         pending.forget(answer, web)
         session.give(answer, token, web)
         return answer
+
+    @routes.get(LEFT)
+    def left(request: Request) -> Response:
+        """Signed out here, and not yet there, which only the person can want: it ends all else that was opened with it."""
+        if provider is None or oidc is None:
+            raise Refused(404, "not-found")
+        if caller(request) is not None:
+            return RedirectResponse("/account", 303)
+        address = ""
+        try:
+            address = provider.sign_out_address(pages.language(request))
+        except PrereadError as error:
+            structlog.get_logger().warning("signing out at the provider not offered", reason=error.code)
+        return pages.html(request, "signed-out.html", provider=oidc.name, address=address)
 
     return routes
 

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from agent.audit.trail import Trail
-from agent.store import sessions
+from agent.store import accounts, sessions
 from agent.web.context import WebContext
 from agent.web.pages.render import Pages
 from agent.web.person import address_of, caller, person
 from agent.web.signing import session
 from agent.web.signing.entrance import Entrance
 from agent.web.signing.inside import inside
+from agent.web.signing.oidc_pages import LEFT
 
 
 def router(context: WebContext, pages: Pages) -> APIRouter:
@@ -48,9 +49,12 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     def leave(request: Request) -> Response:
         me, now = person(request), context.clock.now()
         with context.ledger.begin() as tx:
+            account = accounts.by_id(tx, me.account_id)
             sessions.end(tx, me.session)
             Trail.of(context.settings).signed_out(tx, me.name, address_of(request), now=now)
-        answer = RedirectResponse("/sign-in", 303)
+        subject = account.subject if account is not None else None
+        of_provider = web.oidc is not None and subject is not None and subject.startswith(f"{web.oidc.issuer} ")
+        answer = RedirectResponse(LEFT if of_provider else "/sign-in", 303)
         session.take_back(answer, web)
         return answer
 

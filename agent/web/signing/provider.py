@@ -1,7 +1,7 @@
 """The OpenID provider of the site: where it is, which keys it signs with, and what it says of a person who comes back from it.
 
-OpenID Connect Discovery 1.0 and Core 1.0 3.1, with PKCE (RFC 7636). Nothing is asked of it before somebody wants to sign in there,
-so that a provider that is down holds up nobody else.
+OpenID Connect Discovery 1.0 and Core 1.0 3.1, with PKCE (RFC 7636), and RP-Initiated Logout 1.0. Nothing is asked of it before
+somebody wants to sign in there, so that a provider that is down holds up nobody else.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _Published:
     token: str
     secret_in_body: bool
     jwks: str
+    end_session: str  # empty where it says none that can be used
     keys: tuple[jwk.Key, ...]
     read_at: datetime
 
@@ -55,7 +56,8 @@ class Provider:
     def probe(self) -> str:
         """What it says of itself, in words. Raises `Transient`: it cannot be used now."""
         found = self._published()
-        return f"{self._oidc.issuer} can be asked; it signs with {len(found.keys)} keys"
+        ends = "" if found.end_session else "; it does not say where one signs out of it"
+        return f"{self._oidc.issuer} can be asked; it signs with {len(found.keys)} keys{ends}"
 
     def address_for(self, pending: Pending) -> str:
         """Where a browser is sent to sign in (Core 3.1.2.1). Raises `Transient`: the provider cannot be used now."""
@@ -65,8 +67,18 @@ class Provider:
             "scope": " ".join(self._oidc.scopes), "state": pending.state, "nonce": pending.nonce,
             "code_challenge": pending.challenge, "code_challenge_method": "S256",
         }  # fmt: skip
-        joint = "&" if urlsplit(found.authorization).query else "?"
-        return f"{found.authorization}{joint}{urlencode(asked)}"
+        return _with(found.authorization, asked)
+
+    def sign_out_address(self, language: str) -> str:
+        """Where a browser is sent to sign out there, too (RP-Initiated Logout 2); empty where the provider offers no such place.
+
+        No ID token is kept only to be shown there, so that the provider asks the person first, as it must. Nor is it told where to
+        send the browser afterwards: it refuses what was not registered with it, and then would sign nobody out.
+
+        Raises `Transient`: the provider cannot be used now.
+        """
+        end = self._published().end_session
+        return _with(end, {"client_id": self._oidc.client_id, "ui_locales": language}) if end else ""
 
     def claims_for(self, code: str, pending: Pending) -> dict[str, Any]:
         """What the provider says about who has come back with that code.
@@ -133,8 +145,15 @@ class Provider:
             raise _down("it publishes no key that signatures could be verified with")
         return _Published(
             places["authorization_endpoint"], places["token_endpoint"], "client_secret_basic" not in ways,
-            places["jwks_uri"], keys, now,
+            places["jwks_uri"], self._end_session(about), keys, now,
         )  # fmt: skip
+
+    def _end_session(self, about: dict[str, Any]) -> str:
+        """That it is missing, or cannot be used, keeps nobody from signing in."""
+        try:
+            return self._endpoint(about, "end_session_endpoint")
+        except Transient:
+            return ""
 
     def _endpoint(self, about: dict[str, Any], key: str) -> str:
         found = about.get(key)
@@ -160,6 +179,12 @@ class Provider:
                 return service.exchange(method, path, body, headers, deadline=place.deadline(), most_bytes=_MOST_BYTES)
             except NodeError as error:
                 raise unheard(error) from error
+
+
+def _with(address: str, asked: dict[str, str]) -> str:
+    """An address of the provider, which may have a query of its own, with what it is asked."""
+    joint = "&" if urlsplit(address).query else "?"
+    return f"{address}{joint}{urlencode(asked)}"
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from agent.errors import Permanent
 from agent.store import audit_checks
 from agent.web.context import WebContext
-from agent.web.tasks import Task, Tasks, Teller
+from agent.web.pages.texts import Words
+from agent.web.tasks import Step, Task, Tasks, Teller
 
 DOCTOR, AUDIT = "doctor", "audit"
 _LONGEST_S = 600.0
@@ -49,6 +50,23 @@ def doctor(path: Path) -> Callable[[Teller], bool]:
     return work
 
 
+def subject(what: str, t: Words) -> str:
+    """What was looked at, in the reader's words: those of its kind, and its own name behind them. Empty where it has its name alone,
+    as a library or a file has."""
+    words = what.split(" ")
+    for count in range(len(words), 0, -1):
+        key = f"system.subject.{'-'.join(words[:count])}".lower()
+        if t.has(key):
+            return " ".join([t(key), *words[count:]])
+    return ""
+
+
+def meaning(step: Step, t: Words) -> str:
+    """What the code of a finding means; empty where it has none, or nobody has words for it."""
+    alarm = f"system.alarm.{step.code}"
+    return t(alarm) if t.has(alarm) else t.code(step.code) if step.code else ""
+
+
 def _told(child: subprocess.Popen[str], say: Teller) -> bool:
     assert child.stdout is not None
     bad = done = of = 0
@@ -56,7 +74,7 @@ def _told(child: subprocess.Popen[str], say: Teller) -> bool:
         said = json.loads(line)
         of = said.get("of", of)
         for check in said.get("checks", ()):
-            say.step(check["what"], check["words"], state=check["state"])
+            say.step(check["what"], check["words"], state=check["state"], code=check["code"])
             bad += check["state"] == "bad"
         done += "checks" in said
         say.found(of=of, done=done)

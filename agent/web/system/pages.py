@@ -62,12 +62,16 @@ def router(context: WebContext, pages: Pages) -> APIRouter:
     @routes.get("/system/doctor")
     def examined(request: Request) -> Response:
         task = examine.newest(tasks, examine.DOCTOR)
+        t, own = pages.words(request), pages.language(request) == "en"
         counts = Counter(step.state for step in task.steps) if task is not None else Counter[str]()
         return pages.html(
             request,
             "system-doctor.html",
             task=task,
             counts=counts,
+            subject=lambda step: examine.subject(step.key, t),
+            # In English the sentence says it; not so that of the task itself, which has advice for a command.
+            meaning=lambda step: "" if own and step.key != "failed" else examine.meaning(step, t),
             may_begin=context.path is not None and not _runs(task),
         )
 

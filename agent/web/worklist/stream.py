@@ -8,18 +8,20 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from agent.errors import PrereadError
 from agent.store.purging import PURGED
+from agent.web.head import shows_nothing
 from agent.web.live import Live, Told, TooMany
 from agent.web.person import Person, person
 from agent.web.refused import Refused
 from agent.web.signing.guard import Guard
 
 _LARGEST = 2**53 - 1
+_MEDIA, _HEADERS = "text/event-stream", {"X-Accel-Buffering": "no"}
 
 
 def router(live: Live, guard: Guard) -> APIRouter:
@@ -31,12 +33,14 @@ def router(live: Live, guard: Guard) -> APIRouter:
         request: Request,
         after: Annotated[int | None, Query(ge=0, le=_LARGEST)] = None,
         last_event_id: Annotated[str, Header(max_length=20)] = "",
-    ) -> StreamingResponse:
+    ) -> Response:
         if live.is_full:
             raise Refused(503, "too-many-streams")
+        if shows_nothing(request):
+            return Response(media_type=_MEDIA, headers=_HEADERS)
         known = last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) <= _LARGEST
         following = _said(live, guard, person(request), int(last_event_id) if known else after)
-        return StreamingResponse(following, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return StreamingResponse(following, media_type=_MEDIA, headers=_HEADERS)
 
     return routes
 
