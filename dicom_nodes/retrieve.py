@@ -80,7 +80,7 @@ class _Taker:
         self.seen += len(event.data)
         if self.seen > self.most_bytes and not self.failure:
             self.failure = f"sent more than {self.most_bytes // 1_000_000} MB"
-            event.assoc.abort()
+            event.assoc.abort(block=False)  # this is the thread that sends it: it must not wait for itself
             event.assoc.dimse.msg_queue.put((None, None))  # whoever waits for the next message waits no longer
 
     def take(self, event: Any) -> int:

@@ -368,11 +368,13 @@ def test_a_patient_with_a_thousand_films_does_not_fill_the_memory(dcmqrscp: Dcmq
     assert (len(everything.answers), everything.more) == (4, False)
     one = images[0]
     address = ImageAddress(one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPInstanceUID)
+    patience = Deadline(PATIENCE_S)
     with pytest.raises(TooLarge):
         retrieve.get_image(
-            peer, address, tmp_path / "got", own_ae_title="PREREAD", deadline=Deadline(PATIENCE_S), most_bytes=100_000
+            peer, address, tmp_path / "got", own_ae_title="PREREAD", deadline=patience, most_bytes=100_000
         )
     assert not (tmp_path / "got").exists()
+    assert patience.left() > PATIENCE_S / 2, "it is left at once, and not at the deadline"
 
 
 @pytest.mark.requirement("PRIOR-3")
