@@ -29,6 +29,7 @@ from agent.web.pages.render import Pages
 from agent.web.pages.texts import Texts
 from agent.web.peers import form_page, removing, trying_page
 from agent.web.peers import pages as peers
+from agent.web.person import caller
 from agent.web.protection import Protection
 from agent.web.refused import Refused
 from agent.web.rights import RIGHTS
@@ -87,7 +88,7 @@ def make_app(context: WebContext) -> FastAPI:
     app.add_middleware(Head)
     app.add_middleware(Door, web=context.settings.web)
     app.add_middleware(Protection, defect=lambda scope: _defect(pages, texts, Request(scope)))
-    _answer_errors(app, pages, texts)
+    _answer_errors(app, pages, texts, guard)
     _nothing_without_a_right(app)
     return app
 
@@ -107,7 +108,7 @@ def _nothing_without_a_right(app: FastAPI) -> None:
         )
 
 
-def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
+def _answer_errors(app: FastAPI, pages: Pages, texts: Texts, guard: Guard) -> None:
     """To a page a page, to an interface JSON; codes only, for the words of an error may name a study."""
 
     def answer(request: Request, status: int, code: str) -> Response:
@@ -142,6 +143,9 @@ def _answer_errors(app: FastAPI, pages: Pages, texts: Texts) -> None:
         if error.status_code == 400:  # a body that is no text, or no JSON: as one that is not what it should be
             return answer(request, 422, "not-understood")
         code = {404: "not-found", 405: "no-such-method"}.get(error.status_code, "refused")
+        if _wants_page(request) and caller(request) is None:
+            with contextlib.suppress(PrereadError):  # the page can be made for nobody
+                guard.recognise(request)
         made = answer(request, error.status_code, code)
         made.headers.update(error.headers or {})
         if made.headers.get("allow") == "GET" and request.url.path not in ONCE:

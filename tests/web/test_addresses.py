@@ -83,3 +83,13 @@ def test_what_is_no_order_and_nobody_is_not_taken_for_a_decision(
     assert sent.status_code == 422
     with context.ledger.read() as view:
         assert not orders.decisions_of(view, [drafted.uid])
+
+
+def test_who_mistypes_an_address_is_not_shown_as_signed_out(
+    visitor: Callable[[], TestClient], browser: Callable[[Role], TestClient]
+) -> None:
+    for address in ("/nothing", "/studies"):
+        page = browser(Role.RADIOLOGIST).get(address)
+        assert (page.status_code, "Sign out" in page.text, 'href="/ledger"' in page.text) == (404, True, True)
+        page = visitor().get(address)
+        assert (page.status_code, "Sign out" in page.text, 'href="/ledger"' in page.text) == (404, False, False)

@@ -51,6 +51,14 @@ class Guard:
         if not found.may(right):
             raise Refused(403, "must-change" if found.must_change else "not-yours")
 
+    def recognise(self, request: Request) -> None:
+        """The same of a call that leads to no route, whose page is still made for somebody. It keeps nobody signed in.
+
+        Raises:
+            PrereadError: nobody can tell at the moment.
+        """
+        request.state.person = self._who(request, counts=False)
+
     def _who(self, request: Request, *, counts: bool) -> Person | None:
         """Whose session it is. `counts`: the call keeps the person signed in."""
         context, now = self._context, self._context.clock.now()
