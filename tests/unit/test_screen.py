@@ -287,11 +287,11 @@ def test_a_decoder_whose_program_is_killed_ends_in_the_middle_of_a_film(tmp_path
     with subprocess.Popen([sys.executable, "-c", FORGOTTEN, str(film)], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         mother = int(program.stdout.readline())
-        (child,) = until(lambda: _children(mother), seconds=30, what="the film is being decoded")
+        (child,) = until(lambda: _children(mother), what="the film is being decoded")
         program.kill()
         program.wait()
     gone = (Path(f"/proc/{mother}"), Path(f"/proc/{child}"))
-    until(lambda: not any(_lives(p) for p in gone), seconds=30, what="nothing of it is left")
+    until(lambda: not any(_lives(p) for p in gone), what="nothing of it is left")
 
 
 def _lives(process: Path) -> bool:

@@ -37,7 +37,7 @@ def test_a_role_that_died_is_started_again_though_something_that_it_started_live
     role = child(tmp_path, monkeypatch, f"sleep 60 & echo $! >> {survivors}; echo x >> {starts}; exit 3", stop)
     role.start()
     try:
-        until(lambda: starts.exists() and starts.read_text().count("x") >= 2, seconds=20, what="it was started again")
+        until(lambda: starts.exists() and starts.read_text().count("x") >= 2, what="it was started again")
     finally:
         stop.set()
         role.join(20)
