@@ -71,6 +71,7 @@ patient_order = Table(
     Column("source", String(64), nullable=False),  # "hl7", or the name of the worklist
     Column("message_id", Integer, ForeignKey("hl7_message.id")),  # the newest; NULL from a worklist
     Column("heard_at", Moment, nullable=False),
+    Index("patient_order_by_message", "message_id"),
 )
 
 # What was said of patients, in the order in which it was heard. A merge has `gone_id`.
@@ -84,6 +85,7 @@ patient_statement = Table(
     Column("gone_id", String(250), nullable=False, default="", index=True),
     Column("gone", JSON),  # structured_report.content.Patient
     Column("heard_at", Moment, nullable=False),
+    Index("patient_statement_by_message", "message_id"),
 )
 
 # Reports that a person has finished.
@@ -99,6 +101,7 @@ final_report = Table(
     Column("patient", JSON, nullable=False),  # structured_report.content.Patient
     Column("status", String(4), nullable=False),
     Column("heard_at", Moment, nullable=False),
+    Index("final_report_by_message", "message_id"),
 )
 
 # By what a message finds a study: every Patient ID and accession number that one of its images carries.
@@ -130,6 +133,7 @@ study_match = Table(
     Column("candidates", JSON, nullable=False),  # ids of the orders that came into question
     Column("overlays", JSON, nullable=False),  # agent.orders.people.Overlay
     Column("weighed_at", Moment, nullable=False),
+    Index("study_match_by_order", "order_id"),
 )
 
 # What a person decided about a study; the newest holds. What was heard later is weighed as ever.
@@ -145,6 +149,7 @@ study_decision = Table(
     Column("known_order", Integer, nullable=False),  # the newest ids at that time
     Column("known_statement", Integer, nullable=False),
     Column("decided_at", Moment, nullable=False),
+    Index("study_decision_by_order", "order_id"),
 )
 
 # Why results of a study are not sent as ever: withdrawn | reported | cancelled | held (by a person).

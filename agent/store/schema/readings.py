@@ -114,6 +114,7 @@ prior_search = Table(
     Column("remarks", JSON, nullable=False, default=list),  # sentences for the reader
     Column("used", Boolean),  # NULL until the revision is read
     Column("finished_at", Moment),
+    Index("prior_search_by_image", "prior_image_id"),
 )
 
 # Images that this node has asked a peer to send (C-MOVE): they come like any other, and are not to be read.

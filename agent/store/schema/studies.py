@@ -76,6 +76,7 @@ image_use = Table(
     Column("role", String(16), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("explanation", Text, nullable=False),
+    Index("image_use_by_instance", "instance_id"),
 )
 
 # Where the read stage could not do what assembly had chosen: an image that cannot be decoded, and the one in its place.
@@ -88,6 +89,7 @@ image_use_change = Table(
     Column("role", String(16), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("explanation", Text, nullable=False),
+    Index("image_use_change_by_instance", "instance_id"),
 )
 
 refusal = Table(

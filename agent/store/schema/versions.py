@@ -26,6 +26,14 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     4: (
         "CREATE INDEX IF NOT EXISTS study_stop_by_kind ON study_stop (kind, study_instance_uid)",
         "CREATE INDEX IF NOT EXISTS study_by_first_arrival ON study (first_received_at)",
+        "CREATE INDEX IF NOT EXISTS image_use_by_instance ON image_use (instance_id)",
+        "CREATE INDEX IF NOT EXISTS image_use_change_by_instance ON image_use_change (instance_id)",
+        "CREATE INDEX IF NOT EXISTS prior_search_by_image ON prior_search (prior_image_id)",
+        "CREATE INDEX IF NOT EXISTS patient_order_by_message ON patient_order (message_id)",
+        "CREATE INDEX IF NOT EXISTS patient_statement_by_message ON patient_statement (message_id)",
+        "CREATE INDEX IF NOT EXISTS final_report_by_message ON final_report (message_id)",
+        "CREATE INDEX IF NOT EXISTS study_match_by_order ON study_match (order_id)",
+        "CREATE INDEX IF NOT EXISTS study_decision_by_order ON study_decision (order_id)",
     ),
 }
 
