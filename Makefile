@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # One worker a core for the tests; the real peers are the slow part.
 JOBS ?= auto
 
-.PHONY: demo test lint types layers units peers axe bench faults fuzz papers clean
+.PHONY: demo test lint types layers units peers axe advisories bench faults fuzz papers clean
 
 demo: $(VENV)/.demo
 	$(BIN)/preread demo $(ARGS)
@@ -37,6 +37,12 @@ bench: $(VENV)/.test peers
 	$(BIN)/preread bench read
 	$(BIN)/preread bench read --full-size $(FULL_SIZE) --tokens 128
 	FULL_SIZE=$(FULL_SIZE) $(BIN)/python -m pytest -m slow
+
+# What is known against the versions that are installed. It asks a public service (osv.dev), so it is no part of `make test`.
+advisories: $(VENV)/.test
+	$(PYTHON) -m venv out/pip-audit
+	out/pip-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	out/pip-audit/bin/pip-audit --vulnerability-service osv --skip-editable --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 # The tables of the papers in docs/, made from the program's own.
 papers: $(VENV)/.test
