@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# One worker a core for the tests; the real peers are the slow part.
-JOBS ?= auto
+# Three workers for two cores: each of them waits for real peers about as long as it computes.
+JOBS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .PHONY: demo test lint types layers units peers axe advisories bench faults fuzz papers clean
 

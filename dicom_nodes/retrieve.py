@@ -76,17 +76,20 @@ class _Taker:
     others: list[str] = field(default_factory=list)
 
     def count(self, event: Any) -> None:
-        """Every PDU that comes; past the bound the association ends."""
+        """Every PDU that comes; past the bound the association is ended."""
         self.seen += len(event.data)
         if self.seen > self.most_bytes and not self.failure:
             self.failure = f"sent more than {self.most_bytes // 1_000_000} MB"
-            event.assoc.abort(block=False)  # this is the thread that sends it: it must not wait for itself
-            event.assoc.dimse.msg_queue.put((None, None))  # whoever waits for the next message waits no longer
+            # Whoever waits for the next message has got none, and aborts. An abort from here would wake the association's own
+            # thread, which might take this away from the one that waits.
+            event.assoc.dimse.msg_queue.put((None, None))
 
     def take(self, event: Any) -> int:
         """A C-STORE request: its status."""
         event.assoc.dimse_timeout = max(self.deadline.left(), 0.05)
         uid = str(event.request.AffectedSOPInstanceUID)
+        if self.failure:  # it has come to its end while the association is being ended
+            return OUT_OF_RESOURCES
         if uid != self.wanted:
             self.others.append(uid)
             return NOT_AUTHORISED
@@ -128,6 +131,7 @@ def get_image(
         except RuntimeError:
             end = None  # lost between two messages
     if taker.failure:
+        file.unlink(missing_ok=True)
         raise TooLarge(f"{who(peer)} {taker.failure}; the image was not kept")
     if taker.taken:  # whatever is said of it, it is here whole
         return end or Outcome(SUCCESS, 1, 0, 0)

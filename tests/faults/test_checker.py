@@ -42,7 +42,7 @@ def evidence(judged: tuple[Path, Evidence], tmp_path: Path) -> Evidence:
     kept, found = judged
     shutil.copytree(kept, tmp_path / "kept")
     root, pacs, ris = (tmp_path / "kept" / name for name in ("root", "pacs", "ris"))
-    return replace(found, root=root, pacs=pacs, ris=ris, refused=list(found.refused))
+    return replace(found, root=root, pacs=pacs, ris=ris, ledger=InFile(root), refused=list(found.refused))
 
 
 def kinds(evidence: Evidence) -> set[str]:

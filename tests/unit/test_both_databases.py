@@ -62,6 +62,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "flags.add_flag": {"revision_id": 3, "priority": "urgent"}, "results.add_reading": {"revision_id": 3},
     "daily.uncounted": {"name": "instance", "after": 0}, "daily.write": {"was": 0, "after": 0, "name": "instance"},
     "daily.summed": {"what": "study"}, "daily.by_day": {"what": "study"}, "daily.by_step": {"what": "study"},
+    "results.misfiled": {"patient": {"patient_id": "P1", "issuer": ""}},
     "priors.begin": {"revision_id": 3}, "priors.copy": {"revision_id": 1, "to_revision_id": 4}, "studies.change_uses": {"revision_id": 3},
 }  # fmt: skip
 
