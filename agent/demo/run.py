@@ -74,7 +74,8 @@ class AskedToEnd:
     def __init__(self) -> None:
         self.heard = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._hear)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._hear)
 
     def _hear(self, _signal: int, _frame: object) -> None:
         self.heard = True

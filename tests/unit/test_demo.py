@@ -17,6 +17,12 @@ class Finalized:
     def __del__(self):
         signal.raise_signal(signal.{name})
 
+signal.signal(signal.{name}, signal.SIG_IGN)  # as nohup has it
+outlives = AskedToEnd()
+Finalized()
+assert not outlives.heard
+
+signal.signal(signal.{name}, signal.SIG_DFL)
 asked = AskedToEnd()
 assert not asked.heard
 Finalized()
