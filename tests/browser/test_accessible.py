@@ -46,13 +46,19 @@ def test_nothing_keeps_anybody_out_of_a_page_in_any_theme_or_language(
 ) -> None:
     found: dict[str, list[str]] = {}
     for language in ("en-GB", "de-AT"):
-        page = at(who_sees(path), locale=language).go(address(path, holes))
+        page = settled(at(who_sees(path), locale=language).go(address(path, holes)))
         assert page.locator("html").get_attribute("lang") == language[:2]
         found[language] = faults(page, axe)
     for theme in THEMES:
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
         found[theme] = faults(page, axe, only="color-contrast")
     assert not any(found.values()), found
+
+
+def settled(page: Page) -> Page:
+    """The page with all its controls: the tools of a film come with a script, after the page."""
+    page.wait_for_function("!document.querySelector('#viewer .film') || document.querySelector('#viewer.live')")
+    return page
 
 
 _MARK = """
@@ -83,20 +89,28 @@ _FOCUSED = """
 """
 
 
+_MORE_THAN_ANY_PAGE_HAS = 1000  # stops of the tab key
+
+
+def _has_gone_round(met: list[str]) -> bool:
+    """Back at the first control, and beyond the parts of which a field for a date has several."""
+    return bool(met) and met[-1] == met[0] and len(set(met)) > 1 and met[-2] != met[0]
+
+
 @pytest.mark.parametrize("path", pages())
 def test_every_control_of_a_page_is_reached_with_the_tab_key_and_is_seen_to_be(
     at: Callable[..., Window], holes: Mapping[str, str], path: str
 ) -> None:
-    page = at(who_sees(path)).go(address(path, holes))
+    page = settled(at(who_sees(path)).go(address(path, holes)))
     page.evaluate("document.activeElement.blur()")
-    count = int(page.evaluate(_MARK))
-    assert count
+    assert page.evaluate(_MARK)
     wanted = set(page.eval_on_selector_all("[data-reach]", "all => all.map((e) => e.dataset.reach)"))
     reached: list[dict[str, Any]] = []
-    for _ in range(count + 10):
+    for _ in range(_MORE_THAN_ANY_PAGE_HAS):
         page.keyboard.press("Tab")
         reached.append(page.evaluate(_FOCUSED))
-        if wanted <= {one["which"] for one in reached}:
+        met = [one["which"] for one in reached if one["which"] is not None]
+        if wanted <= set(met) or _has_gone_round(met):
             break
     missing = wanted - {one["which"] for one in reached}
     there = (
