@@ -78,6 +78,17 @@ def logging_as_it_was() -> Iterator[None]:
     logging.getLogger().handlers[:] = handlers
 
 
+@pytest.fixture(autouse=True)
+def threads_as_they_were() -> Iterator[None]:
+    """What trains in this process gives torch more threads; every model of the tests after it would then be ten times slower
+    where cores are busy."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch is not None else 0
+    yield
+    if torch is not None and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
     """The commissioning model."""

@@ -36,7 +36,7 @@ from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
 from structured_report.text import normalise_text
 from tests.support.pairwise import Row, pairwise
 from tests.support.reports import images, preread
-from tests.support.validators import complaints_of_many
+from tests.support.validators import complaints
 
 pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1"), pytest.mark.xdist_group("sr-matrix")]
 
@@ -189,7 +189,7 @@ def test_a_report_of_every_kind_is_valid(written: list[tuple[Row, PreRead, Path]
     del report.PatientID
     report.ContentSequence[0].RelationshipType = "CONTAINS"  # the language, which has to be a modifier
     report.save_as(broken)
-    said = complaints_of_many([*(path for _, _, path in written), broken])
+    said = complaints([*(path for _, _, path in written), broken])
     wrong = {
         f"{path.name} {row}": unexplained
         for row, _, path in written

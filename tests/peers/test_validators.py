@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from agent.demo.films import pydicom_data_file
 from structured_report.content import Narrative, Outcome, PreRead, Presence, Region
@@ -14,17 +13,18 @@ from structured_report.sr import as_comprehensive_sr, encode_sr, file_bytes
 from tests.support.reports import images, preread
 from tests.support.validators import complaints
 
-pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1")]
+# One process, and with it one start of PixelMed, for all of them.
+pytestmark = [pytest.mark.peers, pytest.mark.requirement("SR-1"), pytest.mark.xdist_group("validators")]
 
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "comprehensive-3d", "comprehensive", "not-analysed", "abstained", "superseding", "rg1", "long", "one-region",
-        "two-regions",
-    ],
+FORMS = (
+    "comprehensive-3d", "comprehensive", "not-analysed", "abstained", "superseding", "rg1", "long", "one-region",
+    "two-regions",
 )  # fmt: skip
-def test_a_report_is_valid(form: str, tmp_path: Path) -> None:
+BROKEN = "broken"
+
+
+def report_of(form: str) -> Dataset:
+    """A report of that form."""
     evidence = images()
     value = preread(evidence)
     if form in ("not-analysed", "abstained"):
@@ -41,9 +41,10 @@ def test_a_report_is_valid(form: str, tmp_path: Path) -> None:
     report = encode_sr(value, evidence)
     if form == "comprehensive":
         report = as_comprehensive_sr(report)
-    path = tmp_path / "sr.dcm"
-    path.write_bytes(file_bytes(report))
-    assert complaints(path) == []
+    if form == BROKEN:
+        del report.ContentSequence[0].ConceptNameCodeSequence
+        del report.PatientID
+    return report
 
 
 def boxes(value: PreRead, count: int) -> tuple[Region, ...]:
@@ -56,12 +57,22 @@ def boxes(value: PreRead, count: int) -> tuple[Region, ...]:
     )
 
 
-def test_the_validators_find_a_broken_report(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What the validators say about each form."""
+    folder = tmp_path_factory.mktemp("reports")
+    paths = {form: folder / f"{form}.dcm" for form in (*FORMS, BROKEN)}
+    for form, path in paths.items():
+        path.write_bytes(file_bytes(report_of(form)))
+    found = complaints(list(paths.values()))
+    return {form: found[path] for form, path in paths.items()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_report_is_valid(form: str, said: dict[str, list[str]]) -> None:
+    assert said[form] == []
+
+
+def test_the_validators_find_a_broken_report(said: dict[str, list[str]]) -> None:
     """They would pass for the wrong reason if they never complained."""
-    evidence = images()
-    report = encode_sr(preread(evidence), evidence)
-    del report.ContentSequence[0].ConceptNameCodeSequence
-    del report.PatientID
-    path = tmp_path / "sr.dcm"
-    path.write_bytes(file_bytes(report))
-    assert complaints(path)
+    assert said[BROKEN]

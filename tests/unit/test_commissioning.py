@@ -190,7 +190,18 @@ def test_training_can_be_resumed_and_makes_a_checkpoint_for_every_quantization(
     monkeypatch.setattr("agent.commissioning.train.FILMS", 4)
     monkeypatch.setattr("agent.commissioning.train.CHILDREN", 1)
     monkeypatch.setattr("agent.commissioning.train.STUDIES", 2)
-    common = ["--pediatric", str(children), "--work", str(work), "--shards", "0", "--out", str(tmp_path)]
+    common = [
+        "--pediatric",
+        str(children),
+        "--work",
+        str(work),
+        "--shards",
+        "0",
+        "--out",
+        str(tmp_path),
+        "--threads",
+        "1",
+    ]
     main([*common, "--seeing-steps", "2", "--saying-steps", "1"])
     main([*common, "--seeing-steps", "3", "--saying-steps", "2", "--resume"])
     for quantization in ("none", "nf4", "int8"):
