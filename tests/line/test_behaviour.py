@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from tests.support.films import save, small_image
 from tests.support.peers import text_of
 from tests.support.site import PATIENCE_S, SENDER, Site, free_port, until
 
-pytestmark = [pytest.mark.model]
+# One process, and with it one running line, for all that need no settings of their own.
+pytestmark = [pytest.mark.model, pytest.mark.xdist_group("behaviour")]
 
 
 @dataclass
@@ -45,11 +48,14 @@ class Town:
         node = Peer("node", "PREREAD", "127.0.0.1", self.site.port, frozenset())
         assert all(r.accepted for r in scu.store(node, paths, own_ae_title=SENDER, timeout_s=PATIENCE_S))
 
-    def reports(self) -> list[Dataset]:
-        return [dcmread(p) for p in self.pacs.glob("*.dcm")]
+    def reports(self, uid: str) -> list[Dataset]:
+        """What the PACS has got about a study."""
+        return [r for r in map(dcmread, self.pacs.glob("*.dcm")) if uid == study_of(r)]
 
-    def messages(self) -> list[hl7.Message]:
-        return [hl7.parse(p.read_bytes().decode()) for p in self.ris.glob("*.hl7")]
+    def messages(self, uid: str) -> list[hl7.Message]:
+        """What the RIS has got about a study."""
+        messages = [hl7.parse(p.read_bytes().decode()) for p in self.ris.glob("*.hl7")]
+        return [m for m in messages if uid in str(m)]
 
     def line(self, uid: str) -> overview.StudyLine | None:
         """The study as the ledger has it, without starting a command."""
@@ -80,55 +86,90 @@ class Town:
         return line
 
 
-@pytest.fixture
-def town(tmp_path: Path, site: Site, checkpoint: Path) -> Iterator[Town]:
-    (tmp_path / "films").mkdir()
-    with DemoPacs(tmp_path / "pacs", ae_title="PACS") as pacs, DemoRis(tmp_path / "ris") as ris:
+def study_of(report: Dataset) -> str:
+    """The study whose images a report is about."""
+    (evidence,) = report.CurrentRequestedProcedureEvidenceSequence
+    return str(evidence.StudyInstanceUID)
+
+
+@contextmanager
+def town_in(folder: Path, site: Site, checkpoint: Path) -> Iterator[Town]:
+    (folder / "films").mkdir()
+    with DemoPacs(folder / "pacs", ae_title="PACS") as pacs, DemoRis(folder / "ris") as ris:
         site.set("model", weights=str(checkpoint), quantization="none")
         site.peer("pacs", "PACS", pacs.port, ["receive"])
         site.destination(name="to-pacs", type="dicom", peer="pacs")
         site.destination(name="to-ris", type="hl7", host="127.0.0.1", port=ris.port)
-        yield Town(site, tmp_path / "pacs", tmp_path / "ris", tmp_path / "films", ris.port)
+        yield Town(site, folder / "pacs", folder / "ris", folder / "films", ris.port)
+
+
+@pytest.fixture
+def town(tmp_path: Path, site: Site, checkpoint: Path) -> Iterator[Town]:
+    """A town of a test's own, whose line the test starts."""
+    with town_in(tmp_path, site, checkpoint) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[Town]:
+    """A town whose line runs, and goes on running; each test has patients and studies of its own."""
+    folder = tmp_path_factory.mktemp("town")
+    site = Site(folder / "site")
+    with town_in(folder, site, checkpoint) as made:
+        try:
+            site.serve()
+            yield made
+        finally:
+            site.stop()
+
+
+_numbers = itertools.count(4711)
 
 
 def study(kind: str = "left-effusion", seed: int = 3, **how: Any) -> list[Dataset]:
-    return make_study(kind, seed=seed, patient_id="SECRET-ID-4711", accession=f"ACC{seed}", **how)
+    """A drawn study of a patient, and with an accession number, that no other has."""
+    number = next(_numbers)
+    return make_study(kind, seed=seed, patient_id=f"SECRET-ID-{number}", accession=f"ACC{number}", **how)
+
+
+def small(**attributes: object) -> Dataset:
+    """A small film, likewise."""
+    number = next(_numbers)
+    return small_image(PatientID=f"SECRET-ID-{number}", AccessionNumber=f"ACC{number}", **attributes)
 
 
 BOTH = {"delivered": 2}
 
 
-def test_late_images_make_a_new_revision_that_supersedes_the_old_one(town: Town) -> None:
+def test_late_images_make_a_new_revision_that_supersedes_the_old_one(running: Town) -> None:
     frontal, lateral = study()
-    town.site.serve()
-    town.send(frontal)
+    running.send(frontal)
     uid = str(frontal.StudyInstanceUID)
-    town.wait(uid, revision=1, deliveries=BOTH)
-    town.send(lateral)
-    town.wait(uid, revision=2, deliveries={"delivered": 4})
-    old, new = sorted(town.reports(), key=lambda r: "PredecessorDocumentsSequence" in r)
+    running.wait(uid, revision=1, deliveries=BOTH)
+    running.send(lateral)
+    running.wait(uid, revision=2, deliveries={"delivered": 4})
+    old, new = sorted(running.reports(uid), key=lambda r: "PredecessorDocumentsSequence" in r)
     referenced = new.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert referenced.ReferencedSOPInstanceUID == old.SOPInstanceUID
     assert "and a lateral view" in read_narrative(new).reasoning
-    town.send(frontal, lateral)
-    town.wait(uid, state="read")
-    assert len(town.site.json("show", uid)["deliveries"]) == 4, "the same bytes again are no new work"
+    running.send(frontal, lateral)
+    running.wait(uid, state="read")
+    assert len(running.site.json("show", uid)["deliveries"]) == 4, "the same bytes again are no new work"
 
 
-def test_a_study_waits_while_an_association_that_brings_it_is_open(town: Town) -> None:
+def test_a_study_waits_while_an_association_that_brings_it_is_open(running: Town) -> None:
     frontal, lateral = study()
-    town.site.serve()
     ae = AE(ae_title=SENDER)
     ae.add_requested_context(frontal.SOPClassUID)
-    association = ae.associate("127.0.0.1", town.site.port, ae_title="PREREAD")
+    association = ae.associate("127.0.0.1", running.site.port, ae_title="PREREAD")
     assert association.send_c_store(frontal).Status == 0
-    until(lambda: town.looks_at(frontal) >= 3, what="the study was looked at three times after its quiet time")
-    line = town.line(str(frontal.StudyInstanceUID))
+    until(lambda: running.looks_at(frontal) >= 3, what="the study was looked at three times after its quiet time")
+    line = running.line(str(frontal.StudyInstanceUID))
     assert line is not None
     assert line.revision == 0
     assert association.send_c_store(lateral).Status == 0
     association.release()
-    town.wait(str(frontal.StudyInstanceUID), revision=1, images=2, deliveries=BOTH)
+    running.wait(str(frontal.StudyInstanceUID), revision=1, images=2, deliveries=BOTH)
 
 
 @pytest.mark.parametrize(
@@ -149,68 +190,66 @@ def test_a_study_waits_while_an_association_that_brings_it_is_open(town: Town) -
         ({"NumberOfFrames": "2"}, "multi-frame"),
     ],
 )
-def test_a_study_with_nothing_to_read_is_reported_as_such(town: Town, changes: dict[str, object], reason: str) -> None:
-    image = small_image(**changes)
+def test_a_study_with_nothing_to_read_is_reported_as_such(
+    running: Town, changes: dict[str, object], reason: str
+) -> None:
+    image = small(**changes)
     image.PixelData = image.PixelData * 3
-    town.site.serve()
-    town.send(image)
-    line = town.wait(str(image.StudyInstanceUID), state="not-analysed", deliveries=BOTH)
+    running.send(image)
+    uid = str(image.StudyInstanceUID)
+    line = running.wait(uid, state="not-analysed", deliveries=BOTH)
     assert line.reason == reason
-    (message,) = town.messages()
+    (message,) = running.messages(uid)
     assert any(text.startswith("Not analysed: ") for text in text_of(message, "121106"))
-    (report,) = town.reports()
+    (report,) = running.reports(uid)
     assert f"[{reason}]" in report.to_json()
     assert read_narrative(report).findings == ""
-    assert reason in town.site.run("studies").stdout
+    assert reason in running.site.run("studies").stdout
 
 
-def test_a_hundred_megapixels_in_the_header_are_not_decoded(town: Town) -> None:
+def test_a_hundred_megapixels_in_the_header_are_not_decoded(running: Town) -> None:
     (image,) = study(views=("PA",))
     image.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
     image.Rows = image.Columns = 20_000
     image.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(200)])
     image["PixelData"].is_undefined_length = True
-    town.site.serve()
-    town.send(image)
-    assert town.wait(str(image.StudyInstanceUID), state="not-analysed", deliveries=BOTH).reason == "matrix-too-large"
+    running.send(image)
+    assert running.wait(str(image.StudyInstanceUID), state="not-analysed", deliveries=BOTH).reason == "matrix-too-large"
 
 
-def test_a_film_whose_pixels_cannot_be_decoded_is_reported_as_such(town: Town) -> None:
+def test_a_film_whose_pixels_cannot_be_decoded_is_reported_as_such(running: Town) -> None:
     (image,) = study(views=("PA",))
     image.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
     image.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(range(256)) * 20])
     image["PixelData"].is_undefined_length = True
-    town.site.serve()
-    town.send(image)
-    assert town.wait(str(image.StudyInstanceUID), state="not-analysed", deliveries=BOTH).reason == "undecodable"
+    running.send(image)
+    assert running.wait(str(image.StudyInstanceUID), state="not-analysed", deliveries=BOTH).reason == "undecodable"
 
 
-def test_two_patients_in_one_study_get_no_result_until_a_person_has_looked(town: Town) -> None:
+def test_two_patients_in_one_study_get_no_result_until_a_person_has_looked(running: Town) -> None:
     frontal, lateral = study()
     lateral.PatientID = "SOMEBODY-ELSE"
-    town.site.serve()
-    town.send(frontal, lateral)
+    running.send(frontal, lateral)
     uid = str(frontal.StudyInstanceUID)
-    line = town.wait(uid, state="needs-attention")
+    line = running.wait(uid, state="needs-attention")
     assert line.deliveries == {}
     assert "Patient ID" in line.explanation
-    assert not town.reports()
+    assert not running.reports(uid)
     lateral.PatientID = frontal.PatientID
-    town.send(lateral)
-    town.wait(uid, state="read", deliveries=BOTH)
+    running.send(lateral)
+    running.wait(uid, state="read", deliveries=BOTH)
 
 
-def test_a_corrected_accession_number_is_reported_again(town: Town) -> None:
+def test_a_corrected_accession_number_is_reported_again(running: Town) -> None:
     (frontal,) = study(views=("PA",))
     uid = str(frontal.StudyInstanceUID)
-    town.site.serve()
-    town.send(frontal)
-    town.wait(uid, revision=1, deliveries=BOTH)
-    frontal.AccessionNumber = "CORRECTED"
-    town.send(frontal)
+    running.send(frontal)
+    running.wait(uid, revision=1, deliveries=BOTH)
+    wrong, frontal.AccessionNumber = frontal.AccessionNumber, "CORRECTED"
+    running.send(frontal)
     # Two reports, two results, and what takes the first result back: it stands under an order that is not the study's.
-    town.wait(uid, revision=2, deliveries={"delivered": 5})
-    assert sorted(str(m.segment("OBR")[18]) for m in town.messages()) == ["ACC3", "ACC3", "CORRECTED"]
+    running.wait(uid, revision=2, deliveries={"delivered": 5})
+    assert sorted(str(m.segment("OBR")[18]) for m in running.messages(uid)) == [wrong, wrong, "CORRECTED"]
 
 
 def test_a_dead_ris_holds_up_no_pacs_and_gets_everything_when_it_is_back(town: Town) -> None:
@@ -257,7 +296,7 @@ def test_a_model_that_does_not_load_stops_no_reception_and_says_so_everywhere(to
     town.site.set("model", weights="./nothing-here")
     line = town.site.serve()
     (frontal,) = study(views=("PA",))
-    hand = small_image(BodyPartExamined="HAND")
+    hand = small(BodyPartExamined="HAND")
     town.send(frontal)
     town.send(hand)
     town.wait(str(hand.StudyInstanceUID), state="not-analysed", deliveries=BOTH)
@@ -283,9 +322,10 @@ def test_a_model_past_its_deadline_ends_as_an_abstention_that_is_sent(town: Town
     town.site.serve()
     (frontal,) = study(views=("PA",))
     town.send(frontal)
-    line = town.wait(str(frontal.StudyInstanceUID), state="abstained", deliveries=BOTH)
+    uid = str(frontal.StudyInstanceUID)
+    line = town.wait(uid, state="abstained", deliveries=BOTH)
     assert line.reason == "model-timeout"
-    assert "Abstained: " in town.reports()[0].to_json()
+    assert "Abstained: " in town.reports(uid)[0].to_json()
 
 
 def test_an_answer_that_is_cut_off_is_an_abstention(town: Town) -> None:
@@ -293,9 +333,10 @@ def test_an_answer_that_is_cut_off_is_an_abstention(town: Town) -> None:
     town.site.serve()
     (frontal,) = study(views=("PA",))
     town.send(frontal)
-    line = town.wait(str(frontal.StudyInstanceUID), state="abstained", deliveries=BOTH)
+    uid = str(frontal.StudyInstanceUID)
+    line = town.wait(uid, state="abstained", deliveries=BOTH)
     assert line.reason == "reply-truncated"
-    (report,) = town.reports()
+    (report,) = town.reports(uid)
     assert read_narrative(report).findings == ""
     assert read_narrative(report).reasoning, "what there is of the trace is shown"
 
@@ -317,38 +358,37 @@ def test_no_patient_data_reach_the_log(town: Town) -> None:
     assert line.wait(PATIENCE_S) == 0
     log = town.site.log.read_text(encoding="utf-8")
     assert str(frontal.StudyInstanceUID) in log, "the log does speak of the study"
-    for secret in ("Geheimnis", "Gertrud", "SECRET-ID-4711", "19331122", "SECRETACC99", "Zuweiser"):
+    for secret in ("Geheimnis", "Gertrud", str(frontal.PatientID), "19331122", "SECRETACC99", "Zuweiser"):
         assert secret not in log
     for entry in log.splitlines():
         json.loads(entry)
 
 
-def test_one_offline_reading_says_the_same_as_the_line(town: Town) -> None:
+def test_one_offline_reading_says_the_same_as_the_line(running: Town) -> None:
     frontal, lateral = study()
-    files = [str(save(image, town.films / f"{n}.dcm")) for n, image in enumerate((frontal, lateral))]
-    sr, oru = town.films / "out.dcm", town.films / "out.hl7"
-    shown = town.site.run("read", *files, "--json", "--sr", str(sr), "--oru", str(oru), check=True)
+    files = [str(save(image, running.films / f"{n}.dcm")) for n, image in enumerate((frontal, lateral))]
+    sr, oru = running.films / "out.dcm", running.films / "out.hl7"
+    shown = running.site.run("read", *files, "--json", "--sr", str(sr), "--oru", str(oru), check=True)
     narrative = json.loads(shown.stdout)["narrative"]
     assert "left pleural effusion" in narrative["findings"]
     assert read_narrative(dcmread(sr)).reasoning == narrative["reasoning"]
     assert text_of(hl7.parse(oru.read_bytes().decode()), "REASONING") == [narrative["reasoning"]]
-    town.site.serve()
-    town.send(frontal, lateral)
-    town.wait(str(frontal.StudyInstanceUID), deliveries=BOTH)
-    (report,) = town.reports()
+    running.send(frontal, lateral)
+    uid = str(frontal.StudyInstanceUID)
+    running.wait(uid, deliveries=BOTH)
+    (report,) = running.reports(uid)
     assert read_narrative(report).reasoning == narrative["reasoning"]
-    assert "left pleural effusion" in town.site.run("read", *files, check=True).stdout
+    assert "left pleural effusion" in running.site.run("read", *files, check=True).stdout
 
 
-def test_echo_and_send_work_from_the_command_line(town: Town, tmp_path: Path) -> None:
-    town.site.serve()
-    assert town.site.json("echo", "pacs")["ok"] is True
+def test_echo_and_send_work_from_the_command_line(running: Town, tmp_path: Path) -> None:
+    assert running.site.json("echo", "pacs")["ok"] is True
     folder = tmp_path / "some"
     folder.mkdir()
     for n, image in enumerate(study(kind="clear", seed=8)):
         save(image, folder / f"{n}.dcm")
-    sent = town.site.run("send", "--as", SENDER, str(folder))
+    sent = running.site.run("send", "--as", SENDER, str(folder))
     assert sent.returncode == 0
     assert "2 of 2 files were accepted" in sent.stdout
-    assert town.site.run("send", "--as", "STRANGER", str(folder)).returncode == 1
-    assert "calling-ae-title-not-recognised" in town.site.run("refusals").stdout
+    assert running.site.run("send", "--as", "STRANGER", str(folder)).returncode == 1
+    assert "calling-ae-title-not-recognised" in running.site.run("refusals").stdout

@@ -36,8 +36,7 @@ def beside(line: Line, site: Site, ris: DemoRis) -> Site:
 @pytest.fixture
 def preview(beside: Site) -> Preview:
     def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-        command = beside.command("preview", "ACC1", *arguments)
-        return subprocess.run(command, capture_output=True, timeout=120, check=False)
+        return beside.run_raw("preview", "ACC1", *arguments)
 
     return run
 

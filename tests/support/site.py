@@ -121,6 +121,10 @@ class Site:
             done.check_returncode()
         return done
 
+    def run_raw(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command that writes something else than text."""
+        return warm.run_raw(["--settings", str(self.settings_file), *arguments], timeout=PATIENCE_S)
+
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
         assert done.stdout, done.stderr

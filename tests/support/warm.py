@@ -35,18 +35,28 @@ def run(arguments: Sequence[str], *, timeout: float) -> subprocess.CompletedProc
     Raises:
         subprocess.TimeoutExpired: it took longer than so many seconds, and was killed.
     """
+    done = run_raw(arguments, timeout=timeout)
+    return subprocess.CompletedProcess(done.args, done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def run_raw(arguments: Sequence[str], *, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    """The same with the very bytes of its output."""
     if _read_at_start() != _parent().environment:
         command = [sys.executable, "-m", "agent.cli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(command, capture_output=True, timeout=timeout, check=False)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         status = _parent().run(arguments, (0, out.fileno(), err.fileno()), timeout)
-        said = [_text(file) for file in (out, err)]
+        said = [_all_of(file) for file in (out, err)]
     return subprocess.CompletedProcess(list(arguments), status, *said)
 
 
-def _text(file: IO[bytes]) -> str:
+def _all_of(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return io.TextIOWrapper(io.BytesIO(file.read())).read()
+    return file.read()
+
+
+def _text(output: bytes) -> str:
+    return io.TextIOWrapper(io.BytesIO(output)).read()
 
 
 def _read_at_start() -> dict[str, str]:
