@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 from pydicom import dcmread
 
-from agent.delivery.protocol import CommitmentAnswer, OutgoingDocument, Receipt, StoredObject
+from agent.delivery.protocol import CommitmentAnswer, OutgoingDocument, Probed, Receipt, StoredObject
 from agent.errors import Permanent, Transient
+from agent.sentence import sentence
 from dicom_nodes import commitment, scu
 from dicom_nodes.commitment import Reference
 from dicom_nodes.contexts import (
@@ -121,7 +122,7 @@ class DicomDestination:
         reason = failed.get(stored.sop_instance_uid)
         return None if reason is None else CommitmentAnswer(reason)
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         wanted = [*FORMS, *(uid for uid, _, _ in self._beside), *([STORAGE_COMMITMENT] if self._commit else [])]
         try:
             offer = scu.offer(self._peer, wanted, own_ae_title=self._own, timeout_s=self._timeout)
@@ -140,17 +141,19 @@ class DicomDestination:
             )
         form = next(name for uid, name in FORMS.items() if uid in offer.sop_class_uids)
         taken = [form, *(name for uid, name, _ in self._beside if uid in offer.sop_class_uids)]
-        words = f"accepts {', '.join(taken)}{', commits' if self._commit else ''}"
+        said = [sentence("probe.accepts", objects=", ".join(taken))]
+        if self._commit:
+            said.append(sentence("probe.commits"))
         remarks = [
-            f"it does not accept {name}: set that up there, or {switch} = false here"
+            sentence("probe.accepts-no", object=name, switch=switch)
             for uid, name, switch in self._beside
             if uid not in offer.sop_class_uids
         ]
         if offer.echo is None:
-            remarks.append("it offers no C-ECHO, and needs none")
+            remarks.append(sentence("peer.no-echo"))
         else:
-            words += f", C-ECHO {offer.echo:04X}"
-        return Receipt(words, remark="; ".join(remarks))
+            said.append(sentence("probe.echo", status=f"{offer.echo:04X}"))
+        return Probed(tuple(said), tuple(remarks))
 
     def _mapped(self, error: NodeError, kind: str = "sr") -> Transient | Permanent:
         words = f"{self._name}: {error}"

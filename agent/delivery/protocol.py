@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.errors import Transient
+from agent.sentence import Sentence
 
 # Codes after which it is known that the destination has not got the document: nobody was there, or it said no. After any
 # other error it may have it.
@@ -54,14 +55,12 @@ class Receipt:
 
     Attributes:
         words: the peer's own codes, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
-        remark: what a probe found unusual and not wrong.
         to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
         quote: what it said in words. They may hold patient data: they go into the ledger and nowhere else.
         sop_class_uid: of what was stored, where it is a DICOM object.
     """
 
     words: str
-    remark: str = ""
     to_commit: StoredObject | None = None
     sop_class_uid: str = ""
     quote: str = ""
@@ -69,6 +68,14 @@ class Receipt:
     def for_the_ledger(self) -> str:
         """The codes with the peer's own words."""
         return f'{self.words}; it said: "{self.quote}"' if self.quote else self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """That the other end is there, and what it takes; `remarks`: what is unusual and not wrong."""
+
+    said: tuple[Sentence, ...]
+    remarks: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Destination(Protocol):
         """
         ...
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         """Ask whether the other end is there without leaving anything behind (an association, a TCP connection, a
         folder that can be written or made). Raises `Transient` or `Permanent` as `send` does."""
         ...

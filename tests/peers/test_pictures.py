@@ -20,6 +20,7 @@ from pydicom import dcmread
 from agent.delivery.dicom_destination import DicomDestination
 from agent.delivery.protocol import OutgoingDocument
 from agent.errors import Permanent
+from agent.in_words import english
 from dicom_nodes.contexts import BASIC_TEXT_SR, GRAYSCALE_PRESENTATION_STATE, SECONDARY_CAPTURE
 from dicom_nodes.roles import Peer
 from structured_report.content import BANNER, Narrative, Outcome, Patient, PreRead, PriorStudy
@@ -181,8 +182,8 @@ def test_orthanc_has_all_of_it_once_and_unchanged(tmp_path: Path) -> None:
             "Grayscale Softcopy Presentation State",
             "Basic Text SR",
         ):
-            assert name in found.words
-        assert found.remark == ""
+            assert name in english(*found.said)
+        assert found.remarks == ()
         sent = documents(tmp_path)
         for document in (*sent, *sent):
             receipt = destination.send(document)
@@ -239,14 +240,14 @@ def test_who_takes_no_pictures_gets_the_report_and_the_check_says_so(tmp_path: P
     with storescp(tmp_path / "scp", "1.2.840.10008.5.1.4.1.1.88.33") as port:
         destination = to("DCMTK", port)
         found = destination.probe()
-        assert "Comprehensive SR" in found.words
+        assert "Comprehensive SR" in english(*found.said)
         for name, switch in (
             ("Secondary Capture", "summary_image"),
             ("Grayscale Softcopy Presentation State", "presentation_state"),
             ("Basic Text SR", "plain_sr"),
         ):
-            assert f"does not accept {name}" in found.remark
-            assert f"{switch} = false" in found.remark
+            assert f"does not accept {name}" in english(*found.remarks)
+            assert f"{switch} = false" in english(*found.remarks)
         report, *beside = documents(tmp_path)
         for document in beside:
             with pytest.raises(Permanent, match="= false here"):
