@@ -10,7 +10,15 @@ from pathlib import Path
 from agent.delivery.protocol import DISK_FULL, FOLDER_UNWRITABLE, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
 
-_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7", "retract": ".hl7"}
+_SUFFIX = {
+    "sr": ".dcm",
+    "sc": ".dcm",
+    "gsps": ".dcm",
+    "plain-sr": ".dcm",
+    "ko": ".dcm",
+    "oru": ".hl7",
+    "retract": ".hl7",
+}
 
 
 class FolderDestination:
