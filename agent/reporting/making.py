@@ -153,6 +153,8 @@ class Making:
 
     def out(self, view: Connection, revision: Revision) -> tuple[StoredObject, ...]:
         """The objects that whoever is told by rejection notes has, or may have, and that none has rejected."""
+        if not self._told_by_notes:
+            return ()
         found = rejections.not_rejected(view, revision.study_instance_uid, revision.number)
         return tuple(one for one in found if one.destination in self._told_by_notes)
 
