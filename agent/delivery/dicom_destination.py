@@ -17,6 +17,7 @@ from dicom_nodes.contexts import (
     COMPREHENSIVE_3D_SR,
     COMPREHENSIVE_SR,
     GRAYSCALE_PRESENTATION_STATE,
+    KEY_OBJECT_SELECTION,
     SECONDARY_CAPTURE,
     STORAGE_COMMITMENT,
 )
@@ -30,15 +31,16 @@ from dicom_nodes.status import (
     classify_commitment,
     failure_words,
 )
-from structured_report.sr import as_comprehensive_sr
+from structured_report.sr import AS_COMPREHENSIVE_SR, as_comprehensive_sr
 
 # What a report may be sent as, best first.
-FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
+FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: AS_COMPREHENSIVE_SR.removeprefix(" as ")}
 # What stands beside it has one form each, by kind.
 BESIDE = {
     "sc": (SECONDARY_CAPTURE, "Secondary Capture", "summary_image"),
     "gsps": (GRAYSCALE_PRESENTATION_STATE, "Grayscale Softcopy Presentation State", "presentation_state"),
     "plain-sr": (BASIC_TEXT_SR, "Basic Text SR", "plain_sr"),
+    "ko": (KEY_OBJECT_SELECTION, "Key Object Selection", "rejection_note"),
 }
 _NAMES = FORMS | {uid: name for uid, name, _ in BESIDE.values()}
 

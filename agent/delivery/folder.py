@@ -11,7 +11,15 @@ from agent.delivery.protocol import DISK_FULL, FOLDER_UNWRITABLE, OutgoingDocume
 from agent.errors import Permanent, Transient
 from agent.sentence import sentence
 
-_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7", "retract": ".hl7"}
+_SUFFIX = {
+    "sr": ".dcm",
+    "sc": ".dcm",
+    "gsps": ".dcm",
+    "plain-sr": ".dcm",
+    "ko": ".dcm",
+    "oru": ".hl7",
+    "retract": ".hl7",
+}
 
 
 class FolderDestination:

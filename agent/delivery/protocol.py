@@ -28,7 +28,8 @@ class OutgoingDocument:
 
     Attributes:
         kind: ``sr``, ``sc``, ``gsps`` or ``plain-sr`` (a DICOM file: report, summary picture, presentation state, report in plain
-            words), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
+            words), ``ko`` (a DICOM file as well: what rejects earlier ones),
+            or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
             bytes, segments ended by CR, no MLLP frame), or ``json`` (a result for programs).
         identifier: SOP Instance UID of a DICOM file, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
         path: the file that holds it.

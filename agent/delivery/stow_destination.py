@@ -15,10 +15,10 @@ from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from dicom_nodes.scu import NodeError
 from dicom_nodes.status import SOP_CLASS_NOT_SUPPORTED, Disposition, classify
 from dicom_nodes.stow import Stored
-from structured_report.sr import as_comprehensive_sr, file_bytes
+from structured_report.sr import AS_COMPREHENSIVE_SR, as_comprehensive_sr, file_bytes
 
 _WHAT = "DICOM objects by STOW-RS"
-DICOM_KINDS = frozenset({"sr", "sc", "gsps", "plain-sr"})
+DICOM_KINDS = frozenset({"sr", "sc", "gsps", "plain-sr", "ko"})
 
 
 class StowDestination:
@@ -40,7 +40,7 @@ class StowDestination:
         content = document.path.read_bytes()
         stored, form = self._store(content, document.identifier), ""
         if stored.reason == SOP_CLASS_NOT_SUPPORTED and (simpler := _simpler(content)) is not None:
-            stored, form = self._store(simpler, document.identifier), " as Comprehensive SR"
+            stored, form = self._store(simpler, document.identifier), AS_COMPREHENSIVE_SR
         if stored.accepted:
             return Receipt(f"{stored.words}{form}", sop_class_uid=COMPREHENSIVE_SR if form else _class_of(content))
         if stored.reason is None:
