@@ -163,6 +163,7 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
     assert "127.0.0.1:9" in page
     assert "pydicom" in page
     assert page.index(">bad<") < page.index(">all right<"), "what is bad stands first"
+    assert not re.search(r"(?<!-)\bpreread [a-z]", page), "what to call is said at the command line"
     client.headers["Accept-Language"] = "de"
     page = client.get("/system/doctor").text
     assert english_in(page) == []
