@@ -115,6 +115,14 @@ def test_the_constancy_test_is_begun_once(context: WebContext, browser: Browser)
     assert runs_that_wait(context) == 1
 
 
+def test_the_constancy_test_is_spoken_of_in_the_readers_language(context: WebContext, browser: Browser) -> None:
+    client = browser(Role.ADMINISTRATOR)
+    client.headers["Accept-Language"] = "de"
+    page = client.get("/system").text
+    assert Texts().of("de")("doctor.constancy.never") in page
+    assert Texts().of("en")("doctor.constancy.never") not in page
+
+
 def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -> None:
     now = context.clock.now()
     with context.ledger.begin() as tx:
