@@ -78,22 +78,17 @@ def test_a_type_error_is_found(copy: Path) -> None:
     assert "planted.py" in done.stdout
 
 
+# Ours, with what all tests share; schemathesis takes longer to import than all of these tests to run.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:schemathesis")
+
+
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
 def test_a_skipped_test_is_a_failure_in_ci(tmp_path: Path, ci: str, code: int) -> None:
     (tmp_path / "test_skipping.py").write_text(
         "import pytest\n\n@pytest.mark.skip(reason='no')\ndef test_x(): pass\n", encoding="utf-8"
     )
     environment = dict(os.environ) | {"CI": ci, "PYTHONPATH": str(ROOT)}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-p",
-        "no:cacheprovider",
-        str(tmp_path / "test_skipping.py"),
-    ]
+    command = [*PYTEST, str(tmp_path / "test_skipping.py")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout
 
@@ -115,8 +110,7 @@ def test_what_is_expensive_is_made_once_for_all_tests_that_share_it(tmp_path: Pa
     for module, group in (("one", "a"), ("two", "b"), ("three", "a")):
         (tmp_path / f"test_{module}.py").write_text(GROUPED.format(group=group), encoding="utf-8")
     environment = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:randomly"]
-    command += ["-n", "2", "--dist", "loadgroup", str(tmp_path)]
+    command = [*PYTEST, "-p", "no:randomly", "-n", "2", "--dist", "loadgroup", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     ran = (tmp_path / "workers").read_text(encoding="utf-8").split("\n")[:-1]
@@ -127,7 +121,7 @@ def test_what_is_expensive_is_made_once_for_all_tests_that_share_it(tmp_path: Pa
 def test_a_group_that_would_be_passed_over_is_refused(tmp_path: Path) -> None:
     test = "import pytest\nNAME = 'a'\n\n@pytest.mark.xdist_group(NAME)\ndef test_x(): pass\n"
     (tmp_path / "test_grouped.py").write_text(test, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", str(tmp_path)]
+    command = [*PYTEST, str(tmp_path)]
     environment = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 4
