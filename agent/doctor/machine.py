@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from agent.doctor.check import Check
 from agent.settings import Settings
+from agent.store.room import ROOT, Room, nearest, rooms
+from agent.store.sqlite_file import file_of
 from agent.version import VERSION
 
 LIBRARIES = (
@@ -43,12 +47,18 @@ def decoders() -> Sequence[Check]:
 
 def disk(settings: Settings) -> Sequence[Check]:
     """Looking creates nothing: a doctor that is called as root must not leave folders that the service cannot write."""
-    root = settings.storage.root
-    place = next(p for p in (root, *root.parents) if p.exists())
-    free, reserve = shutil.disk_usage(place).free / 1e9, settings.storage.reserve_gb
-    words = f"{root}: {free:.1f} GB free, reserve {reserve:.1f} GB"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return [Check("disk", "bad", f"{words}; {place} cannot be written by this user")]
+    root, ledger = settings.storage.root, file_of(make_url(settings.database_url))
+    return [
+        _room(root if room.about == ROOT else ledger, room, settings.storage.reserve_gb)
+        for room in rooms(nearest(root), ledger)
+    ]
+
+
+def _room(named: Path | None, room: Room, reserve: float) -> Check:
+    free = room.free / 1e9
+    words = f"{named}: {free:.1f} GB free, reserve {reserve:.1f} GB"
+    if not os.access(room.place, os.W_OK | (os.X_OK if room.place.is_dir() else 0)):
+        return Check("disk", "bad", f"{words}; {room.place} cannot be written by this user")
     if free < reserve:
-        return [Check("disk", "bad", f"{words}: images are answered A700; free some space")]
-    return [Check("disk", "ok", words)]
+        return Check("disk", "bad", f"{words}: images are answered A700; free some space")
+    return Check("disk", "ok", words)

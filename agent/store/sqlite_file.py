@@ -25,12 +25,11 @@ class SqliteFile:
     """
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
-        path = url.database
-        self.name = path or ":memory:"
-        self._on_disk = Path(path) if path and path != ":memory:" else None
+        self.name = url.database or ":memory:"
+        self.file = file_of(url)
         self.is_shared = False
         self.engine = _engine(url, busy_timeout_s)
-        self._file: tuple[int, int] | None = None
+        self._opened: tuple[int, int] | None = None
 
     def start_writing(self, connection: Connection) -> Connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -41,11 +40,11 @@ class SqliteFile:
         return connection
 
     def is_there(self) -> bool:
-        return self._on_disk is None or self._on_disk.is_file()
+        return self.file is None or self.file.is_file()
 
     def prepare(self) -> None:
-        if self._on_disk is not None:
-            _make_folder(self._on_disk)
+        if self.file is not None:
+            _make_folder(self.file)
 
     def described(self, view: Connection) -> str:
         return f"SQLite {sqlite3.sqlite_version}, {self.name}"
@@ -59,15 +58,15 @@ class SqliteFile:
         Raises:
             Transient: the path no longer leads to the file that is open.
         """
-        if self._on_disk is None:
+        if self.file is None:
             return
         try:
-            found = self._on_disk.stat()
+            found = self.file.stat()
             now = (found.st_dev, found.st_ino)
         except OSError:
             now = None
-        self._file = self._file or now
-        if now != self._file:
+        self._opened = self._opened or now
+        if now != self._opened:
             raise Transient(
                 f"the database file {self.name} was removed or replaced while the program has it open; put it back, "
                 "or stop the program and start it again",
@@ -92,6 +91,12 @@ class SqliteFile:
                     code="database-damaged",
                 ) from error
             raise
+
+
+def file_of(url: URL) -> Path | None:
+    """The file that a ledger of that URL is kept in; None where a server keeps it."""
+    held = url.database if url.get_backend_name() == "sqlite" else None
+    return Path(held) if held and held != ":memory:" else None
 
 
 def _make_folder(database: Path) -> None:
