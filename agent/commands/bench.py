@@ -30,11 +30,13 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
     The ratio says how many times as fast this agent is as that receiver, for the same images from the same sender.
     """
     from agent.bench.receive import run
+    from agent.work.signals import AskedToEnd
 
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="preread-bench-") as folder:
-        measured = run(Path(folder), rounds=rounds, scale=scale, say=lambda words: click.echo(words, err=True))
+        say, asked = (lambda words: click.echo(words, err=True)), AskedToEnd()
+        measured = run(Path(folder), rounds=rounds, scale=scale, say=say, heed=asked.heed)
     if as_json:
         print_json([{**asdict(m), "verdict": m.verdict} for m in measured])
         return
