@@ -45,5 +45,12 @@ def rooms(root: Path, ledger: Path | None) -> tuple[Room, ...]:
 
 
 def nearest(path: Path) -> Path:
-    """The path, or the first folder above it that exists. Raises `OSError`."""
-    return next(p for p in (path, *path.parents) if p.exists())
+    """The path, or the first folder above it that exists and may be looked at."""
+    return next(p for p in (path, *path.parents) if _is_there(p))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

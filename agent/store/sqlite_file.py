@@ -15,6 +15,16 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
 
+_AS_ITS_USER = "run the command as the user that runs preread, or give that user the file and its folder"
+# What SQLite says (sqlite.org/rescode.html), and what the person can do.
+_ADVICE = {
+    "readonly": _AS_ITS_USER,
+    "unable to open": _AS_ITS_USER,
+    "disk is full": "free some space on its disk",
+    "locked": "another program holds it; end that one, or try again",
+    "disk I/O error": "look after its disk; what is damaged comes back from a backup",
+}
+
 
 class SqliteFile:
     """A `Place` of one file with its companions.
@@ -40,7 +50,13 @@ class SqliteFile:
         return connection
 
     def is_there(self) -> bool:
-        return self.file is None or self.file.is_file()
+        try:
+            return self.file is None or self.file.is_file()
+        except OSError as error:
+            raise Permanent(
+                f"the database {self.name} cannot be looked at ({error.strerror}): {_AS_ITS_USER}",
+                code="database-unavailable",
+            ) from error
 
     def prepare(self) -> None:
         if self.file is not None:
@@ -82,7 +98,8 @@ class SqliteFile:
             raise Transient(f"the database {self.name} is in use by everybody at once", code="database-busy") from error
         except OperationalError as error:
             raise Transient(
-                f"the database {self.name} cannot be used at the moment: {error.orig}", code="database-unavailable"
+                f"the database {self.name} cannot be used at the moment: {error.orig}{_advice(str(error.orig))}",
+                code="database-unavailable",
             ) from error
         except DatabaseError as error:
             if "malformed" in str(error.orig) or "not a database" in str(error.orig):
@@ -91,6 +108,10 @@ class SqliteFile:
                     code="database-damaged",
                 ) from error
             raise
+
+
+def _advice(words: str) -> str:
+    return next((f"; {advice}" for said, advice in _ADVICE.items() if said in words), "")
 
 
 def file_of(url: URL) -> Path | None:
