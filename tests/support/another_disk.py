@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-
 _PLACES = ("/dev/shm", "/run", "/var/tmp", "/tmp")
 
 
