@@ -145,6 +145,14 @@ def _change(orc: Segment) -> OrderChange | None:
     return _STATUS.get(status, change) if change is OrderChange.PLACED else change
 
 
+def says_cancelled(group: OrderGroup) -> bool:
+    """Whether ORC-5, or else ORC-1, of a message that is no order says that the order was cancelled."""
+    orc = group.segments.get("ORC")
+    if orc is None:
+        return False
+    return _STATUS.get(orc.value(5).upper(), _CONTROL.get(orc.value(1).upper())) is OrderChange.CANCELLED
+
+
 def study_uid(group: OrderGroup) -> str:
     """ZDS-1 (IHE RAD-4) or IPC-3. Raises `Fault`."""
     for segment, field in (("ZDS", 1), ("IPC", 3)):

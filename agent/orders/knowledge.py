@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from agent.imaging.facts import InstanceFacts
 from agent.orders.matching import KnownOrder, Rival
 from agent.orders.people import Statement
-from agent.orders.weigh import Decision, FinishedReport, Knowledge
+from agent.orders.reports import FinishedReport
+from agent.orders.weigh import Decision, Knowledge
 from agent.store import identity, orders, studies
 from agent.store.identity import StoredStatement
 from agent.store.orders import StoredDecision, StoredOrder, StoredReport

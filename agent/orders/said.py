@@ -63,6 +63,7 @@ class ReportSaid:
     Attributes:
         status: OBR-25 (table 0123), for example ``F``, ``C`` or ``P``.
         is_final: whether a person has finished it: pre-reads that come later are of no more use.
+        is_taken_back: whether one that was finished is a report no more: nobody has reported the study until another comes.
     """
 
     patient: Patient
@@ -70,6 +71,7 @@ class ReportSaid:
     study_instance_uid: str
     status: str
     is_final: bool
+    is_taken_back: bool = False
 
 
 Said = OrderSaid | PatientSaid | PatientsMerged | ReportSaid

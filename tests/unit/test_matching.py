@@ -39,6 +39,7 @@ from tests.support.hearing import (
     hear,
     merged,
     ordered,
+    report_taken_back,
     reported,
     standing,
     takes_back,
@@ -501,6 +502,110 @@ def test_a_report_of_another_patient_leaves_the_study_waiting(tmp_path: Path, ri
     office.close()
     assert row.is_waiting
     assert (row.reported_at, row.standing) == (None, "not-analysed")
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+@pytest.mark.parametrize("results_left_first", [True, False])
+def test_a_study_whose_report_is_taken_back_waits_for_a_radiologist_again(
+    tmp_path: Path, ris: KeepingRis, suppress: bool, results_left_first: bool
+) -> None:
+    """Else nobody reads it: it stands as reported, and nobody has reported it."""
+    office = with_settings(tmp_path, ris, suppress_after_final=suppress)
+    projector = Projector(office.ledger, SystemClock(), threading.Event())
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work(*(() if results_left_first else ("orders", "assemble", "report")))
+    taken = office.hear(reported("ACC1"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        assert listing.page(view, Wanted(waiting=True)).rows == ()
+        before = standing_of(view, office.study(uid), "")
+    message = office.hear(report_taken_back("ACC1"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        (row,) = listing.page(view, Wanted(waiting=True)).rows
+        assert (row.reported_at, row.standing) == (None, "not-analysed")
+        assert final_report(view, uid, office.settings, ()) is None
+        assert standing_of(view, office.study(uid), "") != before, "a page that is open hears of it"
+    assert office.study(uid).state == "not-analysed"
+    assert any(f"taken back (status W, message {message})" in words for words in history(office, uid))
+    assert office.message(taken).state == DONE
+    assert len(ris.messages) == 1, "whoever has the draft gets it no second time, and whoever waits for it gets it"
+    office.hear(reported("ACC1", status="C"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        assert listing.page(view, Wanted(waiting=True)).rows == (), "the report that comes next is one again"
+    office.close()
+
+
+def test_a_draft_that_was_made_after_a_report_leaves_when_that_is_taken_back(office: Office) -> None:
+    office.hear(reported("ACC1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    assert (office.ris.messages, office.study(uid).state) == ([], "reported")
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert len(office.ris.messages) == 1
+    assert (office.study(uid).state, office.study(uid).deliveries) == ("not-analysed", {"delivered": 1})
+
+
+def test_an_older_draft_does_not_leave_when_a_report_is_taken_back(office: Office) -> None:
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work("orders", "assemble", "report")
+    office.hear(reported("ACC1"))
+    office.work()
+    office.arrive(hand(accession="ACC1", study=uid))
+    office.work()
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert len(office.ris.messages) == 1
+    assert office.study(uid).deliveries == {"superseded": 1, "delivered": 1}
+
+
+def test_what_is_held_back_stays_so_when_the_report_is_taken_back(office: Office) -> None:
+    office.hear(ordered("ACC1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work("orders", "assemble", "report")
+    office.hear(reported("ACC1"))
+    office.hear(ordered("ACC1", change=OrderChange.CANCELLED))
+    office.work()
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert office.ris.messages == []
+    assert office.study(uid).deliveries == {"held": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        report_taken_back("ACC2"),
+        report_taken_back("ACC1", "SOMEBODY", birth_date="19800101", name="Other^Person"),
+        report_taken_back("ACC1", filler="FI2"),
+        reported("ACC1", status="P"),
+    ],
+)
+def test_a_report_stands_when_another_is_taken_back(office: Office, said: Said) -> None:
+    """Of another order, of another patient, or under another filler order number of the same accession number."""
+    office.hear(ordered("ACC1"), reported("ACC1", filler="FI1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    office.hear(said)
+    office.work()
+    assert (office.study(uid).state, office.ris.messages) == ("reported", [])
+
+
+def test_taking_back_a_report_that_nobody_has_finished_changes_nothing(office: Office) -> None:
+    """Radiology systems say so of every examination that was cancelled."""
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    number = office.hear(report_taken_back("ACC1", status="X"))
+    office.work()
+    assert office.message(number).state == DONE
+    office.hear(reported("ACC1"))
+    office.work()
+    assert office.study(uid).state == "reported"
 
 
 # --- whose
