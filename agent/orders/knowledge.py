@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.orders.matching import KnownOrder, Rival
-from agent.orders.people import Statement
+from agent.orders.people import Registry, Statement
 from agent.orders.reports import FinishedReport
-from agent.orders.weigh import Decision, Knowledge
+from agent.orders.weigh import IMAGES, ORDER, Decision, Knowledge
 from agent.store import identity, orders, studies
 from agent.store.identity import StoredStatement
 from agent.store.orders import StoredDecision, StoredOrder, StoredReport
@@ -44,6 +44,20 @@ def known_about(view: Connection, uid: str, facts: Sequence[InstanceFacts]) -> K
         tuple(_rivals(view, uid, accessions, ids if found else set())),
         Decision() if decision is None else _decision(decision),
     )
+
+
+def merged_away(view: Connection, uid: str, patient: Patient, issuer: str) -> dict[str, str]:
+    """The Patient IDs that were merged into that of a study's patient, the newest merge first, and the issuer of each, empty where
+    nobody names one. None where a person has decided whose the study is: what was heard counts for nothing there.
+
+    Args:
+        issuer: of Patient IDs that name none; empty when the site has not said.
+    """
+    decision = orders.decisions_of(view, [uid]).get(uid)
+    if decision is not None and decision.patient in (IMAGES, ORDER):
+        return {}
+    statements, _ = identity.statements_about(view, [patient.patient_id])
+    return dict(Registry(map(_statement, statements), issuer).merged_away(patient))
 
 
 def _rivals(view: Connection, uid: str, accessions: set[str], patient_ids: set[str]) -> list[Rival]:

@@ -1000,6 +1000,33 @@ def test_merges_lead_to_the_same_patient_in_whatever_order_they_are_heard(
     assert ends(said) == ends(shuffled)
 
 
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda e: e[0] != e[1]), max_size=10),
+    issuers=st.lists(st.sampled_from(["", "A", "B"]), min_size=10, max_size=10),
+)
+def test_films_are_looked_for_under_no_number_that_may_be_somebody_elses(
+    edges: list[tuple[int, int]], issuers: list[str]
+) -> None:
+    """Whatever was merged, and how often: each number that is asked for is by now that of the patient, and of nobody else."""
+    said = [merged(f"P{a}", f"P{b}", issuer=i) for (a, b), i in zip(edges, issuers, strict=False)]
+    registry = Registry([Statement(n, n, m.stays, m.gone) for n, m in enumerate(said)])
+    asked_of = dict[str, str]()
+    for number in (f"P{n}" for n in range(6)):
+        for gone, issuer in registry.merged_away(Patient(number)):
+            now = registry.identify(Patient(gone, issuer))
+            assert (now.patient.patient_id, now.doubt) == (number, None)
+            assert asked_of.setdefault(gone, number) == number
+            last = [m for m in said if gone in (m.stays.patient_id, m.gone.patient_id)][-1]
+            assert last.gone.patient_id == gone, "its merge is the last that was heard of it"
+
+
+def test_the_numbers_that_were_merged_away_come_with_the_newest_first() -> None:
+    said = [merged("A", "B"), merged("B", "C"), merged("D", "C")]
+    registry = Registry([Statement(n, n, m.stays, m.gone) for n, m in enumerate(said)])
+    assert [number for number, _ in registry.merged_away(Patient("C"))] == ["D", "B", "A"]
+    assert registry.merged_away(Patient("B")) == (), "it is not the patient's number by now"
+
+
 def test_a_merge_that_is_turned_round_is_taken_back() -> None:
     said = [merged("A", "B"), merged("B", "A")]
     registry = Registry([Statement(n, n, m.stays, m.gone) for n, m in enumerate(said)])
