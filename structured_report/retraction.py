@@ -55,13 +55,12 @@ def retraction_of(sent: bytes, *, control_id: str, at: datetime, reason: str) ->
 def is_about(sent: bytes, preread: PreRead) -> bool:
     """Whether a message of ours is filed where one about that pre-read is: same patient, same order."""
     segments, _ = _taken_apart(sent)
-    obr = next(s for s in segments if s[0] == "OBR")
     person, order = preread.study.patient, preread.study.order
     wanted = (
         person.patient_id, person.issuer if person.patient_id else "", order.placer_order_number,
         order.filler_order_number or order.accession_number, order.accession_number,
     )  # fmt: skip
-    said = (*_patient_identifier(segments), *(unescape(_at(obr, n)) for n in (2, 3, 18)))
+    said = (*_patient_identifier(segments), *_order_numbers(segments))
     return said == tuple(exactly(w) for w in wanted)
 
 

@@ -40,7 +40,9 @@ _VOID = (
     "cannot be read anew: send the study again, then: preread reread"
 )
 # What an order may say later without making what was sent a wrong result: it is filed under none of these.
-_IMMATERIAL = ("indication", "match", "referring_physician", "procedure", "procedure_description")
+_IMMATERIAL = (
+    "indication", "match", "referring_physician", "procedure", "procedure_description", "placer_assigner", "filler_assigner",
+)  # fmt: skip
 
 
 class Assembly:
@@ -401,7 +403,7 @@ def _is_same_order(now: dict[str, Any], before: dict[str, Any], *, is_read: bool
         ignored: tuple[str, ...] = ("match",)
     else:
         ignored = _IMMATERIAL if now["match"] or before["match"] else ("match",)
-    return all(now[key] == before[key] for key in now if key not in ignored)
+    return all(now[key] == before.get(key) for key in now if key not in ignored)  # some are newer than the ledger
 
 
 def _notes(reading: StoredReading, now: dict[str, Any], before: dict[str, Any]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,7 +16,8 @@ from agent.orders.weigh import IMAGES, ORDER, Decision, Knowledge
 from agent.store import identity, orders, studies
 from agent.store.identity import StoredStatement
 from agent.store.orders import StoredDecision, StoredOrder, StoredReport
-from structured_report.content import Code, Order, Patient, Priority
+from structured_report.content import Order, Patient, Priority
+from structured_report.plain import order_from_json
 
 
 def known_about(view: Connection, uid: str, facts: Sequence[InstanceFacts]) -> Knowledge:
@@ -87,7 +87,7 @@ def order_of(row: StoredOrder) -> KnownOrder:
     """The order of a row."""
     return KnownOrder(
         row.id,
-        _order(row.order),
+        order_from_json(row.order),
         Patient(**row.patient),
         row.study_instance_uid,
         Priority(row.priority) if row.priority else None,
@@ -118,11 +118,6 @@ def row_of(order: KnownOrder, *, now: datetime) -> StoredOrder:
         now,
         order.id,
     )
-
-
-def _order(value: dict[str, Any]) -> Order:
-    procedure = value["procedure"]
-    return Order(**{**value, "procedure": Code(**procedure) if procedure else None})
 
 
 def _statement(row: StoredStatement) -> Statement:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from structured_report.content import Code, Order, Patient, Priority
+from structured_report.content import Order, Patient, Priority
+from structured_report.plain import order_from_json
 
 
 class OrderChange(StrEnum):
@@ -108,9 +109,7 @@ def _said(value: dict[str, Any]) -> Said:
         if key in ("patient", "stays", "gone"):
             made[key] = Patient(**content)
         elif key == "order":
-            made[key] = Order(
-                **{**content, "procedure": Code(**content["procedure"]) if content["procedure"] else None}
-            )
+            made[key] = order_from_json(content)
         elif key == "change":
             made[key] = OrderChange(content)
         elif key == "priority":

@@ -133,10 +133,11 @@ def with_order(study: Study, weighed: Weighed) -> Study:
             filler_order_number="",
             requested_procedure_id="",
             scheduled_procedure_step_id="",
+            placer_assigner=None,
+            filler_assigner=None,
         )
-    filled = {f: getattr(mine, f) or getattr(its, f) for f in Order.__dataclass_fields__}
-    filled |= {"indication": its.indication or mine.indication, "match": weighed.match.how}
-    return replace(study, order=Order(**filled))
+    indication = its.indication or mine.indication
+    return replace(study, order=replace(mine.filled_from(its), indication=indication, match=weighed.match.how))
 
 
 def _match(about: Study, known: Knowledge, chosen: KnownOrder | None, registry: Registry, settings: Matching) -> Match:
