@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check versions, model, disk, database, peers and licences."),
     "backup": ("backup", "Back up the ledger, the images and the documents, while the line runs."),
     "restore": ("backup", "Bring back what a backup holds."),
+    "move": ("move", "Move the ledger from its file to a PostgreSQL server."),
     "reconcile": ("reconcile", "Compare what a PACS has with what is known here, and mend the difference."),
     "purge": ("purge", "Take a study out of this node for good."),
     "audit": ("audit", "The audit trail: list it, and prove that it is whole."),

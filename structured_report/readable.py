@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from structured_report.hl7_characters import codec_of
 from structured_report.text import from_dicom
 
-_DICOM = ("sr", "sc", "gsps", "plain-sr")
+_DICOM = ("sr", "sc", "gsps", "plain-sr", "ko")
 
 
 def hl7_lines(message: bytes) -> str:

@@ -17,6 +17,7 @@ __all__ = ["as_comprehensive_sr", "encode_sr", "file_bytes"]
 
 SERIES_DESCRIPTION = "AI pre-read (unverified)"  # stable: PACS rules key on it
 SERIES_NUMBER = 9001
+AS_COMPREHENSIVE_SR = " as Comprehensive SR"  # how the receipt of a report ends that was stored as the simpler form
 
 
 def encode_sr(preread: PreRead, evidence: Sequence[Dataset]) -> Dataset:

@@ -92,8 +92,13 @@ def language() -> LanguageOfContentItemAndDescendants:
 
 def observed(preread: PreRead) -> ObservationContext:
     """TID 1001: a device has observed, this build."""
+    return ObservationContext(observer_device_context=device_observer(preread))
+
+
+def device_observer(preread: PreRead) -> ObserverContext:
+    """TID 1002 and 1004: this build."""
     made_by = preread.provenance
-    observer = ObserverContext(
+    return ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
             uid=made_by.device_uid,
@@ -103,7 +108,6 @@ def observed(preread: PreRead) -> ObservationContext:
             serial_number=made_by.station_name or made_by.device_uid[-16:],
         ),
     )
-    return ObservationContext(observer_device_context=observer)
 
 
 def _add_to_library(root: Dataset, prior: PriorStudy) -> None:

@@ -125,6 +125,12 @@ class Trail:
         event = AuditEvent(What.SECURITY_ALERT, actors, Kind.SOFTWARE_CONFIGURATION, reason="restored-from-backup")
         self._write(tx, event, now)
 
+    def moved(self, tx: Connection, *, now: datetime) -> None:
+        """A person has moved the ledger, and the trail with it, to another database."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        event = AuditEvent(What.SECURITY_ALERT, actors, Kind.SOFTWARE_CONFIGURATION, reason="moved-to-another-database")
+        self._write(tx, event, now)
+
     def by_hand(self, tx: Connection, what: What, action: str, about: About, *, now: datetime) -> None:
         """A person did something to a study, or looked at it. The person's account is named, the reason given is not."""
         actors = (self._who(), self._as(Role.APPLICATION))

@@ -18,7 +18,7 @@ from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.studies import Revision
 
-KINDS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "retract", "json")
+KINDS = ("sr", "sc", "gsps", "plain-sr", "ko", "oru", "flag", "retract", "json")
 _GOING = ("waiting", "held", "parked", *results.HAS_IT)
 
 

@@ -13,6 +13,7 @@ from agent.audit.trail import Trail
 from agent.clock import SystemClock
 from agent.commands.common import existing_store, print_json
 from agent.errors import Permanent
+from agent.in_words import english
 from agent.settings import find, read
 from agent.settings.remarks import same_titles
 from agent.store import processes, reloads
@@ -50,7 +51,7 @@ def reload(ctx: click.Context, timeout_s: float, as_json: bool) -> None:
     else:
         _say(answers, silent)
         for remark in same_titles(settings.peers):
-            click.echo(f"note: {remark}")
+            click.echo(f"note: {english(remark)}")
     sys.exit(1 if silent or any(a.outcome == REFUSED for a in answers) else 0)
 
 

@@ -57,7 +57,8 @@ def _end(status: int) -> NoReturn:
 
 def _remark(settings: Settings) -> None:
     """Say once for the line what is probably not meant, whether its roles are started together or one by one."""
+    from agent.in_words import english
     from agent.settings.remarks import remarks
 
     for remark in remarks(settings):
-        log("settings", level="warning", words=remark)
+        log("settings", level="warning", words=english(remark))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agent.commands.common import print_json
+from agent.in_words import english
 from agent.settings import find, load
 from agent.settings.remarks import remarks
 
@@ -30,4 +31,4 @@ def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
         return
     click.echo(f"{path}: no mistakes")
     for remark in remarks(values):
-        click.echo(f"note: {remark}")
+        click.echo(f"note: {english(remark)}")

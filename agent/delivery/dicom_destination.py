@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 from pydicom import dcmread
 
-from agent.delivery.protocol import CommitmentAnswer, OutgoingDocument, Receipt, StoredObject
+from agent.delivery.protocol import CommitmentAnswer, OutgoingDocument, Probed, Receipt, StoredObject
 from agent.errors import Permanent, Transient
+from agent.sentence import sentence
 from dicom_nodes import commitment, scu
 from dicom_nodes.commitment import Reference
 from dicom_nodes.contexts import (
@@ -16,6 +17,7 @@ from dicom_nodes.contexts import (
     COMPREHENSIVE_3D_SR,
     COMPREHENSIVE_SR,
     GRAYSCALE_PRESENTATION_STATE,
+    KEY_OBJECT_SELECTION,
     SECONDARY_CAPTURE,
     STORAGE_COMMITMENT,
 )
@@ -29,15 +31,16 @@ from dicom_nodes.status import (
     classify_commitment,
     failure_words,
 )
-from structured_report.sr import as_comprehensive_sr
+from structured_report.sr import AS_COMPREHENSIVE_SR, as_comprehensive_sr
 
 # What a report may be sent as, best first.
-FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: "Comprehensive SR"}
+FORMS = {COMPREHENSIVE_3D_SR: "Comprehensive 3D SR", COMPREHENSIVE_SR: AS_COMPREHENSIVE_SR.removeprefix(" as ")}
 # What stands beside it has one form each, by kind.
 BESIDE = {
     "sc": (SECONDARY_CAPTURE, "Secondary Capture", "summary_image"),
     "gsps": (GRAYSCALE_PRESENTATION_STATE, "Grayscale Softcopy Presentation State", "presentation_state"),
     "plain-sr": (BASIC_TEXT_SR, "Basic Text SR", "plain_sr"),
+    "ko": (KEY_OBJECT_SELECTION, "Key Object Selection", "rejection_note"),
 }
 _NAMES = FORMS | {uid: name for uid, name, _ in BESIDE.values()}
 
@@ -121,7 +124,7 @@ class DicomDestination:
         reason = failed.get(stored.sop_instance_uid)
         return None if reason is None else CommitmentAnswer(reason)
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         wanted = [*FORMS, *(uid for uid, _, _ in self._beside), *([STORAGE_COMMITMENT] if self._commit else [])]
         try:
             offer = scu.offer(self._peer, wanted, own_ae_title=self._own, timeout_s=self._timeout)
@@ -140,17 +143,19 @@ class DicomDestination:
             )
         form = next(name for uid, name in FORMS.items() if uid in offer.sop_class_uids)
         taken = [form, *(name for uid, name, _ in self._beside if uid in offer.sop_class_uids)]
-        words = f"accepts {', '.join(taken)}{', commits' if self._commit else ''}"
+        said = [sentence("probe.accepts", objects=", ".join(taken))]
+        if self._commit:
+            said.append(sentence("probe.commits"))
         remarks = [
-            f"it does not accept {name}: set that up there, or {switch} = false here"
+            sentence("probe.accepts-no", object=name, switch=switch)
             for uid, name, switch in self._beside
             if uid not in offer.sop_class_uids
         ]
         if offer.echo is None:
-            remarks.append("it offers no C-ECHO, and needs none")
+            remarks.append(sentence("peer.no-echo"))
         else:
-            words += f", C-ECHO {offer.echo:04X}"
-        return Receipt(words, remark="; ".join(remarks))
+            said.append(sentence("probe.echo", status=f"{offer.echo:04X}"))
+        return Probed(tuple(said), tuple(remarks))
 
     def _mapped(self, error: NodeError, kind: str = "sr") -> Transient | Permanent:
         words = f"{self._name}: {error}"

@@ -7,10 +7,19 @@ import os
 import uuid
 from pathlib import Path
 
-from agent.delivery.protocol import DISK_FULL, FOLDER_UNWRITABLE, OutgoingDocument, Receipt
+from agent.delivery.protocol import DISK_FULL, FOLDER_UNWRITABLE, OutgoingDocument, Probed, Receipt
 from agent.errors import Permanent, Transient
+from agent.sentence import sentence
 
-_SUFFIX = {"sr": ".dcm", "sc": ".dcm", "gsps": ".dcm", "plain-sr": ".dcm", "oru": ".hl7", "retract": ".hl7"}
+_SUFFIX = {
+    "sr": ".dcm",
+    "sc": ".dcm",
+    "gsps": ".dcm",
+    "plain-sr": ".dcm",
+    "ko": ".dcm",
+    "oru": ".hl7",
+    "retract": ".hl7",
+}
 
 
 class FolderDestination:
@@ -42,7 +51,7 @@ class FolderDestination:
             _forget(temporary)
         return Receipt(f"written to {target.name}")
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         """Looking makes no folder: one that is made by the wrong user could not be written by the right one."""
         try:
             if not self._folder.is_dir():
@@ -52,15 +61,15 @@ class FolderDestination:
             probe.unlink()
         except OSError as error:
             raise _mapped(self._name, self._folder, error) from error
-        return Receipt(f"{self._folder} can be written")
+        return Probed((sentence("probe.folder", folder=str(self._folder)),))
 
-    def _could_be_made(self) -> Receipt:
+    def _could_be_made(self) -> Probed:
         above = next(p for p in self._folder.parents if p.exists())
         if self._folder.exists() or not above.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, f"{above}: {os.strerror(errno.EACCES)}")
-        return Receipt(f"{self._folder} will be made with the first document")
+        return Probed((sentence("probe.folder-new", folder=str(self._folder)),))
 
     @staticmethod
     def _write(content: bytes, path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from agent.delivery.protocol import REFUSAL, UNREACHABLE, NotFiled, OutgoingDocument, Receipt
+from agent.delivery.protocol import REFUSAL, UNREACHABLE, NotFiled, OutgoingDocument, Probed, Receipt
 from agent.errors import Permanent, Transient
 from agent.hl7.ack import Ack, Verdict, judge
 from agent.hl7.mllp import MllpClient, NoConnection, TransportFault
+from agent.sentence import sentence
 from dicom_nodes.tls import TlsFiles
 
 
@@ -64,12 +65,12 @@ class Hl7Destination:
         refusal.quote = ack.said
         return refusal
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         try:
             self._client.probe()
         except TransportFault as error:
             raise Transient(f"{self._name}: {error}", code=UNREACHABLE) from error
-        return Receipt("accepts connections")
+        return Probed((sentence("probe.connects"),))
 
     def close(self) -> None:
         """Give up the connection that is kept between messages."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.errors import Transient
+from agent.sentence import Sentence
 
 # Codes after which it is known that the destination has not got the document: nobody was there, or it said no. After any
 # other error it may have it.
@@ -27,7 +28,8 @@ class OutgoingDocument:
 
     Attributes:
         kind: ``sr``, ``sc``, ``gsps`` or ``plain-sr`` (a DICOM file: report, summary picture, presentation state, report in plain
-            words), or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
+            words), ``ko`` (a DICOM file as well: what rejects earlier ones),
+            or ``oru``, ``flag`` or ``retract``: a result, only its flag, or what takes one back (HL7 v2
             bytes, segments ended by CR, no MLLP frame), or ``json`` (a result for programs).
         identifier: SOP Instance UID of a DICOM file, MSH-10 of the ORU, or what the JSON calls so; the same on every resend.
         path: the file that holds it.
@@ -54,14 +56,12 @@ class Receipt:
 
     Attributes:
         words: the peer's own codes, for example ``0x0000`` or ``MSA|AA|PR...``; no patient data.
-        remark: what a probe found unusual and not wrong.
         to_commit: what the peer has yet to be asked to keep, where the site wants its commitment.
         quote: what it said in words. They may hold patient data: they go into the ledger and nowhere else.
         sop_class_uid: of what was stored, where it is a DICOM object.
     """
 
     words: str
-    remark: str = ""
     to_commit: StoredObject | None = None
     sop_class_uid: str = ""
     quote: str = ""
@@ -69,6 +69,14 @@ class Receipt:
     def for_the_ledger(self) -> str:
         """The codes with the peer's own words."""
         return f'{self.words}; it said: "{self.quote}"' if self.quote else self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """That the other end is there, and what it takes; `remarks`: what is unusual and not wrong."""
+
+    said: tuple[Sentence, ...]
+    remarks: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Destination(Protocol):
         """
         ...
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         """Ask whether the other end is there without leaving anything behind (an association, a TCP connection, a
         folder that can be written or made). Raises `Transient` or `Permanent` as `send` does."""
         ...

@@ -6,18 +6,19 @@ from io import BytesIO
 
 from pydicom import dcmread
 
-from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.delivery.protocol import OutgoingDocument, Probed, Receipt
 from agent.delivery.web import WebPlace, refusal, unheard
 from agent.errors import Permanent, Transient
+from agent.sentence import sentence
 from dicom_nodes import stow
 from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from dicom_nodes.scu import NodeError
 from dicom_nodes.status import SOP_CLASS_NOT_SUPPORTED, Disposition, classify
 from dicom_nodes.stow import Stored
-from structured_report.sr import as_comprehensive_sr, file_bytes
+from structured_report.sr import AS_COMPREHENSIVE_SR, as_comprehensive_sr, file_bytes
 
 _WHAT = "DICOM objects by STOW-RS"
-DICOM_KINDS = frozenset({"sr", "sc", "gsps", "plain-sr"})
+DICOM_KINDS = frozenset({"sr", "sc", "gsps", "plain-sr", "ko"})
 
 
 class StowDestination:
@@ -39,7 +40,7 @@ class StowDestination:
         content = document.path.read_bytes()
         stored, form = self._store(content, document.identifier), ""
         if stored.reason == SOP_CLASS_NOT_SUPPORTED and (simpler := _simpler(content)) is not None:
-            stored, form = self._store(simpler, document.identifier), " as Comprehensive SR"
+            stored, form = self._store(simpler, document.identifier), AS_COMPREHENSIVE_SR
         if stored.accepted:
             return Receipt(f"{stored.words}{form}", sop_class_uid=COMPREHENSIVE_SR if form else _class_of(content))
         if stored.reason is None:
@@ -47,11 +48,12 @@ class StowDestination:
         kind = Transient if classify(stored.reason) is Disposition.TRY_AGAIN else Permanent
         raise kind(f"{self.name} did not store it: {stored.words}", code=f"status-{stored.reason:04x}")
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         status = self._place.ask().status
         if status in (401, 403):
             raise refusal(self.name, status, _WHAT)
-        return Receipt(f"answers ({status})", remark="only a document shows whether it stores" if status >= 400 else "")
+        remarks = (sentence("probe.may-store"),) if status >= 400 else ()
+        return Probed((sentence("probe.answers", status=str(status)),), remarks)
 
     def _store(self, content: bytes, uid: str) -> Stored:
         with self._place.service() as service:

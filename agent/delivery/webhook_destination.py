@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.clock import Clock, SystemClock
-from agent.delivery.protocol import OutgoingDocument, Receipt
+from agent.delivery.protocol import OutgoingDocument, Probed, Receipt
 from agent.delivery.web import WebPlace, refusal, secret, unheard
 from agent.errors import Permanent
+from agent.sentence import sentence
 from dicom_nodes.dicomweb import Reply
 from dicom_nodes.scu import NodeError
 
@@ -67,11 +68,10 @@ class WebhookDestination:
             raise refusal(self.name, answer.status, _WHAT)
         return Receipt(f"HTTP {answer.status}")
 
-    def probe(self) -> Receipt:
+    def probe(self) -> Probed:
         secret(self.name, self._secret_file)
         status = self._place.ask().status
         if status in (401, 403, 404):
             raise refusal(self.name, status, _WHAT)
-        return Receipt(
-            f"answers ({status})", remark="only a result shows whether it takes one" if status >= 400 else ""
-        )
+        remarks = (sentence("probe.may-take"),) if status >= 400 else ()
+        return Probed((sentence("probe.answers", status=str(status)),), remarks)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.commands.common import existing_store
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
 from agent.errors import PrereadError
 from agent.health.trouble import WORDS
+from agent.sentence import Sentence, sentence
 from agent.settings import Settings
 from agent.store import alarms as store
 from agent.store.alarms import Alarm
@@ -22,11 +23,18 @@ def alarms(settings: Settings) -> Sequence[Check]:
         ledger.close()
     except PrereadError:
         return []  # said about the ledger itself
-    found = [Check(f"alarm {a.code}", "bad", _words(a), a.code) for a in raised]
-    return [*found, *(Check(f"teller {name}", "bad", f"{why}; tried again") for name, why in sorted(untold.items()))]
+    found = [finding(f"alarm {a.code}", "bad", *_said(a), code=a.code) for a in raised]
+    return [*found, *(_untold(name, why) for name, why in sorted(untold.items()))]
 
 
-def _words(alarm: Alarm) -> str:
-    told = f"told {alarm.told_at:%H:%M} UTC" if alarm.told_at else "nobody was told yet"
-    about = f"{alarm.about}: " if alarm.about else ""
-    return f"{about}{WORDS.get(alarm.code, alarm.code)}; since {alarm.raised_at:%Y-%m-%d %H:%M} UTC, {told}"
+def _untold(name: str, why: str) -> Check:
+    return finding(f"teller {name}", "bad", sentence("untold", detail=why), sentence("tried-again"))
+
+
+def _said(alarm: Alarm) -> tuple[Sentence, ...]:
+    """What is wrong; a code that this version does not know stands for itself."""
+    known = alarm.code in WORDS
+    wrong = Sentence(f"system.alarm.{alarm.code}", {}) if known else sentence("alarm", code=alarm.code)
+    about = (sentence("alarm-about", about=alarm.about),) if alarm.about else ()
+    told = sentence("told", at=f"{alarm.told_at:%H:%M}") if alarm.told_at else sentence("nobody-told")
+    return (*about, sentence("since", at=f"{alarm.raised_at:%Y-%m-%d %H:%M}"), told, wrong)

@@ -8,6 +8,7 @@ from agent.audit.syslog import SyslogServer
 from agent.commands.common import existing_store
 from agent.doctor.check import Check, tried
 from agent.errors import PrereadError
+from agent.sentence import Sentence, sentence
 from agent.settings import Settings, Syslog
 from agent.store import tallies
 
@@ -18,17 +19,17 @@ def syslog(settings: Settings) -> Sequence[Check]:
     return [] if named is None else [tried("syslog server", lambda: _would_take(settings, named))]
 
 
-def _would_take(settings: Settings, named: Syslog) -> str:
+def _would_take(settings: Settings, named: Syslog) -> tuple[Sentence, ...]:
     SyslogServer(named).try_out()
-    return f"{named.host}:{named.port} can be spoken to; {_waiting(settings)}"
+    return sentence("syslog", host=named.host, port=str(named.port)), _waiting(settings)
 
 
-def _waiting(settings: Settings) -> str:
+def _waiting(settings: Settings) -> Sentence:
     try:
         ledger, _ = existing_store(settings)
         with ledger.read() as view:
             waiting = tallies.audit_backlog(view)
         ledger.close()
     except PrereadError:
-        return "no trail has been kept here yet"  # or it is said about the ledger itself
-    return f"{max(0, waiting)} messages of the trail have not been sent yet"
+        return sentence("no-trail")  # or it is said about the ledger itself
+    return sentence("trail-waits", n=max(0, waiting))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
 from agent.model.reading_protocol import load_protocol
 from agent.model.weights import weights_digest
 from agent.reading.calibration import calibration_of
+from agent.sentence import sentence
 from agent.settings import ModelSettings, Settings
 
 _MOST_BYTES = 1 << 30  # of weights that are read through to answer a question
@@ -20,11 +21,13 @@ def calibration(settings: Settings) -> Sequence[Check]:
     if not wanted.name:
         return []
     build = {"prompt_id": load_protocol(settings.model.protocol).id, **_model(settings.model)}
-    if words := wanted.mismatch(build):
-        return [Check("calibration", "bad", f"{words}; make another with: preread evaluate")]
+    if odd := wanted.differences(build):
+        other = [sentence(f"calibration.other.{k}", wanted=had, found=has) for k, had, has in odd]
+        said = (sentence("calibration.not-used", name=wanted.name), *other, sentence("calibration.again"))
+        return [finding("calibration", "bad", *said, command="preread evaluate")]
     unknown = set(wanted.fitted_on) - set(build)
-    later = "; the log of the read process says whether it holds for the weights in use" if unknown else ""
-    return [Check("calibration", "ok", f"{wanted.name}, {len(wanted.lines)} findings{later}")]
+    later = (sentence("calibration.later"),) if unknown else ()
+    return [finding("calibration", "ok", sentence("calibration.used", name=wanted.name, n=len(wanted.lines)), *later)]
 
 
 def _model(named: ModelSettings) -> dict[str, str]:

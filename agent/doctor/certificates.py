@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.clock import SystemClock
-from agent.doctor.check import Check
+from agent.doctor.check import Check, failed, finding
+from agent.sentence import sentence
 from agent.settings import Settings
 from dicom_nodes.certificate import UnreadableCertificate, certificates_in
 from dicom_nodes.tls import TlsFiles, TlsFilesUnusable, must_fit
@@ -80,20 +81,19 @@ def _lasts(what: str, file: Path, now: datetime, enough: timedelta) -> Check:
     try:
         first, begins = valid_until(file), valid_from(file)
     except UnreadableCertificate as error:
-        return Check(what, "bad", str(error))
-    days = (first - now).days
+        return failed(what, error, "certificates-unusable")
+    day, days = f"{first:%Y-%m-%d}", (first - now).days
     if first <= now:
-        return Check(what, "bad", f"{file} is not valid since {first:%Y-%m-%d}: nobody accepts it; renew it now")
+        return finding(what, "bad", sentence("certificate.over", file=str(file), day=day))
     if begins > now:
-        words = (
-            f"{file} is not valid before {begins:%Y-%m-%d %H:%M} UTC: nobody accepts it until then; is the clock right?"
-        )
-        return Check(what, "bad", words)
+        return finding(what, "bad", sentence("certificate.not-yet", file=str(file), at=f"{begins:%Y-%m-%d %H:%M}"))
     if first - now < enough:
-        return Check(what, "bad", f"{file} is valid for {days} more days, until {first:%Y-%m-%d}: renew it")
-    return Check(what, "ok", f"{file} is valid for {days} days, until {first:%Y-%m-%d}")
+        return finding(what, "bad", sentence("certificate.ends", file=str(file), n=days, day=day))
+    return finding(what, "ok", sentence("certificate.lasts", file=str(file), n=days, day=day))
 
 
 def _fits(pair: KeyPair) -> Check:
-    words = pair.problem()
-    return Check(pair.setting, "bad" if words else "ok", words or f"{pair.key} belongs to {pair.certificate}")
+    if words := pair.problem():
+        return finding(pair.setting, "bad", sentence("error", detail=words), code="certificates-unusable")
+    fits = sentence("certificate.fits", key_file=str(pair.key), certificate=str(pair.certificate))
+    return finding(pair.setting, "ok", fits)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from agent.clock import SystemClock
 from agent.commands.common import existing_store
-from agent.doctor.check import Check, tried
+from agent.doctor.check import Check, finding, tried
 from agent.errors import PrereadError
 from agent.evaluation.qc.door import find_door
-from agent.evaluation.qc.state import standing
+from agent.evaluation.qc.state import Judged, judged
+from agent.sentence import sentence
 from agent.settings import Settings
 
 
@@ -19,10 +20,16 @@ def constancy(settings: Settings) -> Sequence[Check]:
     try:
         ledger, _ = existing_store(settings)
         with ledger.read() as view:
-            found.append(Check("constancy test", *standing(view, settings.qc, SystemClock().now())))
+            found.append(_said(judged(view, settings.qc, SystemClock().now())))
         ledger.close()
     except PrereadError:
         pass  # said about the ledger itself
     if settings.qc.daily_at:
-        found.append(tried("sender of the constancy test", lambda: f"as {find_door(settings).ae_title}"))
+        found.append(
+            tried("sender of the constancy test", lambda: (sentence("sender", title=find_door(settings).ae_title),))
+        )
     return found
+
+
+def _said(judged: Judged) -> Check:
+    return finding("constancy test", judged.state, *judged.said, command=judged.command)

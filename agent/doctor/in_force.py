@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.commands.common import existing_store
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
 from agent.errors import PrereadError
+from agent.sentence import sentence
 from agent.settings import Settings, SettingsFile
 from agent.settings.remarks import remarks
 from agent.store import reloads
@@ -27,16 +28,15 @@ def in_force(file: SettingsFile) -> Sequence[Check]:
 
 def remarked(settings: Settings) -> Sequence[Check]:
     """What the file may say and has probably not been meant; the licence of the weights is said with the model."""
-    return [Check("settings", "note", words) for words in remarks(settings, with_licence=False)]
+    return [finding("settings", "note", remark) for remark in remarks(settings, with_licence=False)]
 
 
 def _check(row: InForce, digest: str) -> Check:
     what = f"settings of {row.role}"
     if row.outcome == REFUSED:
-        return Check(what, "bad", f"a changed file was refused, those before stay in force: {row.words}")
+        return finding(what, "bad", sentence("in-force.refused", detail=row.words))
     if row.digest != digest:
-        return Check(what, "note", "the file has been changed since they were read; to take it up: preread reload")
+        return finding(what, "note", sentence("in-force.changed"), command="preread reload")
     if row.restart:
-        words = f"these sections are taken up when it is started again: {', '.join(row.restart)}"
-        return Check(what, "note", words)
-    return Check(what, "ok", "those of the file")
+        return finding(what, "note", sentence("in-force.restart", sections=", ".join(row.restart)))
+    return finding(what, "ok", sentence("in-force.same"))

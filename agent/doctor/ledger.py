@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.commands.common import existing_store
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
 from agent.errors import PrereadError
+from agent.sentence import sentence
 from agent.settings import Settings
 from agent.store import heard, overview, trouble
 from agent.store.files import FileStore
@@ -24,7 +25,8 @@ def ledger(settings: Settings) -> Sequence[Check]:
     try:
         opened, files = existing_store(settings)
     except PrereadError as error:
-        return [Check("database", "note" if error.code == "no-ledger" else "bad", str(error))]
+        state = "note" if error.code == "no-ledger" else "bad"
+        return [finding("database", state, sentence("error", detail=str(error)), code=error.code)]
     with opened.read() as view:
         waiting = overview.unfinished_deliveries(view)
         unknown = overview.waiting_destinations(view) - {d.name for d in settings.destinations}
@@ -34,11 +36,9 @@ def ledger(settings: Settings) -> Sequence[Check]:
         unsettled = heard.count_attention(view)
         kept_by, worries = opened.place.described(view), opened.place.worries(view)
     opened.close()
-    found = [Check("database", "ok", f"{kept_by}: {waiting} deliveries wait")]
-    found += [Check("database", "bad", words) for words in worries]
-    found += [
-        Check("database", "bad", f"deliveries wait for {n}, which the settings do not name") for n in sorted(unknown)
-    ]
+    found = [finding("database", "ok", sentence("ledger.waiting", database=kept_by, n=waiting))]
+    found += [finding("database", "bad", worry) for worry in worries]
+    found += [finding("database", "bad", sentence("ledger.unknown", destination=n)) for n in sorted(unknown)]
     return [
         *found,
         *_parked(parked),
@@ -51,51 +51,40 @@ def ledger(settings: Settings) -> Sequence[Check]:
 
 
 def _parked(parked: Sequence[trouble.Parked]) -> list[Check]:
-    newest = {p.destination: p for p in parked}
-    return [
-        Check(
-            f"deliveries to {name}",
-            "bad",
-            f"{number} parked, the last because of {newest[name].words}; mend the cause, then: preread retry STUDY "
-            "(preread studies --trouble lists them)",
-        )
-        for name, number in sorted(Counter(p.destination for p in parked).items())
-    ]
+    newest = {p.destination: p.words for p in parked}
+    counts = Counter(p.destination for p in parked)
+    return [_given_up(f"deliveries to {name}", number, newest[name]) for name, number in sorted(counts.items())]
 
 
 def _stages(parked: Sequence[trouble.ParkedJob]) -> list[Check]:
-    newest = {p.kind: p for p in parked if p.kind != "deliver"}
+    newest = {p.kind: p.error for p in parked if p.kind != "deliver"}
+    counts = Counter(p.kind for p in parked)
     return [
-        Check(
-            f"stage {kind}",
-            "bad",
-            f"{sum(p.kind == kind for p in parked)} parked, the last because of {one.error}; mend the cause, then: "
-            "preread retry STUDY (preread studies --trouble lists them)",
-        )
-        for kind, one in sorted(newest.items())
+        _given_up(f"stage {kind}", counts[kind], error)
+        for kind, error in sorted(newest.items())
         if kind != "orders"  # said by the message it is about
     ]
 
 
+def _given_up(what: str, number: int, why: str) -> Check:
+    said = sentence("ledger.parked", n=number, detail=why), sentence("ledger.retry")
+    code = why.partition(":")[0] if ": " in why else ""
+    return finding(what, "bad", *said, command="preread retry STUDY (preread studies --trouble lists them)", code=code)
+
+
 def _unreported(missing: Sequence[tuple[str, str]]) -> list[Check]:
-    said = {"sr-not-made": "Structured Report", "oru-not-made": "ORU message"}
     found = []
-    for code, name in said.items():
+    for code in ("sr-not-made", "oru-not-made"):
         uids = [uid for uid, c in missing if c == code]
         if uids:
-            words = (
-                f"{code}: of {_some(uids)} no {name} could be made; see preread show STUDY and the log of the office"
-            )
-            found.append(Check("reports", "bad", words))
+            said = sentence(f"ledger.no-document.{code}", n=len(uids), uids=_some(uids)), sentence("ledger.see-study")
+            found.append(finding("reports", "bad", *said, command="preread show STUDY"))
     return found
 
 
 def _messages(unsettled: int) -> list[Check]:
-    words = (
-        f"{unsettled} about orders, patients or reports wait for a person; see: preread messages --attention; "
-        "when one has been seen to: preread messages --done ID"
-    )
-    return [Check("messages", "bad", words)] if unsettled else []
+    command = "preread messages --attention; when one has been seen to: preread messages --done ID"
+    return [finding("messages", "bad", sentence("ledger.messages", n=unsettled), command=command)] if unsettled else []
 
 
 def _strangers(files: FileStore, known: set[str]) -> list[Check]:
@@ -108,11 +97,8 @@ def _strangers(files: FileStore, known: set[str]) -> list[Check]:
     ]
     if not unknown:
         return []
-    words = (
-        f"the ledger does not know {_some(unknown)}: it is older than they are, or they were put there by hand. Send those "
-        "that belong to a study with: preread send FILE --as AE_TITLE. Then move them out of the folder"
-    )
-    return [Check("images", "bad", words)]
+    said = sentence("ledger.strangers", n=len(unknown), files=_some(unknown)), sentence("ledger.send-again")
+    return [finding("images", "bad", *said, command="preread send FILE --as AE_TITLE")]
 
 
 def _settled(path: Path, now: float) -> bool:
@@ -123,14 +109,10 @@ def _settled(path: Path, now: float) -> bool:
 
 
 def _quarantine(files: FileStore) -> list[Check]:
-    refused = files.quarantined_bytes() / 1e9
-    return (
-        [Check("quarantine", "note", f"{refused:.2f} GB of refused images and messages; see: preread refusals")]
-        if refused
-        else []
-    )
+    refused = files.quarantined_bytes() / 1e6
+    said = sentence("ledger.quarantine", size=refused)
+    return [finding("quarantine", "note", said, command="preread refusals")] if refused else []
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_NAMED]) + (", \N{HORIZONTAL ELLIPSIS}" if len(names) > _NAMED else "")

@@ -8,7 +8,8 @@ import platform
 import shutil
 from collections.abc import Sequence
 
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
+from agent.sentence import sentence
 from agent.settings import Settings
 from agent.version import VERSION
 
@@ -21,14 +22,18 @@ ENGINE = {"torch", "transformers", "bitsandbytes"}
 
 def versions() -> Sequence[Check]:
     """The program and every library that it stands on."""
-    found = [Check("preread", "ok", f"{VERSION} on Python {platform.python_version()}, {platform.platform()}")]
-    for name in LIBRARIES:
-        try:
-            found.append(Check(name, "ok", importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            hint = "; only the read role needs it: pip install 'cxr-preread[local]'" if name in ENGINE else ""
-            found.append(Check(name, "note" if name in ENGINE else "bad", f"is not installed{hint}"))
-    return found
+    program = sentence("program", version=VERSION, python=platform.python_version(), platform=platform.platform())
+    return [finding("preread", "ok", program), *(_library(name) for name in LIBRARIES)]
+
+
+def _library(name: str) -> Check:
+    try:
+        return finding(name, "ok", sentence("version", version=importlib.metadata.version(name)))
+    except importlib.metadata.PackageNotFoundError:
+        if name not in ENGINE:
+            return finding(name, "bad", sentence("not-installed"))
+        said = sentence("not-installed"), sentence("for-reading")
+        return finding(name, "note", *said, command="pip install 'cxr-preread[local]'")
 
 
 def decoders() -> Sequence[Check]:
@@ -37,8 +42,8 @@ def decoders() -> Sequence[Check]:
 
     missing = missing_decoders()
     if missing:
-        return [Check("decoders", "bad", "no decoder for transfer syntax " + ", ".join(missing))]
-    return [Check("decoders", "ok", "every accepted transfer syntax can be decoded")]
+        return [finding("decoders", "bad", sentence("decoders-missing", names=", ".join(missing)))]
+    return [finding("decoders", "ok", sentence("decoders-there"))]
 
 
 def disk(settings: Settings) -> Sequence[Check]:
@@ -46,9 +51,9 @@ def disk(settings: Settings) -> Sequence[Check]:
     root = settings.storage.root
     place = next(p for p in (root, *root.parents) if p.exists())
     free, reserve = shutil.disk_usage(place).free / 1e9, settings.storage.reserve_gb
-    words = f"{root}: {free:.1f} GB free, reserve {reserve:.1f} GB"
+    room = sentence("disk.room", folder=str(root), free=free, reserve=reserve)
     if not os.access(place, os.W_OK | os.X_OK):
-        return [Check("disk", "bad", f"{words}; {place} cannot be written by this user")]
+        return [finding("disk", "bad", room, sentence("disk.unwritable", folder=str(place)))]
     if free < reserve:
-        return [Check("disk", "bad", f"{words}: images are answered A700; free some space")]
-    return [Check("disk", "ok", words)]
+        return [finding("disk", "bad", room, sentence("disk.short"))]
+    return [finding("disk", "ok", room)]

@@ -6,8 +6,9 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.doctor.check import Check, tried
+from agent.doctor.check import Check, failed, finding, tried
 from agent.errors import PrereadError
+from agent.sentence import Sentence, sentence
 from agent.settings import Settings
 
 
@@ -17,7 +18,8 @@ def model(settings: Settings) -> Sequence[Check]:
         return [tried("model", lambda: _recorded(settings))]
     found = _local(settings) if settings.model.backend == "local" else []
     if settings.model.recordings is not None:
-        found.append(Check("recordings", "note", f"every reply is kept in {settings.model.recordings}"))
+        kept = sentence("model.recordings", folder=str(settings.model.recordings))
+        found.append(finding("recordings", "note", kept))
     return found
 
 
@@ -31,27 +33,33 @@ def model_servers(settings: Settings) -> Sequence[Check]:
     try:
         found = survey(named.base_urls, name=named.served_model, api_key_file=named.api_key_file, ca_file=named.ca_file)
     except PrereadError as error:
-        return [Check("model servers", "bad", str(error))]
-    return [Check(f"model server {place}", "bad" if trouble else "ok", words) for place, words, trouble in found]
+        return [failed("model servers", error, error.code)]
+    return [_server(place, name, trouble) for place, name, trouble in found]
+
+
+def _server(place: str, name: str, trouble: str) -> Check:
+    if trouble:
+        return finding(f"model server {place}", "bad", sentence("error", detail=trouble))
+    return finding(f"model server {place}", "ok", sentence("model.serves", name=name))
 
 
 def device_check(wanted: str, available: Sequence[str]) -> Check:
     """Whether the device that the settings ask for is among those of this machine."""
     there = ", ".join(available)
     if wanted in ("auto", "cpu"):
-        return Check("devices", "ok", there)
+        return finding("devices", "ok", sentence("model.devices", devices=there))
     number = wanted.partition(":")[2] or "0"
     if any(d.split()[0] == f"cuda:{number}" for d in available):
-        return Check("devices", "ok", there)
-    words = f'model.device is "{wanted}", and this machine has {there}; look at the driver (nvidia-smi), or set "auto" or "cpu"'
-    return Check("devices", "bad", words)
+        return finding("devices", "ok", sentence("model.devices", devices=there))
+    return finding("devices", "bad", sentence("model.no-device", wanted=wanted, devices=there))
 
 
-def _recorded(settings: Settings) -> str:
+def _recorded(settings: Settings) -> tuple[Sentence, ...]:
     from agent.model.load import load_model
 
     identity = load_model(settings.model).identity
-    return f"replies of {identity.name}, {identity.quantization}, from {settings.model.recordings}"
+    where = str(settings.model.recordings)
+    return (sentence("model.recorded", name=identity.name, quantization=identity.quantization, folder=where),)
 
 
 def _local(settings: Settings) -> list[Check]:
@@ -60,23 +68,22 @@ def _local(settings: Settings) -> list[Check]:
     weights = settings.model.weights
     found = [_weights(weights, settings.model.quantization, a_folder=looks_like_path(weights))]
     licence = licence_of(weights, Path(weights) if looks_like_path(weights) else None)
-    found.append(
-        Check("licence of the weights", "note", licence or "not known to this program; see where the weights come from")
-    )
+    known = sentence("model.licence", detail=licence) if licence else sentence("model.licence-unknown")
+    found.append(finding("licence of the weights", "note", known))
     return [*found, tried("devices", lambda: _device(settings.model.device))]
 
 
 def _weights(weights: str, quantization: str, *, a_folder: bool) -> Check:
     if not a_folder:
-        return Check("model", "ok", f"{weights} from the hub or its cache, {quantization}")
+        return finding("model", "ok", sentence("model.hub", weights=weights, quantization=quantization))
     if (Path(weights) / "config.json").is_file():
-        return Check("model", "ok", f"{weights}, {quantization}")
-    return Check("model", "bad", f"{weights} is not a model folder: it has no config.json")
+        return finding("model", "ok", sentence("model.folder", weights=weights, quantization=quantization))
+    return finding("model", "bad", sentence("model.no-folder", weights=weights))
 
 
 def _device(wanted: str) -> Check:
     if importlib.util.find_spec("torch") is None:
-        return Check("devices", "note", "not known: torch is not installed here")
+        return finding("devices", "note", sentence("model.devices-unknown"))
     from agent.model.devices import available_devices
 
     return device_check(wanted, available_devices())

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from agent.delivery.build import build_destinations
 from agent.delivery.protocol import Destination
-from agent.doctor.check import Check, tried
+from agent.doctor.check import Check, failed, finding, tried
 from agent.doctor.line import roles_of
 from agent.priors.source import web_peer
+from agent.sentence import Sentence, sentence
 from agent.settings import DicomwebSettings, Settings
 from agent.settings.values import LOOPBACK
 from dicom_nodes import scu
@@ -41,12 +42,11 @@ def orders(settings: Settings) -> Sequence[Check]:
         try:
             server_context(s.tls.files())
         except TlsFilesUnusable as error:
-            found.append(Check("HL7 TLS", "bad", f"orders.tls: {error}"))
+            found.append(failed("HL7 TLS", error, "certificates-unusable"))
         else:
-            found.append(Check("HL7 TLS", "ok", "its certificate, key and authorities can be used"))
+            found.append(finding("HL7 TLS", "ok", sentence("port.tls")))
     elif not s.allow and s.host not in LOOPBACK:
-        words = "whoever reaches the port may send orders and patient corrections; set orders.tls or orders.allow"
-        found.append(Check("HL7 senders", "note", words))
+        found.append(finding("HL7 senders", "note", sentence("port.anybody")))
     return found
 
 
@@ -57,26 +57,21 @@ def _port(what: str, section: str, host: str, port: int, settings: Settings) -> 
             probe.bind((host, port))
     except OSError as error:
         return _not_bound(error, what, section, host, port, settings)
-    return Check(what, "note", f"nothing listens on {host}:{port}; the line does not run")
+    return finding(what, "note", sentence("port.silent", host=host, port=str(port)))
 
 
 def _not_bound(error: OSError, what: str, section: str, host: str, port: int, settings: Settings) -> Check:
+    number = str(port)
     if error.errno == errno.EADDRINUSE:
-        words = f"{port} is in use"
         if any(r.role == "receive" and r.state == "ready" for r in roles_of(settings)):
-            return Check(what, "ok", f"{words} by the receiver of this line")
-        return Check(
-            what,
-            "bad",
-            f"{words}, and not by the receiver of this line; end that program, or choose another {section}.port",
-        )
+            return finding(what, "ok", sentence("port.ours", port=number))
+        return finding(what, "bad", sentence("port.taken", port=number, section=section))
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Check(
-            what, "bad", f"this user may not listen on port {port}; ports below 1024 need a right of their own"
-        )
+        return finding(what, "bad", sentence("port.forbidden", port=number))
+    why = error.strerror or ""
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return Check(what, "bad", f"{section}.host {host} is no address of this machine ({error.strerror})")
-    return Check(what, "bad", f"{host}:{port} cannot be listened on ({error.strerror})")
+        return finding(what, "bad", sentence("port.no-address", section=section, host=host, detail=why))
+    return finding(what, "bad", sentence("port.unusable", host=host, port=number, detail=why))
 
 
 def peers(settings: Settings) -> Sequence[Check]:
@@ -91,16 +86,14 @@ def _echo(settings: Settings, peer: Peer) -> Check:
         offer = scu.offer(peer, list(asked), own_ae_title=settings.node.ae_title, timeout_s=_TIMEOUT_S)
     except NoAcceptedContext:
         if asked:
-            return Check(what, "bad", _offers_no(peer, asked.values()))
-        return Check(
-            what, "note", f"{peer.ae_title} is there and accepts our associations; it offers no C-ECHO, and needs none"
-        )
+            return _offers_no(what, peer, asked.values())
+        return finding(what, "note", sentence("peer.accepts", title=peer.ae_title), sentence("peer.no-echo"))
     if missing := [words for uid, words in asked.items() if uid not in offer.sop_class_uids]:
-        return Check(what, "bad", _offers_no(peer, missing))
-    can = "".join(f", offers {words}" for words in asked.values())
+        return _offers_no(what, peer, missing)
+    offered = [sentence("peer.offers", service=words) for words in asked.values()]
     if offer.echo is None:
-        return Check(what, "note", f"{peer.ae_title} is there{can}; it offers no C-ECHO, and needs none")
-    return Check(what, "ok", f"{peer.ae_title} answered {offer.echo:04X}{can}")
+        return finding(what, "note", sentence("peer.there", title=peer.ae_title), *offered, sentence("peer.no-echo"))
+    return finding(what, "ok", sentence("peer.answered", title=peer.ae_title, status=f"{offer.echo:04X}"), *offered)
 
 
 def _asked_of(settings: Settings, peer: Peer) -> dict[str, str]:
@@ -115,11 +108,8 @@ def _asked_of(settings: Settings, peer: Peer) -> dict[str, str]:
     return services
 
 
-def _offers_no(peer: Peer, missing: Iterable[str]) -> str:
-    return (
-        f"{peer.ae_title} offers us no {' and no '.join(missing)}, which priors.from or worklist.from needs; "
-        "allow our AE title to query there, or name another peer"
-    )
+def _offers_no(what: str, peer: Peer, missing: Iterable[str]) -> Check:
+    return finding(what, "bad", sentence("peer.offers-no", title=peer.ae_title, services=", ".join(missing)))
 
 
 def services(settings: Settings) -> Sequence[Check]:
@@ -127,10 +117,10 @@ def services(settings: Settings) -> Sequence[Check]:
     return [tried(f"dicomweb {s.name}", lambda s=s: _web(s)) for s in settings.dicomweb]  # type: ignore[misc]
 
 
-def _web(service: DicomwebSettings) -> str:
+def _web(service: DicomwebSettings) -> tuple[Sentence, ...]:
     with DicomWeb(web_peer(service)) as web:
         found = web.find_studies(_NOBODY, ("19000101", "19000102"), deadline=Deadline(_TIMEOUT_S), most=1)
-    return f"answers queries ({found.status})"
+    return (sentence("peer.queries", status=str(found.status)),)
 
 
 def destinations(settings: Settings) -> Sequence[Check]:
@@ -141,6 +131,4 @@ def destinations(settings: Settings) -> Sequence[Check]:
 
 def _probe(name: str, destination: Destination) -> Check:
     found = destination.probe()
-    if found.remark:
-        return Check(f"destination {name}", "note", f"{found.words}; {found.remark}")
-    return Check(f"destination {name}", "ok", found.words)
+    return finding(f"destination {name}", "note" if found.remarks else "ok", *found.said, *found.remarks)

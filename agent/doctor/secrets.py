@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from agent.doctor.check import Check
+from agent.doctor.check import Check, finding
+from agent.sentence import sentence
 from agent.settings import Settings
 
 _PUBLIC = ("ca_file", "certificate_file")
@@ -17,7 +18,7 @@ _PUBLIC = ("ca_file", "certificate_file")
 def secrets(settings: Settings) -> Sequence[Check]:
     """A note about each that others can read; whether this program can is said by what needs it."""
     return [
-        Check(key, "note", f"{file} can be read by every user of this machine: chmod o-rwx {file}")
+        finding(key, "note", sentence("secret-open", file=str(file)), command=f"chmod o-rwx {file}")
         for key, file in secret_files(settings)
         if _is_open(file)
     ]

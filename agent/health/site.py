@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
 
 from agent.doctor.certificates import certificate_files, valid_until
-from agent.evaluation.qc.state import standing
+from agent.evaluation.qc.state import Judged, judged
 from agent.model.weights import licence_of, looks_like_path
 from agent.settings import Settings
 from agent.store import alarms, audit_checks, daily, processes, qc, sessions, tallies
@@ -99,8 +99,7 @@ class Site:
     model: ModelState
     queue: tuple[Waits, ...]
     disk: Disk
-    test_state: str
-    test_words: str
+    test: Judged
     test_runs: tuple[QcRun, ...]
     alarms: tuple[Alarm, ...]
     past_alarms: tuple[Alarm, ...]
@@ -113,7 +112,6 @@ class Site:
 def site_of(view: Connection, files: FileStore, settings: Settings, now: datetime) -> Site:
     """Look at everything that can be looked at without talking to anybody."""
     said = {p.role: p for p in processes.all_processes(view)}
-    state, words = standing(view, settings.qc, now)
     newest = alarms.newest(view, PAST_ALARMS)
     web = settings.web
     return Site(
@@ -127,8 +125,7 @@ def site_of(view: Connection, files: FileStore, settings: Settings, now: datetim
         model=_model(view, settings, said.get("read"), now),
         queue=tuple(sorted(tallies.waits(view), key=lambda w: (w.stage, w.lane, w.state))),
         disk=_disk(view, files, settings, now),
-        test_state=state,
-        test_words=words,
+        test=judged(view, settings.qc, now),
         test_runs=qc.last(view, LAST_RUNS),
         alarms=alarms.raised(view),
         past_alarms=tuple(a for a in newest if a.recovered_at is not None),

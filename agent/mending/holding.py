@@ -7,10 +7,11 @@ from agent.mending.hand import Hand
 from agent.store import identity, results
 from agent.store.messages import RESULTS, RETRACTION
 from agent.store.outlet import outlet_of
+from agent.store.rejections import NOTE
 from agent.work.queue import enqueue
 
 _REPORTS = tuple(
-    k for k in (*results.RESULTS, RETRACTION) if k not in RESULTS
+    k for k in (*results.RESULTS, RETRACTION, NOTE) if k not in RESULTS
 )  # what goes though the order was cancelled
 
 

@@ -81,15 +81,15 @@ def load_served(
 
 def survey(
     base_urls: Sequence[str], *, name: str = "", api_key_file: Path | None = None, ca_file: Path | None = None
-) -> tuple[tuple[str, str, bool], ...]:
-    """Look at every server: its host and port, what is to be said of it, and whether that is trouble. Raises
+) -> tuple[tuple[str, str, str], ...]:
+    """Look at every server: its host and port, what it serves, and what is wrong with it, empty when nothing is. Raises
     `SettingsError` as `load_served`."""
     client = _client(base_urls, api_key_file, ca_file)
     try:
         servers = Servers(client, [with_version(url) for url in base_urls], name)
         found = servers.survey()
         served = "" if all(trouble for _, trouble in found) else servers.entry().name
-        return tuple((place, trouble or f"serves {served}", bool(trouble)) for place, trouble in found)
+        return tuple((place, served, trouble) for place, trouble in found)
     finally:
         client.close()
 

@@ -41,11 +41,16 @@ class Calibration:
         Args:
             build: ``weights_digest``, ``quantization`` and ``prompt_id``, those that are known.
         """
-        odd = [k for k, v in self.fitted_on.items() if k in build and build[k] != v]
+        odd = self.differences(build)
         if not odd:
             return ""
-        which = " and ".join(f"{_NAMED[k]} {_short(self.fitted_on[k])}, not {_short(build[k])}" for k in odd)
+        which = " and ".join(f"{_NAMED[key]} {wanted}, not {found}" for key, wanted, found in odd)
         return f"{self.name} is not used, and probabilities are uncalibrated: it was fitted on {which}"
+
+    def differences(self, build: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Where that build is another than the one it was fitted on: what, what it was, what it is."""
+        odd = [(k, v) for k, v in self.fitted_on.items() if k in build and build[k] != v]
+        return [(key, _short(wanted), _short(build[key])) for key, wanted in odd]
 
     def probability(self, concept: str, share: float) -> Probability:
         """The share of yes over no as a probability; unchanged, and uncalibrated, where there is no line."""

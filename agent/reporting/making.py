@@ -19,9 +19,10 @@ from agent.imaging.facts import InstanceFacts
 from agent.imaging.headers import header_from, load_header
 from agent.imaging.render import Rendered, render_file
 from agent.reading.build import derived_control_id
-from agent.reporting import beside
+from agent.reporting import beside, rejecting
 from agent.reporting.compose import compose, compose_flag
 from agent.reporting.messages import control_id_for, message_for
+from agent.reporting.rejecting import Rejection
 from agent.settings import (
     Beside,
     DestinationSettings,
@@ -32,9 +33,10 @@ from agent.settings import (
     StowDestinationSettings,
     WebhookDestinationSettings,
 )
-from agent.store import flags, messages, priors, results, retention, studies
+from agent.store import flags, messages, priors, rejections, results, retention, studies
 from agent.store.files import FileStore
 from agent.store.messages import SentMessage
+from agent.store.rejections import StoredObject
 from agent.store.results import StoredReading
 from agent.store.studies import Revision, StoredImage, Use
 from structured_report.content import Outcome, PreRead
@@ -48,7 +50,7 @@ _TAKES_HL7 = (Hl7DestinationSettings, FolderDestinationSettings)
 _CORRECTED = (
     "the patient or the order of the study was corrected; where a new result is sent, it stands under the right one"
 )
-_SUFFIX = {"sr": ".dcm", "json": ".json", **dict.fromkeys(beside.KINDS, ".dcm")}
+_SUFFIX = {"sr": ".dcm", rejections.NOTE: ".dcm", "json": ".json", **dict.fromkeys(beside.KINDS, ".dcm")}
 _T = TypeVar("_T")
 
 Images = Sequence[tuple[StoredImage, Use]]
@@ -101,6 +103,7 @@ class Material:
         holders: names of the destinations that have, or may have, a document of that kind about the study, by kind.
         standing: those with whom a result of it stands, that is, with whom it was not taken back since.
         let_go: paths of images that are not here any more because of their age.
+        out: the objects of earlier revisions that destinations have, or may have, and that no note has rejected.
     """
 
     reading: StoredReading
@@ -111,6 +114,7 @@ class Material:
     holders: dict[str, set[str]]
     standing: set[str]
     let_go: set[str]
+    out: tuple[StoredObject, ...]
 
 
 class Making:
@@ -120,6 +124,7 @@ class Making:
         self._files = files
         self._destinations = settings.destinations
         self._receivers = [d for d in settings.destinations if isinstance(d, _TAKES_HL7)]
+        self._told_by_notes = {d.name for d in settings.destinations if isinstance(d, Beside) and d.rejection_note}
         self._undeclared = settings.intake.undeclared_character_set
         self._send_not_analysed, self._send_qc = settings.report.send_not_analysed, settings.qc.send
         self._log = structlog.get_logger()
@@ -138,12 +143,20 @@ class Making:
         holders = {kind: results.holders(view, uid, kind) for kind in beside.KINDS}
         standing = results.with_a_result(view, uid)
         let_go = retention.paths_let_go(view, uid)
-        return Material(reading, images, preread, self.sent(view, revision), earlier, holders, standing, let_go)
+        sent, out = self.sent(view, revision), self.out(view, revision)
+        return Material(reading, images, preread, sent, earlier, holders, standing, let_go, out)
 
     def sent(self, view: Connection, revision: Revision) -> dict[str, SentMessage | None]:
         """What each receiver of messages has of the study, or may have."""
         uid = revision.study_instance_uid
         return {d.name: messages.newest_sent(view, uid, d.name, revision.number) for d in self._receivers}
+
+    def out(self, view: Connection, revision: Revision) -> tuple[StoredObject, ...]:
+        """The objects that whoever is told by rejection notes has, or may have, and that none has rejected."""
+        if not self._told_by_notes:
+            return ()
+        found = rejections.not_rejected(view, revision.study_instance_uid, revision.number)
+        return tuple(one for one in found if one.destination in self._told_by_notes)
 
     def result(self, material: Material) -> Made:
         """The documents about a revision that has been read.
@@ -154,6 +167,7 @@ class Making:
         made, preread = Made(), material.preread
         for receiver in self._receivers:
             self._retract(made, preread, receiver, material.sent[receiver.name])
+        self._reject(made, material)
         silent = preread.outcome is Outcome.NOT_ANALYSED and not self._send_not_analysed
         wanted = [d for d in self._destinations if not silent or d.name in material.standing]
         self._sr(made, material, tuple(d.name for d in wanted if isinstance(d, _TAKES_DICOM)))
@@ -210,6 +224,20 @@ class Making:
         content = self._attempt(made, ("retraction-not-made", words), preread, encode)
         if content:
             made.documents.append(MadeDocument(messages.RETRACTION, control_id, content, (destination.name,)))
+
+    def _reject(self, made: Made, material: Material) -> None:
+        """Tell archives that hide what is rejected which objects they must not show any more."""
+        preread = material.preread
+        reason = preread.explanation if preread.outcome is Outcome.WITHDRAWN else _CORRECTED
+        for one in rejecting.rejections(material.out, preread):
+            words = f"no rejection note could be made for {' and '.join(one.destinations)}"
+
+            def encode(one: Rejection = one) -> bytes:
+                return rejecting.encode(one, preread, self._files, reason=reason)
+
+            content = self._attempt(made, ("rejection-not-made", words), preread, encode)
+            if content is not None:
+                made.documents.append(MadeDocument(rejections.NOTE, one.identifier, content, one.destinations))
 
     def _oru(self, made: Made, kind: str, preread: PreRead, destination: DestinationSettings) -> None:
         missing = (

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from agent.clock import Clock
 from agent.errors import Transient
-from agent.reporting.making import Made, Making
+from agent.reporting.making import Made, Making, Material
 from agent.settings import Settings
-from agent.store import flags, messages, results, studies
+from agent.store import flags, messages, rejections, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.outlet import Outlet, outlet_of
@@ -22,6 +22,8 @@ from agent.work.queue import Job, Queue, enqueue
 from structured_report.content import Outcome
 
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
+
+_TAKES_BACK = (messages.RETRACTION, rejections.NOTE)  # made for those who have what it takes back
 
 _Kept = list[tuple[StoredDocument, tuple[str, ...]]]
 
@@ -51,9 +53,7 @@ class Reporting:
                 # What is newer may be out already, perhaps under a corrected identity: this one must not follow it.
                 words = f"revision {revision.number} was superseded by revision {newest.number} before it was reported"
                 studies.note(tx, uid, "report", "superseded", words, now=now)
-            elif (
-                self._making.sent(tx, revision) != material.sent or results.with_a_result(tx, uid) != material.standing
-            ):
+            elif self._has_changed(tx, revision, material):
                 raise Transient("an older result left while this was reported", code="overtaken", blames_work=False)
             else:
                 self._write(tx, revision, documents, withdrawn=withdrawn)
@@ -63,6 +63,14 @@ class Reporting:
                 results.set_shortfall(tx, revision.id, [code for code, _ in made.missing])
             self._queue.complete(tx, job)
         self._log.info("reported", study=uid, revision=revision.number, documents=len(documents))
+
+    def _has_changed(self, tx: Connection, revision: Revision, material: Material) -> bool:
+        """Whether somebody has, or may have, something else of the study than when the documents were made."""
+        return (
+            self._making.sent(tx, revision) != material.sent
+            or results.with_a_result(tx, revision.study_instance_uid) != material.standing
+            or self._making.out(tx, revision) != material.out
+        )
 
     def _keep(self, made: Made) -> _Kept:
         """The files of the documents, written before the ledger speaks of them."""
@@ -144,7 +152,7 @@ class Reporting:
 
     def _holders(self, view: Connection, uid: str, document: StoredDocument, names: tuple[str, ...]) -> tuple[str, ...]:
         """Of these destinations those that have something to be taken back; who has nothing is told nothing."""
-        if document.kind == messages.RETRACTION:
+        if document.kind in _TAKES_BACK:
             return names
         have = results.holders(view, uid, document.kind)
         return tuple(name for name in names if name in have)
@@ -152,8 +160,8 @@ class Reporting:
 
 def _of_the_wrong(document: StoredDocument, names: tuple[str, ...], wrong: set[tuple[str, str]]) -> tuple[str, ...]:
     """Who gets it after a person has finished the report: nobody, but those with whom something stands under another patient. What
-    takes a message back goes to whom it was made for."""
-    return tuple(name for name in names if document.kind == messages.RETRACTION or (document.kind, name) in wrong)
+    takes something back goes to whom it was made for."""
+    return tuple(name for name in names if document.kind in _TAKES_BACK or (document.kind, name) in wrong)
 
 
 def _fate(outlet: Outlet, documents: _Kept, *, withdrawn: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 from agent.errors import Permanent
+from agent.sentence import Sentence
 
 BUSY_TIMEOUT_S = 30.0  # how long a writer waits for its turn, and anybody for a connection
 
@@ -59,5 +60,5 @@ class Place(Protocol):
     def described(self, view: Connection) -> str:
         """What keeps the ledger, and its version, for those who look after it."""
 
-    def worries(self, view: Connection) -> list[str]:
-        """Sentences about how the database is set up where that breaks a promise of this program."""
+    def worries(self, view: Connection) -> list[Sentence]:
+        """How the database is set up where that breaks a promise of this program."""

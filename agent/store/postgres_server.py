@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
+from agent.sentence import Sentence, sentence
 from agent.store.dialect import storable, storable_json
 from agent.store.place import unfinished
 from agent.store.postgres_errors import in_words
@@ -72,14 +73,11 @@ class PostgresServer:
         version = view.exec_driver_sql("SHOW server_version").scalar_one()
         return f"PostgreSQL {version}, {self.name}"
 
-    def worries(self, view: Connection) -> list[str]:
+    def worries(self, view: Connection) -> list[Sentence]:
         risky = [
             name for name in ("fsync", "full_page_writes") if view.exec_driver_sql(f"SHOW {name}").scalar() == "off"
         ]
-        return [
-            f"{name} is off in {self.name}: what was answered with Success can be lost with the server's power; switch it on"
-            for name in risky
-        ]
+        return [sentence("ledger.risk", option=name, database=self.name) for name in risky]
 
     def check(self) -> None:
         """A server that is gone says so by itself."""

@@ -122,6 +122,8 @@ def add_delivery(
 UNDELIVERED = ("waiting", "parked", "held")
 RESULTS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json")
 """The kinds of documents that say something of the images, and not only that something was wrong."""
+OBJECTS = ("sr", "sc", "gsps", "plain-sr")
+"""Those of them that are DICOM objects."""
 _NUMBER = ("patient_id", "issuer")  # under what a document is filed
 REPORTED = "reported: "  # so begin the words of what is superseded because a person has finished the report
 HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
@@ -223,7 +225,7 @@ def _study_of(view: Connection, document_id: int) -> str:
     return str(view.execute(uid.where(document.c.id == document_id)).scalar_one())
 
 
-def _may_have_it() -> ColumnElement[bool]:
+def may_have_it() -> ColumnElement[bool]:
     """It was delivered, was tried, or is being sent."""
     sending = (
         select(job.c.id)
@@ -237,7 +239,7 @@ def holders(view: Connection, study_instance_uid: str, kind: str) -> set[str]:
     """Names of the destinations that have, or may have, a document of that kind about the study."""
     found = view.execute(
         select(delivery.c.destination)
-        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid, (kind,))), _may_have_it())
+        .where(delivery.c.document_id.in_(_documents_of(study_instance_uid, (kind,))), may_have_it())
         .distinct()
     )
     return {str(name) for name in found.scalars()}
@@ -255,7 +257,7 @@ def with_a_result(view: Connection, study_instance_uid: str) -> set[str]:
     unheard = select(unanswered.c.delivery_id).where(unanswered.c.delivery_id == delivery.c.id).exists()
     # A message that nobody could be reached for, or that was refused, is known not to have arrived.
     may_be_out = case(
-        (document.c.kind.in_(("oru", "flag")), or_(delivery.c.state.in_(HAS_IT), unheard)), else_=_may_have_it()
+        (document.c.kind.in_(("oru", "flag")), or_(delivery.c.state.in_(HAS_IT), unheard)), else_=may_have_it()
     )
     found = view.execute(
         select(delivery.c.destination)
@@ -284,7 +286,7 @@ def misfiled(view: Connection, study_instance_uid: str, patient: Mapping[str, st
             c.study_instance_uid == study_instance_uid,
             document.c.kind.in_(RESULTS),
             document.c.kind.not_in(("oru", "flag")),
-            _may_have_it(),
+            may_have_it(),
         )
         .order_by(c.number)
     )
@@ -308,7 +310,7 @@ def newest_sent(view: Connection, study_instance_uid: str, before_revision: int,
             c.study_instance_uid == study_instance_uid,
             c.number < before_revision,
             document.c.kind == kind,
-            _may_have_it(),
+            may_have_it(),
         )
         .order_by(c.number.desc())
         .limit(1)

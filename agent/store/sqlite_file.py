@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from agent.errors import Permanent, Transient
+from agent.sentence import Sentence
 
 
 class SqliteFile:
@@ -50,7 +51,7 @@ class SqliteFile:
     def described(self, view: Connection) -> str:
         return f"SQLite {sqlite3.sqlite_version}, {self.name}"
 
-    def worries(self, view: Connection) -> list[str]:
+    def worries(self, view: Connection) -> list[Sentence]:
         return []
 
     def check(self) -> None:

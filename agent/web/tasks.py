@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.errors import PrereadError
+from agent.sentence import Sentence
 from agent.web.refused import Refused
 from dicom_nodes.scu import NodeError
 
@@ -21,13 +22,15 @@ _KEPT, _AT_ONCE = 50, 4
 
 @dataclass(slots=True)
 class Step:
-    """One thing that was done. `key` names it in the texts; `words` are those of whoever was asked; `code` is that of an error."""
+    """One thing that was done. `key` names it in the texts; `words` are those of whoever was asked; `code` is that of an error; `said`
+    is what the program itself has to say of it."""
 
     at: datetime
     key: str
     state: str  # ok | note | bad
     words: str = ""
     code: str = ""
+    said: tuple[Sentence, ...] = ()
 
 
 @dataclass(slots=True)
@@ -56,9 +59,11 @@ class Teller:
     def __init__(self, task: Task, clock: Clock) -> None:
         self._task, self._clock = task, clock
 
-    def step(self, key: str, words: str = "", *, state: str = "ok", code: str = "") -> None:
+    def step(
+        self, key: str, words: str = "", *, state: str = "ok", code: str = "", said: Sequence[Sentence] = ()
+    ) -> None:
         """Something has been done."""
-        self._task.steps.append(Step(self._clock.now(), key, state, words, code))
+        self._task.steps.append(Step(self._clock.now(), key, state, words, code, tuple(said)))
 
     def found(self, **values: Any) -> None:
         """Something to be shown beside the steps."""

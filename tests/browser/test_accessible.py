@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
+from agent.settings import Oidc
 from agent.web.pages.render import THEMES
-from tests.support.browsing import HALF, TABLET, Window
+from tests.support.browsing import HALF, TABLET, Window, window
 from tests.support.every_page import address, pages, who_sees
+from tests.support.oidc_provider import CLIENT, OidcProvider
+from tests.support.open_site import OpenSite
 
 pytestmark = [pytest.mark.model, pytest.mark.peers, pytest.mark.xdist_group("browser")]
 
@@ -33,6 +37,34 @@ def axe() -> str:
     return AXE.read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def with_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSite]:
+    """A site whose people sign in with a password or at an OpenID provider, which says where one signs out of it."""
+    provider = OidcProvider()
+    provider.about = {"end_session_endpoint": f"{provider.issuer}/logout"}
+    roles = {"px-readers": "radiologist"}
+    oidc = Oidc(name="Hospital", issuer=provider.issuer, client_id=CLIENT, roles=roles)
+    site = OpenSite(tmp_path_factory.mktemp("with-provider"), oidc=oidc)
+    yield site
+    site.stop()
+    provider.stop()
+
+
+@pytest.fixture
+def shown(
+    at: Callable[..., Window], chromium: Browser, holes: Mapping[str, str], with_provider: OpenSite
+) -> Iterator[Callable[..., Page]]:
+    """Opens a page as somebody of the hospital who may see it; as nobody where there is the most for nobody to see."""
+    with ExitStack() as stack:
+
+        def opened(path: str, **options: object) -> Page:
+            if name := who_sees(path):
+                return at(name, **options).go(address(path, holes))
+            return stack.enter_context(window(chromium, with_provider.address, **options)).go(address(path, holes))
+
+        yield opened
+
+
 def faults(page: Page, axe: str, *, only: str = "") -> list[str]:
     """What axe-core calls serious or critical. Its script comes by the debugger, past the policy of the page."""
     if not page.evaluate("typeof axe === 'object'"):
@@ -42,11 +74,11 @@ def faults(page: Page, axe: str, *, only: str = "") -> list[str]:
 
 @pytest.mark.parametrize("path", pages())
 def test_nothing_keeps_anybody_out_of_a_page_in_any_theme_or_language(
-    at: Callable[..., Window], holes: Mapping[str, str], axe: str, path: str
+    shown: Callable[..., Page], axe: str, path: str
 ) -> None:
     found: dict[str, list[str]] = {}
     for language in ("en-GB", "de-AT"):
-        page = settled(at(who_sees(path), locale=language).go(address(path, holes)))
+        page = settled(shown(path, locale=language))
         assert page.locator("html").get_attribute("lang") == language[:2]
         found[language] = faults(page, axe)
     for theme in THEMES:
@@ -99,9 +131,9 @@ def _has_gone_round(met: list[str]) -> bool:
 
 @pytest.mark.parametrize("path", pages())
 def test_every_control_of_a_page_is_reached_with_the_tab_key_and_is_seen_to_be(
-    at: Callable[..., Window], holes: Mapping[str, str], path: str
+    shown: Callable[..., Page], path: str
 ) -> None:
-    page = settled(at(who_sees(path)).go(address(path, holes)))
+    page = settled(shown(path))
     page.evaluate("document.activeElement.blur()")
     assert page.evaluate(_MARK)
     wanted = set(page.eval_on_selector_all("[data-reach]", "all => all.map((e) => e.dataset.reach)"))
@@ -125,8 +157,8 @@ def test_every_control_of_a_page_is_reached_with_the_tab_key_and_is_seen_to_be(
 @pytest.mark.parametrize("path", pages())
 @pytest.mark.parametrize(("name", "size"), [("at 200 %", HALF), ("on a tablet", TABLET)])
 def test_a_page_is_read_at_200_percent_and_on_a_tablet_without_scrolling_sideways(
-    at: Callable[..., Window], holes: Mapping[str, str], path: str, name: str, size: dict[str, int]
+    shown: Callable[..., Page], path: str, name: str, size: dict[str, int]
 ) -> None:
-    page = at(who_sees(path), viewport=size, has_touch=name == "on a tablet").go(address(path, holes))
+    page = shown(path, viewport=size, has_touch=name == "on a tablet")
     wide, there = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
     assert wide <= there + 1, f"{wide} of {there} pixels"

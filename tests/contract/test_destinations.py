@@ -19,6 +19,7 @@ from agent.delivery.webhook_destination import WebhookDestination
 from agent.demo.pacs import DemoPacs
 from agent.errors import Permanent, Transient
 from agent.hl7.listener import MllpListener, acknowledge
+from agent.in_words import english
 from dicom_nodes.contexts import COMPREHENSIVE_SR
 from dicom_nodes.roles import Peer
 from structured_report.oru import encode_oru
@@ -116,7 +117,7 @@ def test_sending_twice_leaves_one_result(
     reachable: tuple[Destination, str, Callable[[], int]], documents: dict[str, OutgoingDocument]
 ) -> None:
     destination, kind, held = reachable
-    assert destination.probe().words
+    assert english(*destination.probe().said)
     for _ in range(3):
         assert destination.send(documents[kind]).words
     assert held() == 1
@@ -221,15 +222,16 @@ def test_a_probe_finds_out_that_reports_will_be_refused(pacs_that: Callable[...,
 
 def test_a_pacs_without_c_echo_is_not_taken_for_dead(pacs_that: Callable[..., int]) -> None:
     found = dicom(pacs_that(0x0000, (COMPREHENSIVE_SR,))).probe()
-    assert (found.words, found.remark) == ("accepts Comprehensive SR", "it offers no C-ECHO, and needs none")
+    said, remarked = english(*found.said), english(*found.remarks)
+    assert (said, remarked) == ("accepts Comprehensive SR", "it offers no C-ECHO, and needs none")
     echoing = dicom(pacs_that(0x0000, (COMPREHENSIVE_SR, "1.2.840.10008.1.1"))).probe()
-    assert (echoing.words, echoing.remark) == ("accepts Comprehensive SR, C-ECHO 0000", "")
+    assert (english(*echoing.said), echoing.remarks) == ("accepts Comprehensive SR; C-ECHO 0000", ())
 
 
 def test_looking_at_a_folder_does_not_make_it(tmp_path: Path) -> None:
     """Made by an administrator's doctor, it could not be written by the service."""
     folder = tmp_path / "below" / "copies"
-    assert "will be made" in FolderDestination("copies", folder).probe().words
+    assert "will be made" in english(*FolderDestination("copies", folder).probe().said)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,11 +20,13 @@ from pydicom import dcmread
 from agent.delivery.dicom_destination import DicomDestination
 from agent.delivery.protocol import OutgoingDocument
 from agent.errors import Permanent
-from dicom_nodes.contexts import BASIC_TEXT_SR, GRAYSCALE_PRESENTATION_STATE, SECONDARY_CAPTURE
+from agent.in_words import english
+from dicom_nodes.contexts import BASIC_TEXT_SR, GRAYSCALE_PRESENTATION_STATE, KEY_OBJECT_SELECTION, SECONDARY_CAPTURE
 from dicom_nodes.roles import Peer
 from structured_report.content import BANNER, Narrative, Outcome, Patient, PreRead, PriorStudy
 from structured_report.plain_sr import encode_plain_sr
 from structured_report.presentation import encode_presentation_state
+from structured_report.rejection_note import encode_rejection_note
 from structured_report.secondary_capture import encode_picture
 from structured_report.sr import encode_sr
 from tests.support.peers import Orthanc
@@ -60,9 +62,13 @@ def test_every_kind_of_any_pre_read_is_valid(value: PreRead, tmp_path: Path) -> 
     value = replace(value, study=plain.study, analysed_at=plain.analysed_at, provenance=made_by)
     made = {
         "sc": encode_picture(value, EVIDENCE, FILMS, PLACE),
-        "plain": encode_plain_sr(value, EVIDENCE, PLACE, predecessor=("2.25.5", "2.25.6")),
-        "gsps": encode_presentation_state(value, EVIDENCE[0], PLACE),
+        "plain": encode_plain_sr(
+            value, EVIDENCE, replace(PLACE, sop_instance_uid="2.25.903"), predecessor=("2.25.5", "2.25.6")
+        ),
+        "gsps": encode_presentation_state(value, EVIDENCE[0], replace(PLACE, sop_instance_uid="2.25.904")),
     }
+    place = replace(PLACE, sop_instance_uid="2.25.905")
+    made["ko"] = encode_rejection_note([*made.values(), encode_sr(value, EVIDENCE)], value, place, reason="wrong side")
     for name, data_set in made.items():
         assert errors(kept(tmp_path, f"{name}.dcm", data_set)) == [], name
     done = subprocess.run(
@@ -150,6 +156,20 @@ def test_the_plain_report_is_valid_and_read_by_others(outcome: Outcome, tmp_path
     assert ("Effusion ≥ 2 cm." in done.stdout) == (outcome is Outcome.READ)
 
 
+@pytest.mark.requirement("REJECT-1")
+def test_dsrdump_reads_what_is_rejected_where_and_why(tmp_path: Path) -> None:
+    value = about(film())
+    report = encode_sr(value, [film()])
+    note = encode_rejection_note([report], value, replace(PLACE, sop_instance_uid="2.25.14"), reason="of another, Ä")
+    done = subprocess.run(
+        ["/usr/bin/dsrdump", "+Pl", str(kept(tmp_path, "ko.dcm", note))], capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout.startswith("Key Object Selection Document")
+    for words in ("Rejected for Patient Safety Reasons", "of another, Ä", "PID1", "Comprehensive3DSRStorage"):
+        assert words in done.stdout, words
+
+
 def documents(folder: Path) -> list[OutgoingDocument]:
     image = film()
     value = about(image)
@@ -159,6 +179,8 @@ def documents(folder: Path) -> list[OutgoingDocument]:
         "gsps": encode_presentation_state(value, image, replace(PLACE, sop_instance_uid="2.25.12")),
         "plain-sr": encode_plain_sr(value, [image], replace(PLACE, sop_instance_uid="2.25.13")),
     }
+    place = replace(PLACE, sop_instance_uid="2.25.14")
+    made["ko"] = encode_rejection_note(list(made.values()), value, place, reason="wrong side")
     return [
         OutgoingDocument(k, str(d.SOPInstanceUID), kept(folder, f"{k}.dcm", d), value.study.study_instance_uid)
         for k, d in made.items()
@@ -167,7 +189,7 @@ def documents(folder: Path) -> list[OutgoingDocument]:
 
 def to(ae_title: str, port: int, *, commit: bool = False) -> DicomDestination:
     peer = Peer("pacs", ae_title, "127.0.0.1", port, frozenset({"receive"}))
-    beside = ("sc", "gsps", "plain-sr")
+    beside = ("sc", "gsps", "plain-sr", "ko")
     return DicomDestination("to-pacs", peer, own_ae_title="PREREAD", timeout_s=PATIENCE_S, commit=commit, beside=beside)
 
 
@@ -180,9 +202,10 @@ def test_orthanc_has_all_of_it_once_and_unchanged(tmp_path: Path) -> None:
             "Secondary Capture",
             "Grayscale Softcopy Presentation State",
             "Basic Text SR",
+            "Key Object Selection",
         ):
-            assert name in found.words
-        assert found.remark == ""
+            assert name in english(*found.said)
+        assert found.remarks == ()
         sent = documents(tmp_path)
         for document in (*sent, *sent):
             receipt = destination.send(document)
@@ -227,7 +250,8 @@ def _listens(port: int) -> bool:
 
 
 def test_storescp_has_all_of_it(tmp_path: Path) -> None:
-    classes = ("1.2.840.10008.5.1.4.1.1.88.34", SECONDARY_CAPTURE, GRAYSCALE_PRESENTATION_STATE, BASIC_TEXT_SR)
+    beside = (SECONDARY_CAPTURE, GRAYSCALE_PRESENTATION_STATE, BASIC_TEXT_SR, KEY_OBJECT_SELECTION)
+    classes = ("1.2.840.10008.5.1.4.1.1.88.34", *beside)
     with storescp(tmp_path / "scp", *classes) as port:
         for document in documents(tmp_path):
             assert to("DCMTK", port).send(document).words.startswith("0000")
@@ -239,14 +263,15 @@ def test_who_takes_no_pictures_gets_the_report_and_the_check_says_so(tmp_path: P
     with storescp(tmp_path / "scp", "1.2.840.10008.5.1.4.1.1.88.33") as port:
         destination = to("DCMTK", port)
         found = destination.probe()
-        assert "Comprehensive SR" in found.words
+        assert "Comprehensive SR" in english(*found.said)
         for name, switch in (
             ("Secondary Capture", "summary_image"),
             ("Grayscale Softcopy Presentation State", "presentation_state"),
             ("Basic Text SR", "plain_sr"),
+            ("Key Object Selection", "rejection_note"),
         ):
-            assert f"does not accept {name}" in found.remark
-            assert f"{switch} = false" in found.remark
+            assert f"does not accept {name}" in english(*found.remarks)
+            assert f"{switch} = false" in english(*found.remarks)
         report, *beside = documents(tmp_path)
         for document in beside:
             with pytest.raises(Permanent, match="= false here"):

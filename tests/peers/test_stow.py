@@ -13,6 +13,7 @@ from agent.delivery.protocol import OutgoingDocument
 from agent.delivery.stow_destination import StowDestination
 from agent.delivery.web import WebPlace
 from agent.errors import Permanent, Transient
+from agent.in_words import english
 from structured_report.read_sr import read_narrative
 from structured_report.sr import encode_sr, file_bytes
 from tests.support.peers import Orthanc
@@ -43,7 +44,7 @@ def report(tmp_path: Path) -> OutgoingDocument:
 
 def test_orthanc_has_the_report_once_and_word_for_word(orthanc: Orthanc, report: OutgoingDocument) -> None:
     destination = StowDestination(WebPlace("to-archive", f"http://127.0.0.1:{orthanc._http}/dicom-web", PATIENCE_S))
-    assert destination.probe().words
+    assert english(*destination.probe().said)
     for _ in range(3):
         assert destination.send(report).words.startswith("HTTP 200")
     (instance,) = orthanc.instances()

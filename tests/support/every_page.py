@@ -17,7 +17,6 @@ NOT_SHOWN = {
     "/live",
     "/numbers/{name}",
     "/sign-in/oidc",
-    "/sign-out/oidc",
     "/sign-in/oidc/callback",
     "/studies/{uid}/standing",
 } | {f"/studies/{{uid}}/images/{{sop_instance_uid}}/{what}" for what in ("preview", "about", "values")}

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from agent.keeping.projector import Projector
-from agent.settings import PeerSettings, Web
+from agent.settings import Oidc, PeerSettings, Web
 from agent.store import accounts, sessions
 from agent.web.rights import Role
 from agent.web.server import WebServer
@@ -24,10 +24,10 @@ from tests.support.worklists import SetClock, Worklist
 class OpenSite:
     """Studies come and are followed at the test's word; the server can be stopped, and started again on the same port."""
 
-    def __init__(self, root: Path, peers: Sequence[PeerSettings] = ()) -> None:
+    def __init__(self, root: Path, peers: Sequence[PeerSettings] = (), oidc: Oidc | None = None) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
-        made = site_at(root, Web(port=port, url=self.address))
+        made = site_at(root, Web(port=port, url=self.address, oidc=oidc))
         self.context = replace(made, settings=made.settings.model_copy(update={"peers": tuple(peers)}))
         self.line = Worklist(self.context.ledger, SetClock(self.context.clock.now()))
         self.projector = Projector(self.context.ledger, self.context.clock, threading.Event())

@@ -66,7 +66,7 @@ def test_the_doctor_says_that_a_calibration_is_not_in_force(tmp_path: Path) -> N
     own = OWN | {"weights_digest": weights_digest(weights), "quantization": "none"}
     model = {"weights": str(weights), "quantization": "none"}
     (good,) = calibration(settings_with(tmp_path, own, **model))
-    assert (good.state, good.words) == ("ok", "evaluate x, 1 findings")
+    assert (good.state, good.words) == ("ok", "evaluate x, 1 finding")
     for key in own:
         (wrong,) = calibration(settings_with(tmp_path, own | {key: "other"}, **model))
         assert wrong.state == "bad"

@@ -17,6 +17,7 @@ from agent.doctor.check import Check, examined, tried
 from agent.doctor.looks import HERE
 from agent.doctor.model import device_check
 from agent.plain import without_noise
+from agent.sentence import Sentence
 from dicom_nodes.contexts import COMPREHENSIVE_SR, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
 from tests.support.planted_ledger import PlantedLedger
 from tests.support.scripted_server import Script, ScriptedServer, reply
@@ -103,7 +104,7 @@ def test_a_stopped_line_with_work_to_do_is_bad_news(site: Site, planted: Planted
 
 
 def test_whatever_goes_wrong_in_a_check_is_a_finding(site: Site) -> None:
-    def falls() -> str:
+    def falls() -> tuple[Sentence, ...]:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "see https://example.org/help")
 
     assert tried("x", falls).state == "bad"
@@ -200,7 +201,7 @@ def test_an_archive_that_may_not_be_asked_is_found_before_the_first_patient(
     site.set("priors", **asking).set("worklist", **asking)
     site.peer("archive", "PACS", pacs("1.2.840.10008.1.1", STUDY_ROOT_FIND), ["query"])
     words = bad(network.peers(site.settings()))["peer archive"]
-    assert "offers us no Study Root C-GET and no Modality Worklist C-FIND" in words
+    assert "does not offer us Study Root C-GET, Modality Worklist C-FIND" in words
 
 
 def test_an_archive_that_answers_our_questions_is_said_to(site: Site, pacs: Callable[..., int]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from agent.audit.trail import Trail
 from agent.errors import Permanent, PrereadError, Transient
+from agent.in_words import english
 from agent.service import open_store
 from agent.settings import Settings
 from agent.store import audit, engine, overview, restored, schema, studies
@@ -242,9 +243,9 @@ def test_a_server_that_may_lose_what_was_committed_is_reported(postgres_own: Clu
     postgres_own.start()
     ledger = Ledger(postgres_own.ledger())
     with ledger.read() as view:
-        (words,) = ledger.place.worries(view)
+        (worry,) = ledger.place.worries(view)
         assert ledger.place.described(view).startswith("PostgreSQL 1")
-    assert "fsync is off" in words
+    assert "fsync is off" in english(worry)
     ledger.close()
 
 

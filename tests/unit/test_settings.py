@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from agent.cli import preread
 from agent.errors import SettingsError
+from agent.in_words import english
 from agent.settings import Settings, load
 from agent.settings.remarks import remarks, same_titles
 from agent.store.engine import Ledger
@@ -242,7 +243,7 @@ def test_names_that_cross_the_network_in_the_open_are_remarked_on(tmp_path: Path
     file.write_text(
         f"[database]\nurl = 'postgresql+psycopg://{'' if where.startswith('/') else 'u@'}{where}'\n", encoding="utf-8"
     )
-    assert any("sslmode=verify-full" in remark for remark in remarks(load(file))) is said
+    assert any("sslmode=verify-full" in remark for remark in map(english, remarks(load(file)))) is said
 
 
 def test_a_mistake_in_the_environment_is_not_blamed_on_the_file(
@@ -299,7 +300,7 @@ OWN_TLS = {"ca_file": "ca.pem", "certificate_file": "own.pem", "key_file": "own.
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({}, "whoever calls by it is taken for both, and may query and send"),
+        ({}, "whoever calls by it is taken for both, and may query, send"),
         ({"host": "10.0.0.6"}, "a caller is told apart by its address alone, 10.0.0.5 or 10.0.0.6"),
         (
             {"tls": True},
@@ -310,8 +311,8 @@ OWN_TLS = {"ca_file": "ca.pem", "certificate_file": "own.pem", "key_file": "own.
 def test_of_two_peers_with_one_title_it_is_said_who_is_taken_for_whom(other: dict[str, object], words: str) -> None:
     settings = Settings(node={"tls": OWN_TLS}, peers=[PACS, CT | other])
     (remark,) = same_titles(settings.peers)
-    assert remark.startswith('peers "pacs" and "ct" have the same ae_title PACS')
-    assert words in remark
+    assert english(remark).startswith('peers "pacs" and "ct" have the same ae_title PACS')
+    assert words in english(remark)
     assert remark in remarks(settings)
     assert same_titles(Settings(peers=[PACS, CT | {"ae_title": "CT"}]).peers) == []
 

@@ -124,7 +124,7 @@ def test_an_environment_variable_that_cannot_be_parsed_is_named(
 
 def test_a_key_of_another_type_of_destination_is_not_offered(tmp_path: Path) -> None:
     message = explain(tmp_path, "[[destinations]]\nname = 'd'\ntype = 'folder'\npath = 'x'\nhost = 'h'")
-    allowed = "name, path, plain_sr, presentation_state, summary_image, type"
+    allowed = "name, path, plain_sr, presentation_state, rejection_note, summary_image, type"
     assert f'destinations[0].host: unknown key; allowed here for type "folder": {allowed}' in message
 
 

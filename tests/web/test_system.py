@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+import agent
 import agent.doctor
 from agent.audit.trail import Trail
 from agent.doctor import looks
 from agent.health.trouble import WORDS
+from agent.in_words import english, pieces
 from agent.numbers.count import Counting
+from agent.sentence import sentence
 from agent.store import accounts, alarms, processes, qc
 from agent.store.qc import QcRun
 from agent.store.schema import job
@@ -110,6 +115,14 @@ def test_the_constancy_test_is_begun_once(context: WebContext, browser: Browser)
     assert runs_that_wait(context) == 1
 
 
+def test_the_constancy_test_is_spoken_of_in_the_readers_language(context: WebContext, browser: Browser) -> None:
+    client = browser(Role.ADMINISTRATOR)
+    client.headers["Accept-Language"] = "de"
+    page = client.get("/system").text
+    assert Texts().of("de")("doctor.constancy.never") in page
+    assert Texts().of("en")("doctor.constancy.never") not in page
+
+
 def test_how_long_there_is_room_is_said(context: WebContext, browser: Browser) -> None:
     now = context.clock.now()
     with context.ledger.begin() as tx:
@@ -158,11 +171,20 @@ def test_the_examination_shows_what_it_has_found(context: WebContext, tmp_path: 
     assert "127.0.0.1:9" in page
     assert "pydicom" in page
     assert page.index(">bad<") < page.index(">all right<"), "what is bad stands first"
+    assert not re.search(r"(?<!-)\bpreread [a-z]", page), "what to call is said at the command line"
     client.headers["Accept-Language"] = "de"
     page = client.get("/system/doctor").text
     assert english_in(page) == []
     assert ">Modellserver" in page and "Alarm deliveries-parked" in page
     assert Texts().of("de")("system.alarm.deliveries-parked") in page
+    assert "Die Linie ist hier noch nie gelaufen." in page
+    cells = re.findall(r"</span></td><td>(.*?)</td></tr>", page, re.DOTALL)
+    assert len(cells) > 20
+    own = [re.sub(r'<span class="own" lang="en">.*?</span>', "", cell) for cell in cells]
+    assert [cell for cell in own if "lang=" in cell or not re.search(r"\w", cell)] == [], (
+        "an error is quoted, and no more"
+    )
+    assert len([cell for cell in cells if 'class="own"' in cell]) < 4
 
 
 def test_whatever_is_examined_has_its_name_in_both_languages() -> None:
@@ -173,6 +195,64 @@ def test_whatever_is_examined_has_its_name_in_both_languages() -> None:
         assert {what for what in looked_at if not examine.subject(what, t)} == set()
         assert examine.subject("peer archive of images", t).endswith(" archive of images")
         assert examine.subject("pydicom", t) == ""
+
+
+def _sentences() -> Iterator[tuple[str, set[str] | None]]:
+    """The key of every sentence that is made somewhere in the program, with what it puts in the holes; None where that is not written
+    at the place."""
+    for file in Path(agent.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sentence":
+                given = {k.arg for k in node.keywords}
+                holes = None if None in given else {str(name) for name in given}
+                yield from ((f"doctor.{key}", holes) for key in _keys(node.args[0]))
+
+
+def _keys(node: ast.expr) -> Iterator[str]:
+    """A key, or either of two, or with a star where its end is known only then."""
+    if isinstance(node, ast.IfExp):
+        yield from (*_keys(node.body), *_keys(node.orelse))
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
+    else:
+        assert isinstance(node, ast.Constant), ast.dump(node)
+        yield str(node.value)
+
+
+def test_whatever_the_examination_says_is_said_in_the_language_of_the_reader() -> None:
+    made = list(_sentences())
+    assert len(made) > 80
+    for language in ("en", "de"):
+        texts = {k: v for k, v in Texts().of(language).everything().items() if k.startswith("doctor.")}
+        unsaid = set(texts) - {"doctor.joint"}
+        for key, given in made:
+            found = {k for k in texts if fnmatch(k.removesuffix("_one"), key)}
+            assert found, (language, key)
+            holes = {h for k in found for h in re.findall(r"{(\w+)}", texts[k])}
+            assert given is None or holes == given, (language, key)
+            unsaid -= found
+        assert unsaid == set(), "a sentence that nobody says any more"
+
+
+def test_a_sentence_keeps_the_words_of_others_apart_and_writes_numbers_as_its_language_does() -> None:
+    said = sentence("ledger.parked", n=1234, detail="ack-ae: no {such} patient"), sentence("disk.short")
+    assert english(*said).startswith("1,234 parked, the last because of ack-ae: no {such} patient; images are")
+    german = pieces(said[0], Texts().of("de"), "de")
+    assert german == ("Aufgegeben: 1.234. Letzter Grund: ", "ack-ae: no {such} patient", ".")
+    room = sentence("disk.room", folder="/a", free=1.25, reserve=20.0)
+    assert "".join(pieces(room, Texts().of("de"), "de")) == "/a: 1,2 GB frei, Reserve 20 GB."
+    assert english(sentence("certificate.lasts", file="a.pem", n=1, day="2026-01-03")).startswith(
+        "a.pem is valid for 1 day,"
+    )
+
+
+def test_every_state_of_a_process_and_every_alarm_has_its_sentence() -> None:
+    for language in ("en", "de"):
+        t = Texts().of(language)
+        assert all(
+            t.has(f"doctor.line.state.{state}") for state in ("starting", "loading", "ready", "failed", "stopped")
+        )
+        assert all(t.has(f"system.alarm.{code}") for code in WORDS)
 
 
 def _subjects(file: Path) -> Iterator[str]:
@@ -190,7 +270,7 @@ def _subjects(file: Path) -> Iterator[str]:
 
 
 def _is_finding(called: ast.expr) -> bool:
-    return isinstance(called, ast.Name) and called.id in ("Check", "tried", "_port")
+    return isinstance(called, ast.Name) and called.id in ("finding", "failed", "tried", "_port", "_given_up")
 
 
 def signed_in(context: WebContext) -> TestClient:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from agent.in_words import english
+from agent.sentence import Sentence, sentence
 from agent.settings import Qc
 from agent.store import processes, qc
 from agent.store.engine import Ledger
@@ -14,32 +17,56 @@ from agent.store.processes import ProcessState
 STALE_AFTER = timedelta(days=2)
 AWAY = timedelta(seconds=30)  # a process that is started again is back by then
 _ROLES = ("receive", "read", "office")
-_OVER_ALL = " over all films of the settings"
 _SHOWN = 3  # checks that are named; the others are counted
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How it stands: ``ok``, ``note`` or ``bad``; sentences; the command that the last of them is about."""
+
+    state: str
+    said: tuple[Sentence, ...]
+    command: str = ""
+
+    @property
+    def words(self) -> str:
+        """For a command line or a program."""
+        return f"{english(*self.said)}: {self.command}" if self.command else english(*self.said)
+
+
 def standing(view: Connection, settings: Qc, now: datetime) -> tuple[str, str]:
-    """(state, words): ``bad`` when a run failed and none over all films of the settings has passed since, or none has
-    finished for two days although it is to run daily; ``note`` when it has never run over all of them; else ``ok``."""
+    """(state, words) of `judged`."""
+    found = judged(view, settings, now)
+    return found.state, found.words
+
+
+def judged(view: Connection, settings: Qc, now: datetime) -> Judged:
+    """``bad`` when a run failed and none over all films of the settings has passed since, or none has finished for two days although
+    it is to run daily; ``note`` when it has never run over all of them; else ``ok``."""
     whole, some = None, None
     for run in qc.finished(view):
         if not run.passed:
-            return "bad", failure(run)
+            return _failure(run)
         some = some or run
         if {film["name"] for film in run.films} >= set(settings.films):
             whole = run
             break
     since = qc.first_arrival(view) if whole is None else whole.finished_at
+    daily = sentence("constancy.daily", at=settings.daily_at)
     if settings.daily_at and since is not None and now - since > STALE_AFTER:
-        words = f"has never finished{_OVER_ALL}" if whole is None else f"finished last on {since:%Y-%m-%d %H:%M} UTC"
-        return (
-            "bad",
-            f"it is to run daily at {settings.daily_at} and {words}; see the log of the office, or run: preread qc",
-        )
+        last = sentence("constancy.never-finished") if whole is None else sentence("constancy.last", at=_minute(since))
+        return Judged("bad", (daily, last, sentence("constancy.see-log")), "preread qc")
     if whole is None:
-        when = f"it runs daily at {settings.daily_at}" if settings.daily_at else "run it with: preread qc"
-        return "note", f"has never run here{_OVER_ALL if some else ''}; {when}"
-    return "ok", f"passed, {len(whole.checks)} checks, {whole.finished_at:%Y-%m-%d %H:%M} UTC"
+        never = sentence("constancy.never-all" if some else "constancy.never")
+        if settings.daily_at:
+            return Judged("note", (never, daily))
+        return Judged("note", (never, sentence("constancy.run-it")), "preread qc")
+    at = "" if whole.finished_at is None else _minute(whole.finished_at)
+    return Judged("ok", (sentence("constancy.passed", n=len(whole.checks), at=at),))
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def not_running(view: Connection, now: datetime) -> str:
@@ -65,9 +92,10 @@ def _gone(role: str, process: ProcessState | None, now: datetime) -> str:
     )
 
 
-def failure(run: qc.QcRun) -> str:
-    """A failed run in one line."""
+def _failure(run: qc.QcRun) -> Judged:
     failed = run.failed_checks
     named = "; ".join(f"{c['film']}: {c['what']}: {c['words']}" for c in failed[:_SHOWN])
-    more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
-    return f"FAILED {run.finished_at:%Y-%m-%d %H:%M} UTC: {named}{more}; all of it: preread qc --last"
+    more = (sentence("constancy.more", n=len(failed) - _SHOWN),) if len(failed) > _SHOWN else ()
+    at = "" if run.finished_at is None else _minute(run.finished_at)
+    said = (sentence("constancy.failed", at=at, detail=named), *more, sentence("constancy.all-of-it"))
+    return Judged("bad", said, "preread qc --last")

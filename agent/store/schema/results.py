@@ -11,7 +11,7 @@ document = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision_id", Integer, ForeignKey("study_revision.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # sr | sc | gsps | plain-sr | oru | flag | retract | json
+    Column("kind", String(8), nullable=False),  # sr | sc | gsps | plain-sr | ko | oru | flag | retract | json
     Column("identifier", String(64), nullable=False),  # SOP Instance UID, or MSH-10
     Column("path", Text, nullable=False),
     Column("digest", String(64), nullable=False),

@@ -10,6 +10,7 @@ import jinja2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
+from agent.in_words import pieces
 from agent.version import VERSION
 from agent.web.context import WebContext
 from agent.web.pages.assets import Assets
@@ -34,7 +35,8 @@ def _as_it_stands(value: object) -> object:
 
 
 class Pages:
-    """Makes pages. Every template is given `t` (texts), `me` (who looks, or None), `may`, `asset`, `language`, `theme`."""
+    """Makes pages. Every template is given `t` (texts), `me` (who looks, or None), `may`, `asset`, `language`, `theme`,
+    `pieces` (of a sentence, in the reader's language)."""
 
     def __init__(self, context: WebContext, texts: Texts, assets: Assets) -> None:
         self._context, self._texts, self._assets = context, texts, assets
@@ -76,6 +78,7 @@ class Pages:
             path=request.url.path,
             moment=self.moment,
             version=VERSION,
+            pieces=lambda one: pieces(one, self._texts.of(language), language),
             **values,
         )
 

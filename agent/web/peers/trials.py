@@ -74,9 +74,9 @@ def destination(context: WebContext, name: str, say: Teller) -> bool:
     if name not in built:
         raise Permanent(f'there is no destination "{name}" in the settings', code="unknown-destination")
     found = built[name].probe()
-    say.step("destination", found.words)
-    if found.remark:
-        say.step("remark", found.remark, state="note")
+    say.step("destination", said=found.said)
+    if found.remarks:
+        say.step("remark", state="note", said=found.remarks)
     return True
 
 

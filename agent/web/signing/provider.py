@@ -19,6 +19,7 @@ from joserfc import jwk
 from agent.clock import Clock
 from agent.delivery.web import WebPlace, secret, unheard
 from agent.errors import Permanent, Transient
+from agent.sentence import Sentence, sentence
 from agent.settings import Oidc
 from agent.settings.values import LOOPBACK
 from agent.web.signing.id_token import Expected, UnknownKey, claims_of, keys_in
@@ -53,11 +54,11 @@ class Provider:
         self._known: _Published | None = None
         self._looking = threading.Lock()
 
-    def probe(self) -> str:
-        """What it says of itself, in words. Raises `Transient`: it cannot be used now."""
+    def probe(self) -> tuple[Sentence, ...]:
+        """What it says of itself. Raises `Transient`: it cannot be used now."""
         found = self._published()
-        ends = "" if found.end_session else "; it does not say where one signs out of it"
-        return f"{self._oidc.issuer} can be asked; it signs with {len(found.keys)} keys{ends}"
+        asked = sentence("provider.asked", issuer=self._oidc.issuer, n=len(found.keys))
+        return (asked,) if found.end_session else (asked, sentence("provider.no-end"))
 
     def address_for(self, pending: Pending) -> str:
         """Where a browser is sent to sign in (Core 3.1.2.1). Raises `Transient`: the provider cannot be used now."""

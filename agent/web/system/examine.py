@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.errors import Permanent
+from agent.sentence import Sentence
 from agent.store import audit_checks
 from agent.web.context import WebContext
 from agent.web.pages.texts import Words
@@ -63,8 +64,7 @@ def subject(what: str, t: Words) -> str:
 
 def meaning(step: Step, t: Words) -> str:
     """What the code of a finding means; empty where it has none, or nobody has words for it."""
-    alarm = f"system.alarm.{step.code}"
-    return t(alarm) if t.has(alarm) else t.code(step.code) if step.code else ""
+    return t.code(step.code) if step.code else ""
 
 
 def _told(child: subprocess.Popen[str], say: Teller) -> bool:
@@ -74,7 +74,8 @@ def _told(child: subprocess.Popen[str], say: Teller) -> bool:
         said = json.loads(line)
         of = said.get("of", of)
         for check in said.get("checks", ()):
-            say.step(check["what"], check["words"], state=check["state"], code=check["code"])
+            sentences = [Sentence(**one) for one in check["said"]]
+            say.step(check["what"], check["words"], state=check["state"], code=check["code"], said=sentences)
             bad += check["state"] == "bad"
         done += "checks" in said
         say.found(of=of, done=done)

@@ -97,4 +97,4 @@ def _verdict(site: Site) -> str:
     """In one word how the site stands: ``bad`` when something is wrong now, ``note`` when something should be looked at."""
     if site.alarms or any(role.state in ("silent", "missing", "failed", "stopped") for role in site.roles):
         return "bad"
-    return "ok" if site.test_state == "ok" else "note"
+    return "ok" if site.test.state == "ok" else "note"
