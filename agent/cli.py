@@ -108,13 +108,21 @@ def main() -> None:
         click.echo("aborted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        _fail(arguments, error.format_message(), "usage", error.exit_code, show=error.show)
+        said = _where_it_goes(error)
+        _fail(arguments, said.format_message(), "usage", said.exit_code, show=said.show)
     except SettingsError as error:
         _fail(arguments, str(error), error.code, EXIT_SETTINGS)
     except PrereadError as error:
         _fail(arguments, str(error), error.code, 1)
     except OSError as error:
         _fail(arguments, _words_about(error), "input-output", 1)
+
+
+def _where_it_goes(error: click.ClickException) -> click.ClickException:
+    """The mistake in words that help: the settings are those of every command."""
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--settings":
+        return click.UsageError("--settings goes before the command: preread --settings FILE COMMAND", error.ctx)
+    return error
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

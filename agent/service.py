@@ -63,9 +63,9 @@ def open_store(settings: Settings) -> tuple[Ledger, FileStore]:
     Raises:
         Permanent: the folder cannot be written, or the database belongs to a newer program, or to another line.
     """
-    files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
-    files.prepare()
     ledger = Ledger(settings.database_url)
+    files = FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9), ledger.place.file)
+    files.prepare()
     ledger.create()
     if ledger.place.is_shared:
         _claim(ledger, files)

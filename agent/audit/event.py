@@ -16,6 +16,8 @@ class What(Enum):
     QUERIED = ("110112", "Query", "E")
     SECURITY_ALERT = ("110113", "Security Alert", "E")
     USER_AUTHENTICATION = ("110114", "User Authentication", "E")
+    ORDER_DELETED = ("110109", "Order Record", "D")
+    PATIENT_DELETED = ("110110", "Patient Record", "D")
     ACCESSED = ("110103", "DICOM Instances Accessed", "U")
 
     @property
@@ -81,7 +83,8 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The study and the patient it is about. `sop_classes`: how many instances of each."""
+    """The study and the patient it is about. `study_instance_uid`: empty where it is about no study; `sop_classes`: how many
+    instances of each."""
 
     study_instance_uid: str
     patient_id: str = ""

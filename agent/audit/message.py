@@ -28,7 +28,8 @@ def encode(event: AuditEvent, *, at: datetime, source: str, process: int) -> str
         _participant(message, actor, process)
     SubElement(message, "AuditSourceIdentification", AuditSourceID=_plain(source))
     if event.about is not None:
-        _study(message, event.about, event.reason)
+        if event.about.study_instance_uid:
+            _study(message, event.about, event.reason)
         if event.about.patient_id:
             _patient(message, event.about.patient_id)
     if event.asked_of:

@@ -141,6 +141,12 @@ class Trail:
         actors = (self._who(), self._as(Role.APPLICATION))
         self._write(tx, AuditEvent(What.STUDY_DELETED, actors, about=about), now)
 
+    def forgotten(self, tx: Connection, what: What, patient_id: str, *, now: datetime) -> None:
+        """What was heard of a patient, or of his or her orders, was let go; no study of it was here. `patient_id`: empty where
+        the order named none."""
+        actors = (self._who(), self._as(Role.APPLICATION))
+        self._write(tx, AuditEvent(what, actors, about=About("", patient_id)), now)
+
     def _authenticated(
         self, tx: Connection, kind: Kind, account: str, address: str, outcome: Outcome, now: datetime
     ) -> None:

@@ -97,8 +97,13 @@ def loads(scale: float) -> list[Load]:
     ]
 
 
-def run(work: Path, *, rounds: int, scale: float, say: Callable[[str], None]) -> list[Measurement]:
+def run(
+    work: Path, *, rounds: int, scale: float, say: Callable[[str], None], heed: Callable[[], None] = lambda: None
+) -> list[Measurement]:
     """Measure every load on every receiver that is installed, `rounds` times, in turn.
+
+    Args:
+        heed: called between two measurements; what it raises ends them, and nothing is left running.
 
     Raises:
         Permanent: a peer is not installed, or a receiver lost an image.
@@ -113,6 +118,7 @@ def run(work: Path, *, rounds: int, scale: float, say: Callable[[str], None]) ->
         folders = _films(work / "films", load)
         for number in range(1, rounds + 1):
             for name in receivers:
+                heed()
                 say(f"{load.name}, {load.associations} associations, {name}, round {number} of {rounds}")
                 took, peak = _measure(work / "receiver", receivers[name], folders, load)
                 seconds.setdefault((load, name), []).append(took)
@@ -168,10 +174,15 @@ def _send(port: int, folders: Sequence[Path]) -> float:
         )
         for folder in folders
     ]
-    for sender in senders:
-        _, words = sender.communicate()
-        if sender.returncode != 0:
-            raise Permanent(f"storescu failed: {words.decode(errors='replace')[:300]}", code="bench-refused")
+    try:
+        for sender in senders:
+            _, words = sender.communicate()
+            if sender.returncode != 0:
+                raise Permanent(f"storescu failed: {words.decode(errors='replace')[:300]}", code="bench-refused")
+    finally:
+        for sender in senders:
+            sender.kill()  # one that has ended is left alone
+            sender.wait()
     return time.monotonic() - started
 
 
@@ -262,7 +273,9 @@ def _process(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
-                process.kill()
+                pass
+            finally:
+                process.kill()  # whoever asks a second time does not leave it running; one that has ended is left alone
 
 
 def _listens(port: int) -> bool:

@@ -191,10 +191,10 @@ def _own_schema(database: str, size: int) -> str:
     """The URL with a schema for that size, which is made when it is not there."""
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(database)
-    with engine.begin() as tx:
+    ledger = Ledger(database)
+    with ledger.begin() as tx:
         tx.execute(sqlalchemy.text(f"CREATE SCHEMA IF NOT EXISTS bench_{size:d}"))
-    engine.dispose()
+    ledger.close()
     chosen = make_url(database).update_query_dict({"options": f"-csearch_path=bench_{size:d}"})
     return chosen.render_as_string(hide_password=False)
 

@@ -10,6 +10,17 @@ import click
 
 from agent.commands.common import print_json
 from agent.model.weights import shipped_weights
+from agent.settings.database import POSTGRESQL, check_database_url
+
+
+def _server(url: str) -> str:
+    """The URL, if it is of a PostgreSQL database; empty stays empty."""
+    try:
+        if not url or check_database_url(url).startswith(POSTGRESQL):
+            return url
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    raise click.BadParameter(f'must begin with "{POSTGRESQL}"; without --database SQLite is measured')
 
 
 @click.group()
@@ -18,8 +29,20 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--rounds", default=3, show_default=True, help="Every load so often; the median counts.")
-@click.option("--scale", default=1.0, show_default=True, help="More or fewer images.")
+@click.option(
+    "--rounds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Every load so often; the median counts.",
+)
+@click.option(
+    "--scale",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="More or fewer images.",
+)
 @click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), help="Where to receive, on the disk to be measured."
 )
@@ -30,11 +53,13 @@ def receive(rounds: int, scale: float, work: Path | None, as_json: bool) -> None
     The ratio says how many times as fast this agent is as that receiver, for the same images from the same sender.
     """
     from agent.bench.receive import run
+    from agent.work.signals import AskedToEnd
 
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="preread-bench-") as folder:
-        measured = run(Path(folder), rounds=rounds, scale=scale, say=lambda words: click.echo(words, err=True))
+        say, asked = (lambda words: click.echo(words, err=True)), AskedToEnd()
+        measured = run(Path(folder), rounds=rounds, scale=scale, say=say, heed=asked.heed)
     if as_json:
         print_json([{**asdict(m), "verdict": m.verdict} for m in measured])
         return
@@ -85,7 +110,9 @@ def labels(half: tuple[str, ...], as_json: bool) -> None:
     help="The full-size architecture with random weights instead, made once in this folder (8 GB).",
 )
 @click.option(
-    "--tokens", type=int, help="Longest reply; random weights never end by themselves. Default: the protocol's."
+    "--tokens",
+    type=click.IntRange(min=1),
+    help="Longest reply; random weights never end by themselves. Default: the protocol's.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def read(
@@ -138,6 +165,7 @@ def read(
 @click.option(
     "--database",
     default="",
+    callback=lambda _ctx, _option, value: _server(value),
     help="URL of a PostgreSQL database for the ledgers; each size gets a schema in it. Default: SQLite.",
 )
 @click.option(

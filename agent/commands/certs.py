@@ -24,6 +24,9 @@ def certs(names: tuple[str, ...], out: Path, days: int) -> None:
     The key of the authority makes whoever has it anybody: keep ca.key off the machines that only need their own.
     """
     wanted = [_name(text) for text in names]
+    if twice := sorted({name for name, _ in wanted if [n for n, _ in wanted].count(name) > 1}):
+        words = f"{twice[0]} is given twice, and one certificate would take the other's place; give all of its hosts at once: "
+        raise click.BadParameter(f"{words}{twice[0]}=HOST,HOST", param_hint="NAME=HOST")
     now = SystemClock().now()
     click.echo(f"{authority.authority_in(out, now=now)}: whom to trust; every node gets a copy")
     for name, hosts in wanted:

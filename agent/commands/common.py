@@ -38,7 +38,7 @@ def existing_store(settings: Settings) -> tuple[Ledger, FileStore]:
     except PrereadError:
         ledger.close()
         raise
-    return ledger, FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9))
+    return ledger, FileStore(settings.storage.root, int(settings.storage.reserve_gb * 1e9), ledger.place.file)
 
 
 def print_json(value: Any) -> None:

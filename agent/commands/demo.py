@@ -18,7 +18,12 @@ import click
     help="Where results are left.",
 )
 @click.option(
-    "--timeout", "timeout_s", default=900.0, show_default=True, help="With --once: give up after so many seconds."
+    "--timeout",
+    "timeout_s",
+    default=900.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="With --once: give up after so many seconds.",
 )
 @click.option(
     "--on-real-films", is_flag=True, help="Let the commissioning model read the film that is no phantom, too."

@@ -35,7 +35,12 @@ _STEP_S = 0.25
     "--film", "films", type=click.Choice(list(CATALOGUE)), multiple=True, help="Only this film; may be repeated."
 )
 @click.option(
-    "--timeout", "timeout_s", default=900.0, show_default=True, help="Seconds to wait after the last film was sent."
+    "--timeout",
+    "timeout_s",
+    default=900.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to wait after the last film was sent.",
 )
 @click.option("--last", is_flag=True, help="Show the run that finished last, by hand or by the schedule; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")

@@ -24,7 +24,14 @@ _LOOK_S = 0.2
 
 
 @click.command()
-@click.option("--timeout", "timeout_s", default=20.0, show_default=True, help="Seconds to wait for the processes.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for the processes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.pass_context
 def reload(ctx: click.Context, timeout_s: float, as_json: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from agent.errors import Permanent
 from agent.settings import Settings, load
 from agent.store import overview, processes
 from agent.store.engine import Ledger
+from agent.work.signals import AskedToEnd
 from dicom_nodes import scu
 from dicom_nodes.roles import Peer
 from structured_report.content import BANNER
@@ -62,24 +62,6 @@ def run_demo(
         finally:
             line.stop()
     return _conclude(console, settings, out, done)
-
-
-class AskedToEnd:
-    """Hears Ctrl-C, a service manager and a terminal that is closed: none of them may leave a line behind that nobody sees.
-
-    The `KeyboardInterrupt` gets out of whatever is being waited for. It alone is not enough: one that is raised while the
-    interpreter runs somebody's finalizer is printed and dropped, and so `heard` stays true from then on.
-    """
-
-    def __init__(self) -> None:
-        self.heard = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                signal.signal(number, self._hear)
-
-    def _hear(self, _signal: int, _frame: object) -> None:
-        self.heard = True
-        raise KeyboardInterrupt
 
 
 def _invite(console: Console, settings: Settings, line: Line, people: Sequence[Known], *, open_browser: bool) -> None:

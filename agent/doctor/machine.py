@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from agent.doctor.check import Check, finding
 from agent.sentence import sentence
 from agent.settings import Settings
+from agent.store.room import ROOT, Room, nearest, rooms
+from agent.store.sqlite_file import file_of
 from agent.version import VERSION
 
 LIBRARIES = (
@@ -48,12 +52,18 @@ def decoders() -> Sequence[Check]:
 
 def disk(settings: Settings) -> Sequence[Check]:
     """Looking creates nothing: a doctor that is called as root must not leave folders that the service cannot write."""
-    root = settings.storage.root
-    place = next(p for p in (root, *root.parents) if p.exists())
-    free, reserve = shutil.disk_usage(place).free / 1e9, settings.storage.reserve_gb
-    room = sentence("disk.room", folder=str(root), free=free, reserve=reserve)
-    if not os.access(place, os.W_OK | os.X_OK):
-        return [finding("disk", "bad", room, sentence("disk.unwritable", folder=str(place)))]
+    root, ledger = settings.storage.root, file_of(make_url(settings.database_url))
+    return [
+        _room(root if room.about == ROOT else ledger, room, settings.storage.reserve_gb)
+        for room in rooms(nearest(root), ledger)
+    ]
+
+
+def _room(named: Path | None, room: Room, reserve: float) -> Check:
+    free = room.free / 1e9
+    said = sentence("disk.room", folder=str(named), free=free, reserve=reserve)
+    if not os.access(room.place, os.W_OK | (os.X_OK if room.place.is_dir() else 0)):
+        return finding("disk", "bad", said, sentence("disk.unwritable", folder=str(room.place)))
     if free < reserve:
-        return [finding("disk", "bad", room, sentence("disk.short"))]
-    return [finding("disk", "ok", room)]
+        return finding("disk", "bad", said, sentence("disk.short"))
+    return finding("disk", "ok", said)

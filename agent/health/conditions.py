@@ -16,6 +16,7 @@ from agent.health.trouble import Trouble
 from agent.settings import Settings
 from agent.store import audit, processes, tallies, trouble
 from agent.store.files import FileStore
+from agent.store.room import LEDGER, ROOT
 from dicom_nodes.certificate import UnreadableCertificate
 
 _NOT_WATCHED = {"qc"}  # a run of the constancy test takes as long as it takes, and says itself how it ended
@@ -45,7 +46,8 @@ def examine(
     model, model_unsettled = _model(view, settings, now)
     wrong = [
         *(roles if settled else ()),
-        *(disk(files) or _filling(files)),
+        *disk(files),
+        *_filling(files),
         *model,
         *_standing(movement.look({**tallies.pending(view, now), **_unsent(view, settings)}, now), settings),
         *_parked(view),
@@ -53,7 +55,7 @@ def examine(
         *_certificates(settings, now),
     ]
     unsettled = set(model_unsettled) | (set() if settled else {r.key for r in roles})
-    unsettled |= {(code, "") for code, times in (("disk-low", 1.0), ("disk-filling", _FILLING)) if _below(files, times)}
+    unsettled |= _tight(files)
     return Findings(tuple(wrong), frozenset(unsettled - {t.key for t in wrong}))
 
 
@@ -117,13 +119,19 @@ def _certificates(settings: Settings, now: datetime) -> list[Trouble]:
 
 
 def _filling(files: FileStore) -> list[Trouble]:
-    filling = not _below(files, 1.0) and files.free_bytes() < _FILLING * files.reserve_bytes
-    return [Trouble("disk-filling")] if filling else []
-
-
-def _below(files: FileStore, times: float) -> bool:
-    """Whether there is not clearly more room again than so many times the reserve."""
     try:
-        return files.free_bytes() < _ENOUGH_AGAIN * times * files.reserve_bytes
+        tight = [room for room in files.rooms() if room.free < _FILLING * files.reserve_bytes]
+    except OSError:  # said as disk-low
+        return []
+    return [Trouble("disk-filling", r.about) for r in tight if r.free >= _ENOUGH_AGAIN * files.reserve_bytes]
+
+
+def _tight(files: FileStore) -> set[tuple[str, str]]:
+    """The alarms of the disks of which it cannot be said that they are over: there is not clearly more room again."""
+    at = {"disk-low": 1.0, "disk-filling": _FILLING}
+    try:
+        free = {room.about: room.free for room in files.rooms()}
     except OSError:
-        return True
+        free = {ROOT: 0, LEDGER: 0}
+    enough = _ENOUGH_AGAIN * files.reserve_bytes
+    return {(code, about) for code, times in at.items() for about, n in free.items() if n < times * enough}

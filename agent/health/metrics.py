@@ -32,6 +32,7 @@ from agent.settings import Settings
 from agent.store import alarms, processes, tallies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
+from agent.store.room import LEDGER, ROOT
 from agent.store.turnaround import FLAG
 from agent.version import VERSION
 from dicom_nodes.certificate import UnreadableCertificate
@@ -106,10 +107,12 @@ class LineCollector(Collector):
         reserve = self._settings.storage.reserve_gb * 1e9
         yield _gauge("preread_disk_reserve_bytes", "Below so much free space images are refused.", (), [((), reserve)])
         try:
-            free = float(self._files.free_bytes())
+            free = {room.about: float(room.free) for room in self._files.rooms()}
         except OSError:
             return
-        yield _gauge("preread_disk_free_bytes", "Free space below storage.root.", (), [((), free)])
+        yield _gauge("preread_disk_free_bytes", "Free space below storage.root.", (), [((), free[ROOT])])
+        what = "Free space where the ledger's file lies; absent on the file system of storage.root, and with a server."
+        yield _gauge("preread_ledger_disk_free_bytes", what, (), [((), free[LEDGER])] if LEDGER in free else [])
 
 
 class Metrics:

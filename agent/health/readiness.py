@@ -39,8 +39,8 @@ def quiet_roles(view: Connection, now: datetime) -> list[Trouble]:
 
 
 def disk(files: FileStore) -> list[Trouble]:
-    """Whether there is less room than the reserve. A root that is gone has none."""
+    """Where there is less room than the reserve. A root that is gone has none."""
     try:
-        return [] if files.has_room() else [Trouble("disk-low")]
+        return [Trouble("disk-low", room.about) for room in files.rooms() if room.free < files.reserve_bytes]
     except OSError:
         return [Trouble("disk-low")]

@@ -21,7 +21,9 @@ from agent.store.audit_checks import AuditCheck
 from agent.store.files import FileStore
 from agent.store.processes import ROLES, ProcessState
 from agent.store.qc import QcRun
+from agent.store.room import LEDGER, ROOT
 from agent.store.schema import SCHEMA_VERSION, flag
+from agent.store.sqlite_file import file_of
 from agent.store.tallies import Waits
 from agent.version import VERSION
 from dicom_nodes.certificate import UnreadableCertificate
@@ -63,11 +65,13 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Bytes. `free`: None when the place cannot be looked at. `days_left`: until the reserve is reached, at the pace of
-    the last two weeks; None when nothing came, or nothing is known."""
+    """Bytes. `free`: None when the place cannot be looked at. `ledger_free`: where the ledger's file lies; None when that is
+    the same file system, or a server. `days_left`: until the reserve is reached, at the pace of the last two weeks; None when
+    nothing came, or nothing is known."""
 
     root: str
     free: int | None
+    ledger_free: int | None
     reserve: int
     quarantine: int
     make_room: bool
@@ -163,14 +167,15 @@ def _model(view: Connection, settings: Settings, read: ProcessState | None, now:
 
 def _disk(view: Connection, files: FileStore, settings: Settings, now: datetime) -> Disk:
     try:
-        free: int | None = files.free_bytes()
+        rooms = {room.about: room.free for room in files.rooms()}
         quarantine = files.quarantined_bytes()
     except OSError:
-        free, quarantine = None, 0
+        rooms, quarantine = {}, 0
+    free = rooms.get(ROOT)
     a_day = daily.bytes_a_day(view, settings.web.zone, now, _LOOKED_BACK_DAYS)
     left = None if free is None or a_day == 0 else max(0, (free - files.reserve_bytes) // a_day)
     return Disk(
-        str(files.root), free, files.reserve_bytes, quarantine, settings.keeping.make_room, a_day, left
+        str(files.root), free, rooms.get(LEDGER), files.reserve_bytes, quarantine, settings.keeping.make_room, a_day, left
     )  # fmt: skip
 
 
@@ -183,10 +188,10 @@ def _certificate(key: str, file: Path) -> Certificate:
 
 def _size(settings: Settings) -> int | None:
     """Bytes of the ledger, where it is a file: with what has not been folded into it yet."""
-    url = make_url(settings.database_url)
-    if url.get_backend_name() != "sqlite" or not url.database:
+    file = file_of(make_url(settings.database_url))
+    if file is None:
         return None
-    parts = [Path(url.database + end) for end in ("", "-wal")]
+    parts = [file, file.with_name(f"{file.name}-wal")]
     try:
         return sum(part.stat().st_size for part in parts if part.exists())
     except OSError:

@@ -60,8 +60,10 @@ def back_up(ledger: Ledger, files: FileStore, target: Path, *, now: datetime) ->
     Raises:
         Transient: the folder cannot be written, its disk is full, or another backup into it is under way.
         CopierMissing: the ledger cannot be copied with what is installed here; the files are.
+        Permanent: the folder is that of what is to be backed up, or in it.
     """
     copies = copies_of(ledger)
+    _must_be_elsewhere(target, files.root, ledger.place.file, copies.file_name)
     with ExitStack() as stack, _said_about(target):
         _private_folder(target)
         stack.enter_context(_alone(target))
@@ -96,6 +98,18 @@ def _said_about(target: Path) -> Iterator[None]:
             f"the backup in {target} could not be finished ({error.strerror}); it is of no use until it is made again",
             code="backup-failed",
         ) from error
+
+
+def _must_be_elsewhere(target: Path, root: Path, ledger: Path | None, copy_name: str) -> None:
+    """A backup beside its original is lost with it, and its copy of the ledger may be written over the ledger itself."""
+    there, own = target.resolve(), root.resolve()
+    over = ledger is not None and there / copy_name == ledger.resolve()
+    if over or there.is_relative_to(own):
+        place = ledger if over else own
+        raise Permanent(
+            f"the backup in {target} would lie in what it is a backup of ({place}); name a folder elsewhere, best on another disk",
+            code="backup-within",
+        )
 
 
 def _private_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from agent.audit.event import About
 from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.errors import Permanent, PrereadError
+from agent.keeping.unclaimed import Unclaimed
 from agent.settings import Keeping
 from agent.store import doomed, purging, retention, studies
 from agent.store.engine import Ledger
@@ -42,12 +43,14 @@ class Forgetter:
         """
         self._ledger, self._files, self._clock = ledger, files, clock
         self._keeping, self._trail, self._stop = keeping, trail, stop or threading.Event()
+        self._heard = Unclaimed(ledger, clock, trail, self._in_turn)
         self._log = structlog.get_logger()
 
     def __call__(self) -> int:
-        """One round; returns how many files and readings it let go."""
+        """One round; returns how many files, readings, orders and messages it let go."""
+        steps = (self._studies, self._images, self._priors, self._replies, self._quarantine, self._orders)
         try:
-            done = sum(step() for step in (self._studies, self._images, self._priors, self._replies, self._quarantine))
+            done = sum(step() for step in steps)
             self.delete_doomed()
             if self._keeping.make_room and self._is_short_of_room():
                 done += self._room()
@@ -167,6 +170,13 @@ class Forgetter:
             paths = retention.forget_quarantine(tx, moment)
             doomed.doom(tx, paths, now=self._clock.now())
         return len(paths)
+
+    def _orders(self) -> int:
+        moment = self._before(self._keeping.orders_days)
+        done = 0 if moment is None else self._heard(moment)
+        if done:
+            self._log.info("orders and messages without a study were let go", count=done)
+        return done
 
     def _room(self) -> int:
         """The oldest first, until there is room again or nothing is left that may go. Where deleting makes no room, no more goes."""

@@ -8,19 +8,18 @@ patient or order waits for it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from agent.clock import Clock
 from agent.orders.act import Done, act
-from agent.orders.said import Heard, OrderSaid, PatientsMerged, Said
+from agent.orders.said import Heard
+from agent.orders.subjects import subjects
 from agent.store import heard, identity, studies
 from agent.store.engine import Ledger
 from agent.store.heard import HeardMessage
 from agent.work.queue import Job, Queue
-from structured_report.content import Order, Patient
 
 _BEHIND = timedelta(seconds=1)  # how soon to look again whether the message before this one has been acted on
 _WORST_FIRST = (heard.ATTENTION, heard.DONE, heard.IGNORED)
@@ -50,8 +49,8 @@ class OrdersStage:
         earlier = heard.waiting_before(view, message.id)
         if not earlier:
             return False
-        mine = _subjects(message.said)
-        return any(mine & _subjects(said) for _, said in earlier)
+        mine = subjects(message.said)
+        return any(mine & subjects(said) for _, said in earlier)
 
     def _act(self, tx: Connection, message: HeardMessage) -> Done:
         now = self._clock.now()
@@ -75,27 +74,3 @@ def _together(parts: list[Done]) -> Done:
     state = min((p.state for p in parts), key=_WORST_FIRST.index)
     touched = frozenset[str]().union(*(p.touched for p in parts))
     return Done(state, "; ".join(dict.fromkeys(p.words for p in parts)), touched)
-
-
-def _subjects(said: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Whom and what a message is about; nothing where it cannot be read."""
-    try:
-        parts = Heard.from_json(said).said
-    except (KeyError, TypeError, ValueError):
-        return set()
-    return {(kind, value.strip()) for one in parts for kind, value in _named(one) if value.strip()}
-
-
-def _named(said: Said) -> list[tuple[str, str]]:
-    people: list[Patient] = [said.stays, said.gone] if isinstance(said, PatientsMerged) else [said.patient]
-    named = [("patient", p.patient_id) for p in people]
-    order: Order | None = getattr(said, "order", None)
-    if order is not None:
-        named += [
-            ("accession", order.accession_number),
-            ("placer", order.placer_order_number),
-            ("filler", order.filler_order_number),
-        ]
-    if isinstance(said, OrderSaid) or hasattr(said, "study_instance_uid"):
-        named.append(("study", said.study_instance_uid))
-    return named

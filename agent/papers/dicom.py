@@ -208,7 +208,7 @@ def statuses() -> tuple[Status, ...]:
 ANSWERS = (
     ("C-ECHO", "SUCCESS", "always"),
     ("C-STORE", "SUCCESS", "the image is on the disk (fsync, rename, fsync of the folder) and in the ledger, or was already"),
-    ("C-STORE", "OUT_OF_RESOURCES", "less free space than `storage.reserve_gb`, or it cannot be written: send it again later"),
+    ("C-STORE", "OUT_OF_RESOURCES", "less free space than `storage.reserve_gb`, or files or ledger cannot be written: send again later"),
     ("C-STORE", "DATA_SET_DOES_NOT_MATCH", "SOP class or instance differs between command and data set; the bytes are quarantined"),
     ("C-STORE", "CANNOT_UNDERSTAND", "unparsable, truncated, no pixel data, no or no valid UIDs, or a picture of ours; quarantined"),
     ("C-STORE", "DUPLICATE_SOP_INSTANCE", "another image with this SOP Instance UID is kept; the first stays, the bytes are quarantined"),

@@ -12,11 +12,13 @@ Days = Annotated[Whole, Field(ge=0, le=36_500)]
 
 
 class Keeping(Frozen):
-    """Days, counted from the last image of a study; 0: for ever. Nothing of a study that is not finished is let go."""
+    """Days, counted from the last image of a study, or from when an order was last heard of; 0: for ever. Nothing of a study that
+    is not finished is let go."""
 
     images_days: Days = 0
     replies_days: Days = 0
     studies_days: Days = 0
+    orders_days: Days = 0
     quarantine_days: Days = 0
     make_room: bool = False
 

@@ -102,9 +102,16 @@ class Ledger:
         """Refuse a ledger whose tables are of another version than this program's: to be looked at, or changed by hand, with it.
 
         Raises:
-            Permanent: the schema is newer than this program, or older and no line has brought it up to date.
+            Permanent: there is no ledger in it; the schema is newer than this program, or older and no line has brought it up
+                to date.
         """
         with self.read() as view:
+            if not inspect(view).has_table(schema.schema_version.name):
+                raise Permanent(
+                    f"the database {self.name} holds no ledger: it is empty, or another program's. Start the line, which makes one: "
+                    "preread serve; or name the right one as database.url",
+                    code="no-ledger",
+                )
             version = view.execute(select(schema.schema_version.c.version)).scalar()
         if version is not None and version > schema.SCHEMA_VERSION:
             raise self._newer(version)

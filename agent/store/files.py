@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.errors import Permanent, Transient
+from agent.store.room import Room, rooms
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -23,9 +24,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class FileStore:
     """The storage root and what may happen in it. Paths handed out and taken are relative to the root, as text."""
 
-    def __init__(self, root: Path, reserve_bytes: int) -> None:
+    def __init__(self, root: Path, reserve_bytes: int, ledger: Path | None = None) -> None:
+        """Args:
+        reserve_bytes: of each file system that the line writes to, so much free space is left alone.
+        ledger: the file of the ledger, where it is one: it may lie on another file system.
+        """
         self.root = root
-        self._reserve_bytes = reserve_bytes
+        self._reserve_bytes, self._ledger = reserve_bytes, ledger
 
     @property
     def incoming(self) -> Path:
@@ -86,8 +91,12 @@ class FileStore:
                 leftover.unlink()
 
     def has_room(self) -> bool:
-        """Whether more free space is left than the reserve."""
-        return self.free_bytes() >= self._reserve_bytes
+        """Whether more free space is left than the reserve, here and under the ledger. Raises `OSError`."""
+        return all(room.free >= self._reserve_bytes for room in self.rooms())
+
+    def rooms(self) -> tuple[Room, ...]:
+        """Free space of each file system that the line writes to; the root's is the first. Raises `OSError`."""
+        return rooms(self.root, self._ledger)
 
     def free_bytes(self) -> int:
         """Free space for this user on the root's file system, bytes."""

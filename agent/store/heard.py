@@ -56,10 +56,11 @@ def settle(tx: Connection, message_id: int, state: str, words: str, *, now: date
     tx.execute(update(hl7_message).where(hl7_message.c.id == message_id).values(state=state, words=words, acted_at=now))
 
 
-def waiting_before(view: Connection, message_id: int) -> list[tuple[int, list[dict[str, Any]]]]:
-    """(id, said) of the messages that were heard before that one and have not been acted on, in their order."""
+def waiting_before(view: Connection, message_id: int | None = None) -> list[tuple[int, list[dict[str, Any]]]]:
+    """(id, said) of the messages that were heard before that one (None: of all) and have not been acted on, in their order."""
     c = hl7_message.c
-    rows = view.execute(select(c.id, c.said).where(c.id < message_id, c.state == WAITING).order_by(c.id))
+    query = select(c.id, c.said).where(c.state == WAITING).order_by(c.id)
+    rows = view.execute(query if message_id is None else query.where(c.id < message_id))
     return [(int(r.id), r.said) for r in rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
@@ -33,11 +34,13 @@ class Place(Protocol):
         name: what messages call it; never with a password.
         engine: where connections come from.
         is_shared: whether other machines can reach it.
+        file: where it lies on this machine; None where a server keeps it, whose disk is the server's to watch.
     """
 
     name: str
     engine: Engine
     is_shared: bool
+    file: Path | None
 
     def start_writing(self, connection: Connection) -> Connection:
         """Begin a transaction that nobody else writes beside; returns the connection to write with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
@@ -47,6 +48,7 @@ class PostgresServer:
         self.url = url
         self.name = f"{url.database} on {address_of(url)}"
         self.is_shared = True
+        self.file: Path | None = None
         self.engine = _engine(url, busy_timeout_s)
 
     def start_writing(self, connection: Connection) -> Connection:

@@ -21,6 +21,7 @@ from agent.store.schema import (
     delivery,
     document,
     event,
+    final_report,
     forgotten_file,
     hl7_message,
     instance,
@@ -74,6 +75,7 @@ def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
             tx.execute(delete(table).where(condition))
     _forget_patient(tx, {value for kind, value in mine - others if kind == "patient"})
     tx.execute(delete(patient_order).where(patient_order.c.id.in_(orders)))
+    tx.execute(delete(final_report).where(final_report.c.message_id.in_(messages)))  # whatever it names the study by
     tx.execute(
         update(hl7_message)
         .where(hl7_message.c.id.in_(messages))

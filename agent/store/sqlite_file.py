@@ -16,6 +16,16 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from agent.errors import Permanent, Transient
 from agent.sentence import Sentence
 
+_AS_ITS_USER = "run the command as the user that runs preread, or give that user the file and its folder"
+# What SQLite says (sqlite.org/rescode.html), and what the person can do.
+_ADVICE = {
+    "readonly": _AS_ITS_USER,
+    "unable to open": _AS_ITS_USER,
+    "disk is full": "free some space on its disk",
+    "locked": "another program holds it; end that one, or try again",
+    "disk I/O error": "look after its disk; what is damaged comes back from a backup",
+}
+
 
 class SqliteFile:
     """A `Place` of one file with its companions.
@@ -26,12 +36,11 @@ class SqliteFile:
     """
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
-        path = url.database
-        self.name = path or ":memory:"
-        self._on_disk = Path(path) if path and path != ":memory:" else None
+        self.name = url.database or ":memory:"
+        self.file = file_of(url)
         self.is_shared = False
         self.engine = _engine(url, busy_timeout_s)
-        self._file: tuple[int, int] | None = None
+        self._opened: tuple[int, int] | None = None
 
     def start_writing(self, connection: Connection) -> Connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -42,11 +51,17 @@ class SqliteFile:
         return connection
 
     def is_there(self) -> bool:
-        return self._on_disk is None or self._on_disk.is_file()
+        try:
+            return self.file is None or self.file.is_file()
+        except OSError as error:
+            raise Permanent(
+                f"the database {self.name} cannot be looked at ({error.strerror}): {_AS_ITS_USER}",
+                code="database-unavailable",
+            ) from error
 
     def prepare(self) -> None:
-        if self._on_disk is not None:
-            _make_folder(self._on_disk)
+        if self.file is not None:
+            _make_folder(self.file)
 
     def described(self, view: Connection) -> str:
         return f"SQLite {sqlite3.sqlite_version}, {self.name}"
@@ -60,15 +75,15 @@ class SqliteFile:
         Raises:
             Transient: the path no longer leads to the file that is open.
         """
-        if self._on_disk is None:
+        if self.file is None:
             return
         try:
-            found = self._on_disk.stat()
+            found = self.file.stat()
             now = (found.st_dev, found.st_ino)
         except OSError:
             now = None
-        self._file = self._file or now
-        if now != self._file:
+        self._opened = self._opened or now
+        if now != self._opened:
             raise Transient(
                 f"the database file {self.name} was removed or replaced while the program has it open; put it back, "
                 "or stop the program and start it again",
@@ -84,7 +99,8 @@ class SqliteFile:
             raise Transient(f"the database {self.name} is in use by everybody at once", code="database-busy") from error
         except OperationalError as error:
             raise Transient(
-                f"the database {self.name} cannot be used at the moment: {error.orig}", code="database-unavailable"
+                f"the database {self.name} cannot be used at the moment: {error.orig}{_advice(str(error.orig))}",
+                code="database-unavailable",
             ) from error
         except DatabaseError as error:
             if "malformed" in str(error.orig) or "not a database" in str(error.orig):
@@ -93,6 +109,16 @@ class SqliteFile:
                     code="database-damaged",
                 ) from error
             raise
+
+
+def _advice(words: str) -> str:
+    return next((f"; {advice}" for said, advice in _ADVICE.items() if said in words), "")
+
+
+def file_of(url: URL) -> Path | None:
+    """The file that a ledger of that URL is kept in; None where a server keeps it."""
+    held = url.database if url.get_backend_name() == "sqlite" else None
+    return Path(held) if held and held != ":memory:" else None
 
 
 def _make_folder(database: Path) -> None:

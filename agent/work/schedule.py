@@ -151,7 +151,6 @@ class Schedule:
         if missing:
             self._log.error("work without a job was enqueued", count=len(missing))
         if not self._files.has_room():
-            self._log.error(
-                "free space is below the reserve; images are answered A700", free_bytes=self._files.free_bytes()
-            )
+            free = min(room.free for room in self._files.rooms())
+            self._log.error("free space is below the reserve; images are answered A700", free_bytes=free)
         return len(missing)

@@ -28,3 +28,27 @@ def when_asked_to_stop(stop: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, asked)
+
+
+class AskedToEnd:
+    """Hears Ctrl-C, a service manager and a terminal that is closed: none of them may leave processes behind that nobody sees. For a
+    command that waits for what it has started, and takes it along.
+
+    The `KeyboardInterrupt` gets out of whatever is being waited for. It alone is not enough: one that is raised while the
+    interpreter runs somebody's finalizer is printed and dropped, and so `heard` stays true from then on.
+    """
+
+    def __init__(self) -> None:
+        self.heard = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._hear)
+
+    def _hear(self, _signal: int, _frame: object) -> None:
+        self.heard = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Raises `KeyboardInterrupt` when it was heard: between two steps, one that was dropped is not forgotten."""
+        if self.heard:
+            raise KeyboardInterrupt

@@ -30,7 +30,7 @@ from tests.support.node import Node
 from tests.support.site import Site, free_port, until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-DCM = {"110100", "110103", "110104", "110105", "110106", "110112", "110113", "110114"}
+DCM = {"110100", "110103", "110104", "110105", "110106", "110109", "110110", "110112", "110113", "110114"}
 
 
 def written(ledger: Ledger, count: int) -> None:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from agent.audit.trail import Trail
-from agent.errors import Transient
+from agent.errors import Permanent, Transient
 from agent.keeping import backup
 from agent.store import audit, purging
 from agent.store.engine import Ledger
@@ -104,3 +104,20 @@ def test_a_backup_that_cannot_be_written_is_refused_in_words(planted: PlantedLed
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Transient, match="could not be finished"):
         backup.back_up(planted.ledger, planted.files, tmp_path / "file" / "backup", now=NOW)
+
+
+def test_a_backup_never_goes_into_what_it_is_a_backup_of(planted: PlantedLedger, tmp_path: Path) -> None:
+    """Its ledger.db would take the place of a ledger of that name."""
+    root, link = planted.files.root, tmp_path / "link"
+    link.symlink_to(root)
+    before = sorted(root.rglob("*"))
+    for folder in (root, root / "images", root / "new", link / "new"):
+        with pytest.raises(Permanent, match="name a folder elsewhere"):
+            backup.back_up(planted.ledger, planted.files, folder, now=NOW)
+    assert sorted(root.rglob("*")) == before
+    own = Ledger(f"sqlite:///{tmp_path}/own/ledger.db")
+    own.create()
+    with pytest.raises(Permanent, match="name a folder elsewhere"):
+        backup.back_up(own, planted.files, tmp_path / "own", now=NOW)
+    backup.back_up(own, planted.files, tmp_path / "own" / "backup", now=NOW)
+    own.close()

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from agent.bench.web import run as measure_pages
+from agent.cli import preread
 from agent.commands import offline
+from agent.commands.common import existing_store
+from agent.doctor.ledger import ledger as doctor_of_the_ledger
+from agent.errors import Permanent, Transient
 from agent.store.arrivals import Refusal, refuse
 from tests.support.films import save, small_image
+from tests.support.kept_roles import tame
 from tests.support.planted_ledger import NOW, PlantedLedger
-from tests.support.site import Site
+from tests.support.site import PATIENCE_S, Site, free_port
 
 
 @pytest.fixture
@@ -229,3 +238,86 @@ def test_a_reading_is_printed_though_its_report_cannot_be_made(site: Site, tmp_p
 
     assert "(ValueError: a header nobody thought of)" in offline._why_not_written(tmp_path / "x.dcm", defeated)
     assert not (tmp_path / "x.dcm").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "receive", "--rounds", "0"], "not in the range"),
+        (["bench", "receive", "--scale", "-3"], "not in the range"),
+        (["bench", "read", "--tokens", "0"], "not in the range"),
+        (["bench", "web", "--database", "mysql://db/x"], "postgresql+psycopg://"),
+        (["bench", "web", "--database", "sqlite:///x.db"], "without --database SQLite is measured"),
+        (["bench", "web", "--database", "nonsense"], "postgresql+psycopg://"),
+        (["demo", "--timeout", "-1"], "not in the range"),
+        (["qc", "--timeout", "-1"], "not in the range"),
+        (["reload", "--timeout", "-1"], "not in the range"),
+        (["certs", "a=10.0.0.5", "a=10.0.0.6"], "one certificate would take the other's place"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(preread, arguments)
+    assert (done.exit_code, words in done.output) == (2, True), done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://somebody:secret@127.0.0.1:{free_port()}/x"
+    with pytest.raises(Transient, match=r"the database x on 127\.0\.0\.1:\d+ cannot be used") as raised:
+        measure_pages(tmp_path, [10], database=url, rounds=1, say=print)
+    assert "secret" not in str(raised.value)
+
+
+def test_settings_named_behind_the_command_are_told_where_they_go(site: Site) -> None:
+    done = run(site, "studies", "--settings", str(site.settings_file))
+    assert done.returncode == 2
+    assert "preread --settings FILE COMMAND" in done.stderr
+
+
+def _somebody_elses(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE invoice (id INTEGER)")
+        database.commit()
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (lambda file: file.touch(), "holds no ledger"),
+        (_somebody_elses, "holds no ledger"),
+        (lambda file: file.write_bytes(b"no database at all, but a letter"), "restore it from a backup"),
+    ],
+)
+def test_a_file_that_is_no_ledger_is_said_to_be_none(site: Site, plant: Callable[[Path], None], words: str) -> None:
+    root = site.settings().storage.root
+    root.mkdir()
+    plant(root / "preread.db")
+    with pytest.raises(Permanent, match=words):
+        existing_store(site.settings())
+    assert [c.state for c in doctor_of_the_ledger(site.settings())] == ["bad" if "backup" in words else "note"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not tame(), reason="root may read everything, and there is no setpriv")
+@pytest.mark.parametrize("modes", [(0o000, 0o644), (0o555, 0o444)])
+def test_another_user_of_the_machine_is_told_to_be_the_one_who_runs_the_line(
+    site: Site, planted: PlantedLedger, modes: tuple[int, int]
+) -> None:
+    root = planted.files.root
+    planted.close()
+    (root / "preread.db").chmod(modes[1])
+    root.chmod(modes[0])
+    try:
+        done = subprocess.run([*tame(), *site.command("studies")], capture_output=True, text=True, timeout=PATIENCE_S)
+        looked = subprocess.run(
+            [*tame(), *site.command("doctor", "--no-network")], capture_output=True, text=True, timeout=PATIENCE_S
+        )
+    finally:
+        root.chmod(0o755)
+    assert done.returncode == 1
+    assert "run the command as the user that runs preread" in done.stderr
+    assert "could not be examined" not in looked.stdout
+    if modes[0] == 0:
+        assert "cannot be written by this user" in looked.stdout

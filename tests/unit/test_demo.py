@@ -11,7 +11,7 @@ import pytest
 # exception gets.
 AT_A_BAD_MOMENT = """
 import signal
-from agent.demo.run import AskedToEnd
+from agent.work.signals import AskedToEnd
 
 class Finalized:
     def __del__(self):

@@ -81,6 +81,15 @@ def test_a_purged_study_has_left_no_trace_but_the_audit_trail(planted: PlantedLe
     assert OLD in row.message
 
 
+def test_a_finished_report_that_named_no_study_goes_with_the_study_that_it_was_of(planted: PlantedLedger) -> None:
+    """A RIS names the order, and the study seldom."""
+    planted.everything(OLD, patient_id="PAT-GONE", name="Gone^Gwen", accession="ACC-GONE")
+    with planted.ledger.begin() as tx:
+        tx.execute(update(schema.final_report).values(study_instance_uid=""))
+    purge_study(planted.ledger, forgetter(planted), Trail("PREREAD"), OLD, even_unfinished=True, now=NOW)
+    assert "Gone^Gwen" not in whole(planted.ledger)
+
+
 def test_every_table_that_is_about_a_study_is_planted_here(planted: PlantedLedger) -> None:
     """A new table would otherwise never be purged, and nobody would notice."""
     planted.everything(OLD, patient_id="PAT-GONE", name="Gone^Gwen", accession="ACC-GONE")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
@@ -30,6 +31,7 @@ from agent.web.pages.texts import Texts
 from agent.web.rights import Role
 from agent.web.signing.passwords import hashed
 from agent.web.system import examine
+from tests.support.another_disk import another_disk, with_room
 from tests.support.planted_days import Planted, plant
 from tests.support.site import until
 from tests.support.unmarked import english_in
@@ -279,3 +281,17 @@ def signed_in(context: WebContext) -> TestClient:
         accounts.add(tx, "it", Role.ADMINISTRATOR, hashed(PASSWORD), must_change=False, now=context.clock.now())
     assert client.post("/sign-in", data={"name": "it", "password": PASSWORD}).status_code == 303
     return client
+
+
+def test_the_room_of_a_ledger_on_another_disk_is_seen(
+    context: WebContext, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = browser(Role.VIEWER)
+    assert "disk of the database" not in client.get("/system").text
+    with another_disk(tmp_path) as disk:
+        monkeypatch.setattr(context.files, "_ledger", disk / "ledger.db")
+        with_room(monkeypatch, disk, on_it=1.5e9)
+        page = client.get("/system").text
+        assert "disk of the database" in page
+        assert "1.5 GB" in page
+        assert client.get("/api/v1/system").json()["disk"]["ledger_free"] == 1_500_000_000

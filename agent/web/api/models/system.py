@@ -41,10 +41,12 @@ class ModelState(Answer):
 
 
 class Disk(Answer):
-    """Bytes; `days_left` until the reserve is reached at the pace of the last two weeks."""
+    """Bytes; `ledger_free` where the ledger's file lies on another file system than the images; `days_left` until the reserve
+    is reached at the pace of the last two weeks."""
 
     root: str
     free: int | None
+    ledger_free: int | None
     reserve: int
     quarantine: int
     make_room: bool
