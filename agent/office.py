@@ -125,7 +125,7 @@ class LiveWorkers:
             shelf = Shelf(ledger, self._files, undeclared=s.intake.undeclared_character_set)
             shelf.tidy()
             search = PriorSearch(source_of(s, shelf, ledger, clock), shelf, s.gate, s.priors.oldest_days)
-            stages["prior", ""] = PriorStage(ledger, queue, clock, search, Trail.of(s))
+            stages["prior", ""] = PriorStage(ledger, queue, clock, search, Trail.of(s), issuer=s.identity.issuer)
         if s.worklist.source:
             stages["worklist", ""] = WorklistStage(
                 ledger,

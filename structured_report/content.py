@@ -175,12 +175,24 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True)
+class Assigner:
+    """Who gave an order its number: EI.2 to EI.4 of HL7 v2 (2.5.1, 2.A.28), the HL7v2 Hierarchic Designator of DICOM (PS3.3 table
+    10-17). A namespace, or a universal id with its type, or both."""
+
+    namespace: str = ""
+    universal_id: str = ""
+    universal_id_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What is known of the order, from the images or from an order message; empty means unknown.
 
     Attributes:
         match: why this order is taken for that of the study, in words: ``accession number``, ``study instance uid``,
             ``patient and time``, ``by hand``; empty when all of it stands in the images.
+        placer_assigner: of the placer order number, where that is known; it goes with that number and no other.
+        filler_assigner: of the filler order number.
     """
 
     accession_number: str = ""
@@ -193,6 +205,18 @@ class Order:
     referring_physician: str = ""
     indication: str = ""
     match: str = ""
+    placer_assigner: Assigner | None = None
+    filler_assigner: Assigner | None = None
+
+    def filled_from(self, other: Order) -> Order:
+        """With what the other knows and this one does not. Who gave a number is taken over for the same number alone."""
+        whole = {f: getattr(self, f) or getattr(other, f) for f in Order.__dataclass_fields__}
+        for of in ("placer", "filler"):
+            number, assigner = f"{of}_order_number", f"{of}_assigner"
+            mine, its = str(getattr(self, number)).strip(), str(getattr(other, number)).strip()
+            if mine and mine != its:
+                whole[assigner] = getattr(self, assigner)
+        return Order(**whole)
 
 
 @dataclass(frozen=True, slots=True)

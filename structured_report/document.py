@@ -18,7 +18,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from structured_report import concepts
-from structured_report.content import Code, Narrative, Outcome, Patient, PreRead, PriorStudy, Region
+from structured_report.content import Assigner, Code, Narrative, Outcome, Patient, PreRead, PriorStudy, Region
 from structured_report.groups import coded
 from structured_report.header import OF_THE_PERSON, evidence_dataset, size_of, valid_date
 from structured_report.identity import Place, equipment, identify, stamp
@@ -160,6 +160,12 @@ def _request(preread: PreRead) -> Dataset:
     request.AccessionNumber = _whole(order.accession_number, 16)
     request.PlacerOrderNumberImagingServiceRequest = _whole(order.placer_order_number, 64)
     request.FillerOrderNumberImagingServiceRequest = _whole(order.filler_order_number, 64)
+    for keyword, number, assigner in (
+        ("OrderPlacerIdentifierSequence", request.PlacerOrderNumberImagingServiceRequest, order.placer_assigner),
+        ("OrderFillerIdentifierSequence", request.FillerOrderNumberImagingServiceRequest, order.filler_assigner),
+    ):
+        if number and assigner is not None and (item := _designator(assigner)) is not None:
+            setattr(request, keyword, [item])
     request.RequestedProcedureID = _whole(order.requested_procedure_id, 16)
     request.RequestedProcedureDescription = one_line(order.procedure_description, 64)
     known = order.procedure is not None and fits(order.procedure)
@@ -167,6 +173,21 @@ def _request(preread: PreRead) -> Dataset:
     if order.indication:
         request.ReasonForTheRequestedProcedure = one_line(order.indication, 64)
     return request
+
+
+# PS3.3 table 10-17.
+UNIVERSAL_ID_TYPES = ("DNS", "EUI64", "ISO", "URI", "UUID", "X400", "X500")
+
+
+def _designator(assigner: Assigner) -> Dataset | None:
+    """HL7v2 Hierarchic Designator (PS3.3 table 10-17); None when nothing of it can be written. DICOM has not all the types of a
+    universal id that HL7 has."""
+    item = Dataset()
+    if assigner.namespace and exactly(assigner.namespace) == assigner.namespace:
+        item.LocalNamespaceEntityID = assigner.namespace
+    if assigner.universal_id_type in UNIVERSAL_ID_TYPES and exactly(assigner.universal_id) == assigner.universal_id:
+        item.UniversalEntityID, item.UniversalEntityIDType = assigner.universal_id, assigner.universal_id_type
+    return item if len(item) else None
 
 
 def _whole(identifier: str, limit: int) -> str:

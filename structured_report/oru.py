@@ -98,8 +98,9 @@ class _Draft:
     def order(self, notes: Notes) -> None:
         order, exact = self._preread.study.order, self.fields.exact
         self._order = self._result.add_group("ORU_R01_ORDER_OBSERVATION")
-        filler = exact(order.filler_order_number or order.accession_number)
-        placer = exact(order.placer_order_number)
+        entity = self.fields.order_number
+        filler = entity(order.filler_order_number, order.filler_assigner) or exact(order.accession_number)
+        placer = entity(order.placer_order_number, order.placer_assigner)
         orc = self._order.add_segment("ORC")
         orc.orc_1, orc.orc_2, orc.orc_3, orc.orc_5 = "RE", placer, filler, "IP"  # never CM: the order is not complete
         obr = self._order.add_segment("OBR")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from structured_report.content import Code
+from structured_report.content import Assigner, Code
 from structured_report.header import valid_date, valid_time
 from structured_report.hl7_characters import CHARACTER_SETS, fit
 from structured_report.hl7_text import cap, escape
@@ -49,6 +49,18 @@ class Fields:
                 f"an identifier of this study cannot be written in the character set {self._set}"
             )
         return self._field(escape(fitting, formatted=False))
+
+    def order_number(self, number: str, assigner: Assigner | None) -> str:
+        """An EI; empty where there is no number. Who gave it is left out where the character set cannot write that: the number is what
+        a result is filed by."""
+        entity = self.exact(number)
+        if not entity or assigner is None:
+            return entity
+        try:
+            parts = [self.exact(p) for p in (assigner.namespace, assigner.universal_id, assigner.universal_id_type)]
+        except IdentifierNotWritable:
+            return entity
+        return "^".join((entity, *parts)).rstrip("^")
 
     def code(self, code: Code) -> str:
         """A CE. A code is never cut or altered: one that cannot be written leaves its meaning alone."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from structured_report.content import (
+    Assigner,
     Code,
     Finding,
     Laterality,
@@ -29,14 +31,23 @@ def study_to_json(study: Study) -> dict[str, Any]:
 
 def study_from_json(value: dict[str, Any]) -> Study:
     """The study that :func:`study_to_json` wrote. Raises `KeyError` or `TypeError` for anything else."""
-    order = dict(value["order"])
-    procedure = order.pop("procedure")
     rest = {k: v for k, v in value.items() if k not in ("order", "patient")}
     return Study(
         **rest,
         patient=Patient(**value["patient"]),
-        order=Order(**order, procedure=Code(**procedure) if procedure else None),
+        order=order_from_json(value["order"]),
     )
+
+
+def order_from_json(value: Mapping[str, Any]) -> Order:
+    """The order of which these are the JSON values, now or before it was known who gave its numbers. Raises `KeyError` or `TypeError`
+    for anything else."""
+    parts: dict[str, Any] = dict(value)
+    procedure = parts.pop("procedure")
+    for key in ("placer_assigner", "filler_assigner"):
+        if parts.get(key):
+            parts[key] = Assigner(**parts[key])
+    return Order(**parts, procedure=Code(**procedure) if procedure else None)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

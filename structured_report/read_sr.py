@@ -12,6 +12,7 @@ from pydicom.multival import MultiValue
 
 from structured_report import concepts
 from structured_report.content import (
+    Assigner,
     Code,
     Finding,
     ImageUse,
@@ -269,12 +270,22 @@ def _order(report: Dataset) -> Order:
         accession_number=_text(report, "AccessionNumber"),
         placer_order_number=_text(request, "PlacerOrderNumberImagingServiceRequest"),
         filler_order_number=_text(request, "FillerOrderNumberImagingServiceRequest"),
+        placer_assigner=_assigner(request, "OrderPlacerIdentifierSequence"),
+        filler_assigner=_assigner(request, "OrderFillerIdentifierSequence"),
         requested_procedure_id=_text(request, "RequestedProcedureID"),
         procedure=procedures[0] if procedures else None,
         procedure_description=_text(request, "RequestedProcedureDescription"),
         referring_physician=_text(report, "ReferringPhysicianName").removesuffix("^"),
         indication=_text(request, "ReasonForTheRequestedProcedure"),
     )
+
+
+def _assigner(request: Dataset, keyword: str) -> Assigner | None:
+    items = request.get(keyword)
+    if not items:
+        return None
+    keywords = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType")
+    return Assigner(*(_text(items[0], k) for k in keywords))
 
 
 def _text(item: Dataset, keyword: str) -> str:

@@ -55,15 +55,53 @@ def retraction_of(sent: bytes, *, control_id: str, at: datetime, reason: str) ->
 def is_about(sent: bytes, preread: PreRead) -> bool:
     """Whether a message of ours is filed where one about that pre-read is: same patient, same order."""
     segments, _ = _taken_apart(sent)
-    pid, obr = (next(s for s in segments if s[0] == kind) for kind in ("PID", "OBR"))
     person, order = preread.study.patient, preread.study.order
     wanted = (
         person.patient_id, person.issuer if person.patient_id else "", order.placer_order_number,
         order.filler_order_number or order.accession_number, order.accession_number,
     )  # fmt: skip
-    patient = [unescape(c) for c in _at(pid, 3).split("^")] + [""] * 4
-    said = (patient[0], patient[3], *(unescape(_at(obr, n)) for n in (2, 3, 18)))
+    said = (*_patient_identifier(segments), *_order_numbers(segments))
     return said == tuple(exactly(w) for w in wanted)
+
+
+def is_filed_with(one: bytes, other: bytes) -> bool:
+    """Whether a receiver may file two messages of ours in one place: placer, filler or accession number is the same; where neither
+    names an order, the patient is.
+
+    Raises:
+        ValueError: one of them is no ORU of ours.
+    """
+    first, second = _taken_apart(one)[0], _taken_apart(other)[0]
+    mine, its = _order_numbers(first), _order_numbers(second)
+    if any(mine) or any(its):
+        return any(a and a == b for a, b in zip(mine, its, strict=True))
+    return _patient_identifier(first) == _patient_identifier(second)
+
+
+def sent_anew(sent: bytes, *, control_id: str, at: datetime) -> bytes:
+    """The same result as another message: with the same MSH-10 a receiver may take it for one that it has, and not file it again.
+
+    Args:
+        at: MSH-7, aware.
+
+    Raises:
+        ValueError: `sent` is no ORU of ours.
+    """
+    segments, codec = _taken_apart(sent)
+    moment = at.strftime("%Y%m%d%H%M%S%z")
+    made = [_changed(s, {6: moment, 9: control_id}) if s[0] == "MSH" else s for s in segments]
+    return ("\r".join("|".join(s) for s in made) + "\r").encode(codec)
+
+
+def _order_numbers(segments: list[Segment]) -> tuple[str, ...]:
+    """Placer and filler order number, without who gave them, and accession number."""
+    obr = next(s for s in segments if s[0] == "OBR")
+    return tuple(unescape(_at(obr, n).split("^")[0]) for n in (2, 3, 18))
+
+
+def _patient_identifier(segments: list[Segment]) -> tuple[str, str]:
+    parts = _at(next(s for s in segments if s[0] == "PID"), 3).split("^") + [""] * 4
+    return unescape(parts[0]), unescape(parts[3])
 
 
 def _taken_apart(sent: bytes) -> tuple[list[Segment], str]:

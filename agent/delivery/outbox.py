@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from agent.audit.event import About
 from agent.audit.trail import Trail
 from agent.clock import Clock
+from agent.delivery.again import Again, follow, prepare
 from agent.delivery.backoff import expired, next_try
 from agent.delivery.protocol import NOTHING_ARRIVED, REFUSAL, Destination, NotFiled, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
@@ -62,20 +63,23 @@ class Outbox:
         row = self._may_go(job, began)
         if row is None:
             return
+        again: Again | None = None
         try:
-            receipt = self._destinations[row.destination].send(self._document(row))
+            document = self._document(row)
+            again = prepare(self._ledger, self._files, row)
+            receipt = self._destinations[row.destination].send(document)
         except Permanent as error:
-            self._failed(job, row, error, began, retry=False)
+            self._failed(job, row, error, began, again, retry=False)
         except Transient as error:
-            self._failed(job, row, error, began, retry=True)
+            self._failed(job, row, error, began, again, retry=True)
         except Exception as error:  # noqa: BLE001  process edge: our defect; the delivery is tried again and visible, like any that failed
             self._log.error(
                 "delivery failed", destination=row.destination, error_type=type(error).__name__, exc_info=True
             )
             words = f"{row.destination}: internal error ({type(error).__name__}); see the log of the office"
-            self._failed(job, row, Transient(words, code="internal"), began, retry=True)
+            self._failed(job, row, Transient(words, code="internal"), began, again, retry=True)
         else:
-            self._delivered(job, row, receipt)
+            self._delivered(job, row, receipt, again)
 
     def _may_go(self, job: Job, now: datetime) -> Outgoing | None:
         """The delivery, if it may be made now; else what is to become of it is written down.
@@ -108,7 +112,7 @@ class Outbox:
         path = self._files.verified(row.path, offset=0, digest=row.digest)
         return OutgoingDocument(row.kind, row.identifier, path, row.study_instance_uid)
 
-    def _delivered(self, job: Job, row: Outgoing, receipt: Receipt) -> None:
+    def _delivered(self, job: Job, row: Outgoing, receipt: Receipt, again: Again | None) -> None:
         now, words, stored = self._clock.now(), receipt.for_the_ledger(), receipt.to_commit
         with self._ledger.begin() as tx:
             results.delivered(tx, row.delivery_id, words=words, now=now)
@@ -122,6 +126,8 @@ class Outbox:
             studies.note(
                 tx, row.study_instance_uid, "deliver", "delivered", f"{row.kind} to {row.destination}: {words}", now=now
             )
+            if again is not None:
+                follow(tx, self._files, row, again, now=now)
             self._queue.complete(tx, job)
         self._log.info(
             "delivered",
@@ -144,20 +150,29 @@ class Outbox:
         is_refused = row.kind == messages.RETRACTION and isinstance(error, NotFiled)
         return min(whole, _RETRACTION_REFUSED) if is_refused else whole
 
-    def _failed(self, job: Job, row: Outgoing, error: Permanent | Transient, began: datetime, *, retry: bool) -> None:
+    def _failed(
+        self,
+        job: Job,
+        row: Outgoing,
+        error: Permanent | Transient,
+        began: datetime,
+        again: Again | None,
+        *,
+        retry: bool,
+    ) -> None:
         now = self._clock.now()
         too_old = expired(row.created_at, now, self._patience(row, error))
-        again = None
+        next_at = None
         if retry and not too_old:
             wait = next_try(
                 row.attempts + 1, self._settings.first_retry_s, self._settings.longest_retry_s, self._random
             )
-            again = now + wait
+            next_at = now + wait
         told = error.for_the_ledger()
         words = f"{error.code}: {told}"
-        fate = f"next try {again:%H:%M:%S} UTC" if again else "parked, until: preread retry"
+        fate = f"next try {next_at:%H:%M:%S} UTC" if next_at else "parked, until: preread retry"
         with self._ledger.begin() as tx:
-            results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=again, now=now)
+            results.attempt_failed(tx, row.delivery_id, words=words, next_try_at=next_at, now=now)
             if error.code.startswith(REFUSAL):
                 messages.answered(tx, row.delivery_id)
             elif error.code in NOTHING_ARRIVED:
@@ -170,10 +185,13 @@ class Outbox:
                 f"{row.kind} to {row.destination}: {told}; {fate}",
                 now=now,
             )
-            if again is None:
-                self._queue.complete(tx, job)
+            if next_at is not None:
+                self._queue.postpone(tx, job, next_at, failed=True, error=words)
             else:
-                self._queue.postpone(tx, job, again, failed=True, error=words)
+                if again is not None:
+                    may_be_out = messages.may_have_arrived(tx, row.delivery_id)
+                    follow(tx, self._files, row, again, may_be_out=may_be_out, now=now)
+                self._queue.complete(tx, job)
         self._log.warning(
             "not delivered",
             study=row.study_instance_uid,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from agent.hl7.faults import Condition, Fault, Place
 from agent.hl7.fields import Identifiers, identifier, name, patient_of
 from agent.hl7.message import Message, Segment
-from agent.hl7.order_messages import groups, order_of, orders_said, study_uid
+from agent.hl7.order_messages import OrderGroup, groups, order_of, orders_said, says_cancelled, study_uid
 from agent.orders.said import Heard, PatientSaid, PatientsMerged, ReportSaid, Said
 from structured_report.content import Patient
 
@@ -31,6 +31,10 @@ _MERGES = ("A40", "A18", "A34", "A36", "A47")  # A47: another identifier for the
 _ALONE = {"ORM": "O01", "ORU": "R01", "OMI": "O23"}  # MSH-9.2 where old senders leave it out
 _MOST_SEGMENTS = 1000  # of those that say something: no hospital writes so many into a message
 _FINAL = ("F", "C")  # table 0123: final, and corrected after that
+# Deleted, wrong (table 0085, which some write into OBR-25 too), and table 0123: no results available, order canceled.
+_TAKEN_BACK = ("D", "W", "X")
+_POSTED_AS_WRONG = {"D", "W"}  # OBX-11
+_NO_RESULT = "O"  # OBX-11: a detail of the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,8 @@ def _reports(message: Message, dialect: Dialect) -> Iterator[Said]:
             status = obr.value(25).upper()
             uid = study_uid(group) or _observed_study(segments, obr)
             order = order_of(group, None, dialect.accession_in)
-            yield ReportSaid(patient, order, uid, status, status in _FINAL)
+            taken_back = _is_taken_back(group, status, _rows_of(segments, obr))
+            yield ReportSaid(patient, order, uid, status, status in _FINAL and not taken_back, taken_back)
     if of_others is not None and not is_ours:
         raise of_others
 
@@ -179,17 +184,34 @@ def _only_one_patient(message: Message) -> None:
         )
 
 
-def _observed_study(segments: Sequence[Segment], obr: Segment) -> str:
-    """The study UID in an OBX of that OBR: 113014^DICOM Study^DCM (IHE RAD-128), or by its name."""
-    begun = False
+def _is_taken_back(group: OrderGroup, status: str, rows: Sequence[Segment]) -> bool:
+    """Whether a report that was finished is a report no more: its status says so, or its order was cancelled and it is not final, or
+    every row of it is posted as wrong or deleted. Of one that is corrected some rows are, and others take their place."""
+    said = {row.value(11).upper() for row in rows if not _names_study(row)} - {_NO_RESULT}
+    if said and said <= _POSTED_AS_WRONG:
+        return True
+    return status in _TAKEN_BACK or (status not in _FINAL and says_cancelled(group))
+
+
+def _rows_of(segments: Sequence[Segment], obr: Segment) -> list[Segment]:
+    """The OBX of that OBR."""
+    begun, rows = False, []
     for segment in segments:
         if segment.name == "OBR":
             begun = segment is obr
         elif begun and segment.name == "OBX":
-            coded = segment.value(3) == "113014"
-            if coded or segment.value(3, 2).casefold() in ("study instance uid", "dicom study"):
-                return segment.value(5)
-    return ""
+            rows.append(segment)
+    return rows
+
+
+def _names_study(obx: Segment) -> bool:
+    """113014^DICOM Study^DCM (IHE RAD-128), or by its name."""
+    return obx.value(3) == "113014" or obx.value(3, 2).casefold() in ("study instance uid", "dicom study")
+
+
+def _observed_study(segments: Sequence[Segment], obr: Segment) -> str:
+    """The study UID in an OBX of that OBR."""
+    return next((row.value(5) for row in _rows_of(segments, obr) if _names_study(row)), "")
 
 
 def _patient(segments: Sequence[Segment], dialect: Dialect) -> Patient:

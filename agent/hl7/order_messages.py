@@ -9,7 +9,7 @@ from agent.hl7.faults import Condition, Fault
 from agent.hl7.fields import LONGEST_ACCESSION, LONGEST_NUMBER, code, fits, fitting, person, priority, uid
 from agent.hl7.message import Segment
 from agent.orders.said import OrderChange, OrderSaid
-from structured_report.content import Code, Order, Patient
+from structured_report.content import Assigner, Code, Order, Patient
 
 # ORC-1 (table 0119). None: nothing becomes of the order, it is asked about or could not be changed.
 _PLACED, _CANCELLED = OrderChange.PLACED, OrderChange.CANCELLED
@@ -90,6 +90,8 @@ def order_of(group: OrderGroup, visit: Segment | None, accession_in: Sequence[st
         accession_number=_accession(group, accession_in),
         placer_order_number=_number(group, 2),
         filler_order_number=_number(group, 3),
+        placer_assigner=_assigner(group, 2),
+        filler_assigner=_assigner(group, 3),
         requested_procedure_id=group.value(("IPC", 2, 1), ("OBR", 19, 1)),
         scheduled_procedure_step_id=group.value(("IPC", 4, 1), ("OBR", 20, 1)),
         procedure=procedure,
@@ -115,6 +117,17 @@ def _number(group: OrderGroup, field: int) -> str:
     segment = "OBR" if group.value(("OBR", field, 1)) else "ORC"
     found = group.value((segment, field, 1))
     return fitting(found, LONGEST_NUMBER, group.segments[segment], field) if found else ""
+
+
+def _assigner(group: OrderGroup, field: int) -> Assigner | None:
+    """Who gave that number: EI.2 to EI.4, of the field that the number is from."""
+    segment = "OBR" if group.value(("OBR", field, 1)) else "ORC"
+    if not group.value((segment, field, 1)):
+        return None
+    namespace, universal_id, kind = (group.value((segment, field, n)) for n in (2, 3, 4))
+    if not (universal_id and kind):  # neither says anything without the other
+        universal_id = kind = ""
+    return Assigner(namespace, universal_id, kind) if namespace or universal_id else None
 
 
 def _said(group: OrderGroup, patient: Patient, visit: Segment | None, accession_in: Sequence[str]) -> OrderSaid | None:
@@ -143,6 +156,14 @@ def _change(orc: Segment) -> OrderChange | None:
         raise Fault(Condition.TABLE_VALUE, orc.place(1), "ORC-1 is not in table 0119")
     change = _CONTROL[control]
     return _STATUS.get(status, change) if change is OrderChange.PLACED else change
+
+
+def says_cancelled(group: OrderGroup) -> bool:
+    """Whether ORC-5, or else ORC-1, of a message that is no order says that the order was cancelled."""
+    orc = group.segments.get("ORC")
+    if orc is None:
+        return False
+    return _STATUS.get(orc.value(5).upper(), _CONTROL.get(orc.value(1).upper())) is OrderChange.CANCELLED
 
 
 def study_uid(group: OrderGroup) -> str:

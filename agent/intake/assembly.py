@@ -22,6 +22,7 @@ from agent.imaging.facts import InstanceFacts, differing_orders
 from agent.imaging.views import select_images
 from agent.intake.case import DIFFERS, UNREADABLE, Case, case_of, heed_stops, use_of, write_down
 from agent.orders.people import Doubt
+from agent.priors.numbers import is_under_anothers_number
 from agent.reading.build import Build
 from agent.settings import Gate, Intake, Matching, Priors, Settings
 from agent.store import flags, identity, priors, results, retention, studies
@@ -29,7 +30,7 @@ from agent.store.engine import Ledger
 from agent.store.results import StoredReading
 from agent.store.studies import Use
 from agent.work.queue import Job, Queue, enqueue
-from structured_report.content import Outcome
+from structured_report.content import Outcome, Patient
 from structured_report.plain import provenance_to_json, study_to_json
 
 _LOOK_AGAIN = timedelta(seconds=1)
@@ -39,7 +40,9 @@ _VOID = (
     "cannot be read anew: send the study again, then: preread reread"
 )
 # What an order may say later without making what was sent a wrong result: it is filed under none of these.
-_IMMATERIAL = ("indication", "match", "referring_physician", "procedure", "procedure_description")
+_IMMATERIAL = (
+    "indication", "match", "referring_physician", "procedure", "procedure_description", "placer_assigner", "filler_assigner",
+)  # fmt: skip
 
 
 class Assembly:
@@ -215,7 +218,7 @@ class Assembly:
         uses = [replace(old_use[i.sop_instance_uid], instance_id=i.instance_id) for i in case.images]
         about = study_to_json(case.about(uses))
         reading = results.reading_of(tx, previous.id)
-        if reading is not None and self._is_beside_anothers(tx, case, about["patient"]["patient_id"]):
+        if self._is_beside_anothers(tx, case, Patient(**about["patient"])):
             # Its comparison is with a film that is not this patient's, as is known by now.
             results.supersede_undelivered(
                 tx, uid, previous.number + 1, words="compared with another patient's film", now=self._clock.now()
@@ -256,10 +259,16 @@ class Assembly:
         studies.note(tx, uid, "assemble", "images-let-go", _VOID, now=self._clock.now())
         enqueue(tx, "report", str(revision_id), now=self._clock.now())
 
-    def _is_beside_anothers(self, view: Connection, case: Case, patient_id: str) -> bool:
+    def _is_beside_anothers(self, view: Connection, case: Case, patient: Patient) -> bool:
+        """Whether the reading was made beside a film that is not this patient's, or is to be made beside it."""
         assert case.previous is not None
-        prior = priors.used_by(view, case.previous.id)
-        return prior is not None and priors.is_anothers(view, prior.study_instance_uid, patient_id, doubtful=False)
+        search = priors.search_of(view, case.previous.id)
+        if search is None or search.prior is None or search.used is False:
+            return False
+        prior = search.prior
+        if priors.is_anothers(view, prior.study_instance_uid, patient.patient_id, doubtful=False):
+            return True
+        return is_under_anothers_number(view, case.uid, patient, prior, self._matching.issuer)
 
     def _was_for_another(self, view: Connection, case: Case) -> bool:
         """Whether the reading was made in view of what is not this patient's: an earlier film, or an age that is read, or is
@@ -394,7 +403,7 @@ def _is_same_order(now: dict[str, Any], before: dict[str, Any], *, is_read: bool
         ignored: tuple[str, ...] = ("match",)
     else:
         ignored = _IMMATERIAL if now["match"] or before["match"] else ("match",)
-    return all(now[key] == before[key] for key in now if key not in ignored)
+    return all(now[key] == before.get(key) for key in now if key not in ignored)  # some are newer than the ledger
 
 
 def _notes(reading: StoredReading, now: dict[str, Any], before: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from agent.settings import Gate, Matching
 from agent.store import flags, identity, messages, orders, results, studies
 from agent.store.orders import StoredMatch
 from agent.store.studies import Revision, StoredImage, Use
-from agent.work.queue import hurry
+from agent.work.queue import enqueue, hurry
 from structured_report.content import Study
 
 DIFFERS, UNREADABLE = "patient-differs", "character-set"
@@ -129,9 +129,9 @@ def _heed_report(tx: Connection, case: Case, *, now: datetime) -> None:
     """That a person has finished the report is written down whatever the settings make of it: the worklist shows it."""
     uid, weighed = case.uid, case.weighed
     if not weighed.reports:
-        was = [identity.no_stop(tx, uid, kind) for kind in (identity.REPORTED, identity.FINISHED)]
-        if any(was):
-            studies.note(tx, uid, "orders", "not-reported", "the finished report is not that of this study", now=now)
+        was = {kind: identity.no_stop(tx, uid, kind) for kind in (identity.REPORTED, identity.FINISHED)}
+        if any(was.values()):
+            _open_again(tx, case, kept_back=was[identity.REPORTED], now=now)
         return
     first = weighed.reports[0]
     words = f"a person has finished the report (status {first.status}, message {first.message_id})"
@@ -143,9 +143,25 @@ def _heed_report(tx: Connection, case: Case, *, now: datetime) -> None:
     fate = "results are sent all the same"
     if kind == identity.REPORTED:
         newest = 0 if case.previous is None else case.previous.number
-        gone = results.supersede_undelivered(tx, uid, newest + 1, words=f"reported: {words}", now=now)
+        gone = results.supersede_undelivered(tx, uid, newest + 1, words=f"{results.REPORTED}{words}", now=now)
         fate = f"{gone} results are not sent"
     studies.note(tx, uid, "orders", "reported", f"{words}; {fate}", now=now)
+
+
+def _open_again(tx: Connection, case: Case, *, kept_back: bool, now: datetime) -> None:
+    """Nobody has reported the study by now. What was kept back because somebody had is wanted, if it is of the newest revision."""
+    uid, taken_back = case.uid, case.weighed.taken_back
+    code, words = "not-reported", "the finished report is not that of this study"
+    if taken_back is not None:
+        code = "report-taken-back"
+        words = f"the finished report was taken back (status {taken_back.status}, message {taken_back.message_id})"
+    studies.note(tx, uid, "orders", code, words, now=now)
+    newest = studies.newest_revision(tx, uid) if kept_back else None
+    if newest is None or results.reading_of(tx, newest.id) is None:
+        return
+    for delivery_id, destination in results.take_up_reported(tx, newest.id, now=now):
+        enqueue(tx, "deliver", str(delivery_id), lane=destination, now=now)
+    enqueue(tx, "report", str(newest.id), now=now)  # what was made while it was reported was made for nobody
 
 
 def _may_share(case: Case, rival: Rival) -> bool:

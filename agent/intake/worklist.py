@@ -29,7 +29,7 @@ from dicom_nodes.roles import Peer
 from dicom_nodes.scu import NodeError
 from dicom_nodes.worklist import ScheduledStep, find_steps
 from structured_report.content import Code, Order, Patient, Study
-from structured_report.plain import study_from_json
+from structured_report.plain import order_from_json, study_from_json
 
 ATTEMPTS = 3
 _DAYS_AROUND = timedelta(days=1)  # a step is begun late, or goes on past midnight
@@ -60,11 +60,8 @@ class WorklistOrder:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> WorklistOrder:
         """The entry that :meth:`to_json` wrote. Raises `KeyError` or `TypeError` for anything else."""
-        order = dict(value["order"])
-        procedure = order.pop("procedure")
         rest = {k: v for k, v in value.items() if k not in ("order", "patient")}
-        whole = Order(**order, procedure=Code(**procedure) if procedure else None)
-        return cls(whole, Patient(**value["patient"]), **rest)
+        return cls(order_from_json(value["order"]), Patient(**value["patient"]), **rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from agent.orders.knowledge import order_of, row_of
 from agent.orders.matching import LONGEST_WINDOW, KnownOrder, is_near, is_same_order, updated
+from agent.orders.reports import TAKEN_BACK, WRONG
 from agent.orders.said import OrderSaid, PatientSaid, PatientsMerged, ReportSaid, Said
 from agent.store import heard, identity, orders, studies
 from agent.store.identity import StoredStatement
@@ -151,17 +152,23 @@ def _report(tx: Connection, said: ReportSaid, message_id: int, now: datetime) ->
         said.study_instance_uid,
     )
     accession, placer, filler, uid = (n.strip() for n in named)
-    if not said.is_final:
+    if not said.is_final and not said.is_taken_back:
         return Done(heard.DONE, f"a report with status {said.status or '-'}: nobody has finished it")
     if not any((accession, placer, filler, uid)):
-        return Done(heard.ATTENTION, "the finished report names neither an order nor a study")
-    orders.add_report(
-        tx, StoredReport(message_id, accession, placer, filler, uid, asdict(said.patient), said.status[:4], now)
-    )
+        what = "finished report" if said.is_final else "report that is taken back"
+        return Done(heard.ATTENTION, f"the {what} names neither an order nor a study")
+    status = said.status[:4]
+    if said.is_taken_back:
+        status = status if status in TAKEN_BACK else WRONG
+        known = orders.reports_by(tx, accessions=[accession], placers=[placer], fillers=[filler], study_uids=[uid])
+        if not known:
+            return Done(heard.DONE, f"a report that nobody had finished is taken back, status {said.status or '-'}")
+    orders.add_report(tx, StoredReport(message_id, accession, placer, filler, uid, asdict(said.patient), status, now))
     near = orders.orders_by(tx, accessions=[accession], placers=[placer], fillers=[filler])
     touched = identity.studies_with(tx, identity.ACCESSION, [accession, *(o.accession_number for o in near)])
     touched |= orders.studies_matched_to(tx, [o.id for o in near]) | identity.existing(tx, [uid])
-    return Done(heard.DONE, f"report finished, status {said.status}; {_studies(touched)}", frozenset(touched))
+    what = f"report finished, status {said.status}" if said.is_final else f"report taken back, status {status}"
+    return Done(heard.DONE, f"{what}; {_studies(touched)}", frozenset(touched))
 
 
 def touched_by_patient(tx: Connection, patient_ids: Collection[str]) -> set[str]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from agent.imaging.facts import InstanceFacts
 from agent.orders.matching import KnownOrder, Rival
-from agent.orders.people import Statement
-from agent.orders.weigh import Decision, FinishedReport, Knowledge
+from agent.orders.people import Registry, Statement
+from agent.orders.reports import FinishedReport
+from agent.orders.weigh import IMAGES, ORDER, Decision, Knowledge
 from agent.store import identity, orders, studies
 from agent.store.identity import StoredStatement
 from agent.store.orders import StoredDecision, StoredOrder, StoredReport
-from structured_report.content import Code, Order, Patient, Priority
+from structured_report.content import Order, Patient, Priority
+from structured_report.plain import order_from_json
 
 
 def known_about(view: Connection, uid: str, facts: Sequence[InstanceFacts]) -> Knowledge:
@@ -43,6 +44,20 @@ def known_about(view: Connection, uid: str, facts: Sequence[InstanceFacts]) -> K
         tuple(_rivals(view, uid, accessions, ids if found else set())),
         Decision() if decision is None else _decision(decision),
     )
+
+
+def merged_away(view: Connection, uid: str, patient: Patient, issuer: str) -> dict[str, str]:
+    """The Patient IDs that were merged into that of a study's patient, the newest merge first, and the issuer of each, empty where
+    nobody names one. None where a person has decided whose the study is: what was heard counts for nothing there.
+
+    Args:
+        issuer: of Patient IDs that name none; empty when the site has not said.
+    """
+    decision = orders.decisions_of(view, [uid]).get(uid)
+    if decision is not None and decision.patient in (IMAGES, ORDER):
+        return {}
+    statements, _ = identity.statements_about(view, [patient.patient_id])
+    return dict(Registry(map(_statement, statements), issuer).merged_away(patient))
 
 
 def _rivals(view: Connection, uid: str, accessions: set[str], patient_ids: set[str]) -> list[Rival]:
@@ -72,7 +87,7 @@ def order_of(row: StoredOrder) -> KnownOrder:
     """The order of a row."""
     return KnownOrder(
         row.id,
-        _order(row.order),
+        order_from_json(row.order),
         Patient(**row.patient),
         row.study_instance_uid,
         Priority(row.priority) if row.priority else None,
@@ -103,11 +118,6 @@ def row_of(order: KnownOrder, *, now: datetime) -> StoredOrder:
         now,
         order.id,
     )
-
-
-def _order(value: dict[str, Any]) -> Order:
-    procedure = value["procedure"]
-    return Order(**{**value, "procedure": Code(**procedure) if procedure else None})
 
 
 def _statement(row: StoredStatement) -> Statement:

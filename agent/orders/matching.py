@@ -271,10 +271,9 @@ def updated(known: KnownOrder, said: KnownOrder, *, only_fill: bool = False) -> 
         only_fill: what is known goes before what is said: a worklist beside the messages of its RIS.
     """
     first, second = (known, said) if only_fill else (said, known)
-    whole = {f: getattr(first.order, f) or getattr(second.order, f) for f in Order.__dataclass_fields__ if f != "match"}
     return replace(
         known,
-        order=Order(**whole),
+        order=replace(first.order.filled_from(second.order), match=""),
         patient=first.patient if first.patient.patient_id.strip() else second.patient,
         study_instance_uid=first.study_instance_uid or second.study_instance_uid,
         priority=first.priority or second.priority,

@@ -99,6 +99,44 @@ class Registry:
             return Identified(patient, doubt=_CONTRADICTED)
         return self._overlaid(patient, identifier, root, said)
 
+    def merged_away(self, patient: Patient) -> tuple[Identifier, ...]:
+        """The identifiers that were merged into that of the patient, the newest merge first: what was filed under them is his or hers.
+
+        Only of the same issuer. Nothing where there is any doubt about the patient, or where the identifier has been merged on
+        since. None is among them that two issuers use, that was merged into two others, or of which something was said after
+        the merge: it may be another patient's by now.
+        """
+        identifier = self._identifier(patient)
+        if identifier is None or self.identify(patient).doubt is not None:
+            return ()
+        found = []
+        for gone in self._merged_into:
+            merge = self._merge_that_stands(gone)
+            if merge is not None and self._leads_to(gone, identifier):
+                found.append((merge, gone))
+        return tuple(gone for _, gone in sorted(found, reverse=True))
+
+    def _leads_to(self, gone: Identifier, root: Identifier) -> bool:
+        """Whether that identifier was merged into the other and no further, by steps of which each stands."""
+        at, seen = gone, set[Identifier]()
+        while into := self._merged_into.get(at):
+            if at in seen or len(into) > 1 or at[1] != root[1] or self._merge_that_stands(at) is None:
+                return False
+            seen.add(at)
+            at = into[0][0]
+        return at == root
+
+    def _merge_that_stands(self, gone: Identifier) -> int | None:
+        """Id of the statement that merged the identifier away, where no other issuer uses it and nothing was said of it since."""
+        if len(self._named.get(gone[0], ())) > 1:
+            return None
+        merges = [s.id for s in self._statements if s.gone is not None and self._identifier(s.gone) == gone]
+        merged = max(merges, default=None)
+        if merged is None:
+            return None
+        since = any(s.id > merged and self._identifier(s.patient) == gone for s in self._statements)
+        return None if since else merged
+
     def _overlaid(
         self, patient: Patient, identifier: Identifier, root: Identifier, said: Sequence[Statement]
     ) -> Identified:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from structured_report.content import Code, Order, Patient, Priority
+from structured_report.content import Order, Patient, Priority
+from structured_report.plain import order_from_json
 
 
 class OrderChange(StrEnum):
@@ -63,6 +64,7 @@ class ReportSaid:
     Attributes:
         status: OBR-25 (table 0123), for example ``F``, ``C`` or ``P``.
         is_final: whether a person has finished it: pre-reads that come later are of no more use.
+        is_taken_back: whether one that was finished is a report no more: nobody has reported the study until another comes.
     """
 
     patient: Patient
@@ -70,6 +72,7 @@ class ReportSaid:
     study_instance_uid: str
     status: str
     is_final: bool
+    is_taken_back: bool = False
 
 
 Said = OrderSaid | PatientSaid | PatientsMerged | ReportSaid
@@ -106,9 +109,7 @@ def _said(value: dict[str, Any]) -> Said:
         if key in ("patient", "stays", "gone"):
             made[key] = Patient(**content)
         elif key == "order":
-            made[key] = Order(
-                **{**content, "procedure": Code(**content["procedure"]) if content["procedure"] else None}
-            )
+            made[key] = order_from_json(content)
         elif key == "change":
             made[key] = OrderChange(content)
         elif key == "priority":

@@ -12,22 +12,12 @@ from datetime import timedelta
 from agent.imaging.facts import InstanceFacts
 from agent.orders.matching import BY_HAND, CANCELLED, KnownOrder, Match, Rival, contradictions, match
 from agent.orders.people import Doubt, Overlay, Registry, Statement
+from agent.orders.reports import FinishedReport, that_hold
 from agent.settings import Matching
 from structured_report.content import Order, Patient, Study
 
 IMAGES, ORDER, REGISTRY = "images", "order", "registry"
 _NUMBERS = ("accession_number", "placer_order_number", "filler_order_number")
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedReport:
-    """A report that a person has finished. `order`: the numbers that it names."""
-
-    message_id: int
-    order: Order
-    patient: Patient
-    study_instance_uid: str
-    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,8 @@ class Weighed:
         doubt: why nothing may leave; the order is None then.
         images_name_another_order: a person chose the order, and numbers of the images are those of another one.
         reported: the report that a person has finished; None where results go out all the same.
-        reports: every report about the study that a person has finished, oldest first.
+        reports: every report about the study that a person has finished and that holds, oldest first.
+        taken_back: the message that took one back last.
     """
 
     facts: tuple[InstanceFacts, ...]
@@ -72,6 +63,7 @@ class Weighed:
     images_name_another_order: bool = False
     reported: FinishedReport | None = None
     reports: tuple[FinishedReport, ...] = ()
+    taken_back: FinishedReport | None = None
 
     @property
     def order(self) -> KnownOrder | None:
@@ -104,12 +96,14 @@ def weigh(facts: Sequence[InstanceFacts], about: Study, known: Knowledge, settin
     doubt = next((i.doubt for i in identified if i.doubt is not None), None)
     about = replace(about, patient=identified[0].patient)
     matched = _match(about, known, chosen, registry, settings)
-    reports = tuple(r for r in known.reports if _is_reported_by(about, matched, r, registry))
+    said = [r for r in known.reports if _is_reported_by(about, matched, r, registry)]
+    reports = that_hold(said)
+    taken_back = next((r for r in reversed(said) if r.is_taken_back), None)
     reported = reports[0] if reports and settings.suppress_after_final else None
     doubt = doubt or _nobody(about, decision) or matched.doubt
     doubt = doubt or _other_numbers(facts, about, known, registry) or _shared_number(about, matched, known, registry)
     named = chosen is not None and _names_another(about.order, chosen, known)
-    return Weighed(overlaid, overlays, matched, doubt, named, reported, reports)
+    return Weighed(overlaid, overlays, matched, doubt, named, reported, reports, taken_back)
 
 
 def _names_another(images: Order, chosen: KnownOrder, known: Knowledge) -> bool:
@@ -139,10 +133,11 @@ def with_order(study: Study, weighed: Weighed) -> Study:
             filler_order_number="",
             requested_procedure_id="",
             scheduled_procedure_step_id="",
+            placer_assigner=None,
+            filler_assigner=None,
         )
-    filled = {f: getattr(mine, f) or getattr(its, f) for f in Order.__dataclass_fields__}
-    filled |= {"indication": its.indication or mine.indication, "match": weighed.match.how}
-    return replace(study, order=Order(**filled))
+    indication = its.indication or mine.indication
+    return replace(study, order=replace(mine.filled_from(its), indication=indication, match=weighed.match.how))
 
 
 def _match(about: Study, known: Knowledge, chosen: KnownOrder | None, registry: Registry, settings: Matching) -> Match:

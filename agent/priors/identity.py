@@ -7,6 +7,7 @@ answers with both.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 from structured_report.content import Patient
 
@@ -38,6 +39,13 @@ def is_confirmed(ours: Patient, theirs: Patient) -> bool:
     if not ours.patient_id.strip() or differences(ours, theirs):
         return False
     return same_birth_date(ours.birth_date, theirs.birth_date) or same_name(ours.name, theirs.name)
+
+
+def agree_across_a_merge(ours: Patient, theirs: Patient) -> bool:
+    """Whether what stands under a Patient ID that was merged into ours is the patient's: the birth date has to be there on both sides
+    and agree, and nothing may differ. A number that was merged away may be somebody else's by now."""
+    numbered = replace(theirs, patient_id=ours.patient_id)
+    return same_birth_date(ours.birth_date, theirs.birth_date) and not differences(ours, numbered)
 
 
 def is_other_name(one: str, other: str) -> bool:

@@ -5,8 +5,8 @@ Nothing that goes wrong with a source stops a reading: it becomes a sentence, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from agent.imaging.views import FRONTAL, select_images
@@ -20,7 +20,7 @@ from agent.priors.comparable import (
     patient_on,
     series_to_try,
 )
-from agent.priors.identity import differences, is_confirmed
+from agent.priors.identity import agree_across_a_merge, differences, is_confirmed
 from agent.priors.shelf import Shelf, Unsuitable, facts_of
 from agent.priors.source import Source
 from agent.settings import Gate
@@ -35,11 +35,39 @@ from structured_report.content import Patient, Study
 from structured_report.plain import study_from_json
 
 MOST_STUDIES = 4  # are looked into
+MOST_NUMBERS = 4  # that were merged into the patient's are asked for
 MOST_FETCHED = 8  # images, of all of them together
 
 
 class _NotTheirs(Exception):
     """What was offered is, or may be, another patient's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """The patient, and the numbers that were merged into his or hers with the issuer of each."""
+
+    patient: Patient
+    merged_away: Mapping[str, str]
+
+    def has_under_another_number(self, theirs: Patient) -> bool:
+        number = theirs.patient_id.strip()
+        return number != self.patient.patient_id.strip() and number in self.merged_away
+
+    def must_be(self, theirs: Patient, *, is_whole: bool) -> None:
+        """Raises `_NotTheirs`, as `_must_be_of` does."""
+        if not self.has_under_another_number(theirs):
+            _must_be_of(self.patient, theirs, is_whole=is_whole)
+            return
+        issuer = self.merged_away[theirs.patient_id.strip()].strip()
+        if issuer and theirs.issuer.strip() not in ("", issuer):
+            raise _NotTheirs("its Issuer of Patient ID differs from this study's, so it may be another patient's")
+        numbered = replace(theirs, patient_id=self.patient.patient_id)
+        _must_be_of(self.patient, numbered, is_whole=False)
+        if is_whole and not agree_across_a_merge(self.patient, theirs):
+            raise _NotTheirs(
+                "it is filed under a Patient ID that was merged into this patient's, and no birth date says that it is the same patient's"
+            )
 
 
 @dataclass(slots=True)
@@ -90,19 +118,22 @@ class PriorSearch:
         received: date,
         deadline: Deadline,
         is_anothers: Callable[[str], bool] = lambda _: False,
+        merged_away: Mapping[str, str] | None = None,
     ) -> Result:
         """The prior of a study, or why there is none.
 
         Args:
             own: frontal images of other studies of that Patient ID that were received here.
             is_anothers: whether the study of that UID is known here to be of another patient, whatever an archive says.
+            merged_away: Patient IDs that were merged into the patient's, the newest first, and the issuer of each; empty where
+                nobody names one.
 
         Raises:
             PrereadError: what was fetched cannot be kept at the moment.
         """
-        result, bounds = Result(), _Bounds(deadline)
+        result, bounds, whose = Result(), _Bounds(deadline), _Whose(study.patient, merged_away or {})
         dates = days_before(study, self._oldest_days, received=received)
-        candidates = [*_here(own), *self._offered(study, dates, bounds, result)]
+        candidates = [*_here(own), *self._offered(whose, dates, bounds, result)]
         earlier = [c for c in candidates if is_earlier(c.study, study, dates) and may_be_a_film(c.study)]
         for candidate in in_order(earlier)[:MOST_STUDIES]:
             if is_anothers(candidate.study.study_instance_uid):
@@ -110,7 +141,7 @@ class PriorSearch:
                 words = f"a film of {day} was not used: by what is known here it is not certainly of this patient"
                 result.worse(priors.REFUSED, words)
                 continue
-            prior = self._tried(candidate, study.patient, bounds, result)
+            prior = self._tried(candidate, whose, bounds, result)
             if prior is not None:
                 result.outcome, result.prior = priors.FOUND, prior
                 return result
@@ -126,32 +157,42 @@ class PriorSearch:
         places = "among the studies received here" + (f" and in {self._source.name}" if self._source else "")
         return f"{places}, back to {spelt(dates[0])}"
 
-    def _offered(self, study: Study, dates: tuple[str, str], bounds: _Bounds, result: Result) -> list[Candidate]:
+    def _offered(self, whose: _Whose, dates: tuple[str, str], bounds: _Bounds, result: Result) -> list[Candidate]:
+        """What the source has under the patient's number, and under those that were merged into it."""
         if self._source is None:
             return []
         result.asked = self._source.name
-        try:
-            found = self._source.studies(study.patient.patient_id, dates, bounds.deadline)
-        except UnusableKey as error:
-            result.worse(priors.FAILED, f"no earlier film was asked for: {error}")
-            return []
-        except NodeError as error:
-            result.worse(priors.FAILED, f"no earlier film could be asked for: {error}")
-            return []
-        if found.more:
-            words = f"{self._source.name} has more than {len(found.answers)} studies of the patient; only so many were looked at"
-            result.remarks.append(words)
-        return [Candidate(one) for one in found.answers]
+        offered: dict[str, Candidate] = {}
+        for number in (whose.patient.patient_id, *list(whose.merged_away)[:MOST_NUMBERS]):
+            try:
+                found = self._source.studies(number, dates, bounds.deadline)
+            except UnusableKey as error:
+                result.worse(priors.FAILED, f"no earlier film was asked for: {error}")
+                continue
+            except NodeError as error:
+                result.worse(priors.FAILED, f"no earlier film could be asked for: {error}")
+                break
+            if found.more:
+                words = f"{self._source.name} has more than {len(found.answers)} studies of the patient; only so many were looked at"
+                result.remarks.append(words)
+            for one in found.answers:
+                offered.setdefault(one.study_instance_uid, Candidate(one))
+        return list(offered.values())
 
-    def _tried(self, candidate: Candidate, patient: Patient, bounds: _Bounds, result: Result) -> PriorImage | None:
+    def _tried(self, candidate: Candidate, whose: _Whose, bounds: _Bounds, result: Result) -> PriorImage | None:
         """The frontal image of an earlier study, if that has one and it is the patient's."""
         day = spelt(candidate.study.study_date)
         try:
             if candidate.own is not None:
-                _must_be_of(patient, patient_in(candidate.study), is_whole=True)
+                _must_be_of(whose.patient, patient_in(candidate.study), is_whole=True)
                 return candidate.own
-            _must_be_of(patient, patient_in(candidate.study), is_whole=False)
-            return self._fetched(candidate.study, patient, bounds)
+            whose.must_be(patient_in(candidate.study), is_whole=False)
+            prior = self._fetched(candidate.study, whose, bounds)
+            if prior is not None and whose.has_under_another_number(patient_on(facts_of(prior))):
+                result.remarks.append(
+                    "the earlier film is filed under a Patient ID that was merged into this patient's"
+                )
+            return prior
         except _NotTheirs as error:
             result.worse(priors.REFUSED, f"a film of {day} that {self._name(candidate)} offered was not used: {error}")
         except Unsuitable as error:
@@ -163,7 +204,7 @@ class PriorSearch:
     def _name(self, candidate: Candidate) -> str:
         return "this node" if candidate.own is not None or self._source is None else self._source.name
 
-    def _fetched(self, study: FoundStudy, patient: Patient, bounds: _Bounds) -> PriorImage | None:
+    def _fetched(self, study: FoundStudy, whose: _Whose, bounds: _Bounds) -> PriorImage | None:
         """The first frontal chest film among the images of a study. Raises `NodeError`, `Unsuitable`, `_NotTheirs`."""
         for address in self._addresses(study, bounds):
             assert self._source is not None
@@ -173,7 +214,7 @@ class PriorSearch:
             prior = self._source.fetch(address, bounds.deadline)
             facts = facts_of(prior)
             try:
-                _must_be_of(patient, patient_on(facts), is_whole=True)
+                whose.must_be(patient_on(facts), is_whole=True)
             except _NotTheirs:
                 self._shelf.let_go(prior)
                 raise

@@ -31,6 +31,17 @@ class SentMessage:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class StandingResult:
+    """The result of a study that a destination has, or may have. `path` is relative to the storage root."""
+
+    revision_id: int
+    revision: int
+    identifier: str
+    path: str
+    digest: str
+
+
 def newest_sent(view: Connection, study_instance_uid: str, destination: str, up_to_revision: int) -> SentMessage | None:
     """The newest result that the destination has, or may have: it was acknowledged, or sent and not answered."""
     row = view.execute(
@@ -130,6 +141,45 @@ def waits_for(view: Connection, row: Outgoing) -> datetime | None:
     return None if found is None else found.next_try_at
 
 
+def left_before(view: Connection, row: Outgoing) -> StandingResult | None:
+    """The result that the destination has, or may have, and that should have come to it after that retraction.
+
+    None where there is none, and where a result goes out behind the retraction anyhow. One that was sent and not answered goes
+    again, but under the same MSH-10: who has it may not file it again.
+    """
+    if row.kind != RETRACTION:
+        return None
+    behind = or_(
+        study_revision.c.number > row.revision,
+        and_(study_revision.c.number == row.revision, delivery.c.id > row.delivery_id),
+    )
+    columns = (
+        document.c.revision_id, study_revision.c.number, document.c.identifier, document.c.path, document.c.digest,
+    )  # fmt: skip
+    found = view.execute(
+        _of(row.study_instance_uid, row.destination, *columns)
+        .where(document.c.kind == "oru", behind, _may_be_out())
+        .order_by(study_revision.c.number.desc(), document.c.id.desc())
+        .limit(1)
+    ).first()
+    if found is None:
+        return None
+    standing = StandingResult(*found)
+    on_its_way = _of(row.study_instance_uid, row.destination, delivery.c.id).where(
+        document.c.kind == "oru",
+        study_revision.c.number >= standing.revision,
+        delivery.c.state.in_(("waiting", "held")),
+        ~_is_unanswered(),
+    )
+    return None if view.execute(on_its_way).first() is not None else standing
+
+
+def may_have_arrived(view: Connection, delivery_id: int) -> bool:
+    """Whether the message was sent, and it is not known what became of it."""
+    known = select(unanswered.c.delivery_id).where(unanswered.c.delivery_id == delivery_id)
+    return view.execute(known).first() is not None
+
+
 def overtake(tx: Connection, delivery_id: int, *, now: datetime) -> None:
     """The delivery is not made any more: something newer is out."""
     tx.execute(
@@ -166,7 +216,8 @@ def _of(study_instance_uid: str, destination: str, *columns: Any) -> Any:
 
 def _may_be_out() -> ColumnElement[bool]:
     """Acknowledged; or sent, now or before, and not answered."""
-    return or_(
-        delivery.c.state.in_(OUT),
-        select(unanswered.c.delivery_id).where(unanswered.c.delivery_id == delivery.c.id).exists(),
-    )
+    return or_(delivery.c.state.in_(OUT), _is_unanswered())
+
+
+def _is_unanswered() -> ColumnElement[bool]:
+    return select(unanswered.c.delivery_id).where(unanswered.c.delivery_id == delivery.c.id).exists()

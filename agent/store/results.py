@@ -125,6 +125,7 @@ RESULTS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json")
 OBJECTS = ("sr", "sc", "gsps", "plain-sr")
 """Those of them that are DICOM objects."""
 _NUMBER = ("patient_id", "issuer")  # under what a document is filed
+REPORTED = "reported: "  # so begin the words of what is superseded because a person has finished the report
 HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
 
 
@@ -158,6 +159,23 @@ def supersede_undelivered(
         .values(state="superseded", finished_at=now, next_try_at=None, **({"words": words} if words else {}))
     )
     return int(changed.rowcount)
+
+
+def take_up_reported(tx: Connection, revision_id: int, *, now: datetime) -> list[tuple[int, str]]:
+    """What was superseded because a person had finished the report waits again, of that revision, which has been read; returns
+    (delivery id, destination) of each. Its flag says nothing that the result does not."""
+    mine = select(document.c.id).where(document.c.revision_id == revision_id, document.c.kind != "flag")
+    changed = tx.execute(
+        update(delivery)
+        .where(
+            delivery.c.document_id.in_(mine),
+            delivery.c.state == "superseded",
+            delivery.c.words.startswith(REPORTED, autoescape=True),
+        )
+        .values(state="waiting", words="", next_try_at=now, finished_at=None, created_at=now)
+        .returning(delivery.c.id, delivery.c.destination)
+    )
+    return [(int(r.id), str(r.destination)) for r in changed]
 
 
 def change_hold(

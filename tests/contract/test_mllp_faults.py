@@ -317,6 +317,28 @@ def test_a_ris_that_is_only_busy_is_asked_to_take_back_for_as_long_as_anything(t
         assert site.states() == [WAITING]
 
 
+def test_a_retraction_of_which_nobody_knows_whether_it_arrived_is_followed_by_the_result_that_holds(
+    tmp_path: Path,
+) -> None:
+    """Refused, tried again after the right result, and then not answered until it was given up."""
+    steps = (answers("AR"), answers("AA"), *[closes_after_the_message] * 3, answers("AA"))
+    with sending(tmp_path, *steps) as (site, ris):
+        taken_back = site.plant(later(2, outcome=Outcome.WITHDRAWN), kind="retract")
+        right = site.plant(later(2))
+        while site.attempt():
+            pass
+        assert (site.states(), ris.received) == ([PARKED, DELIVERED], [taken_back, right])
+        site.try_again()
+        site.attempt()
+        assert site.states() == [WAITING, DELIVERED], "it is still tried"
+        site.clock.go(hours=site.settings.delivery.give_up_after_h + 1)
+        while site.attempt():
+            pass
+        assert site.states() == [PARKED, DELIVERED, DELIVERED]
+        assert ris.received[2:-1] == [taken_back] * 3
+        assert ris.received[-1].split(b"\r")[1:] == right.split(b"\r")[1:]
+
+
 def test_one_study_that_the_ris_refuses_holds_up_no_other(tmp_path: Path) -> None:
     other = of_another_study()
     with sending(tmp_path, answers("AE", err("204")), answers("AA")) as (site, ris):

@@ -17,8 +17,10 @@ from pydicom import dcmread
 from agent.demo.ris import DemoRis
 from agent.model.load import load_model
 from agent.model.protocol import Model
+from agent.orders.said import Said
 from agent.settings import Settings
-from agent.store import priors
+from agent.store import identity, orders, priors
+from agent.store.orders import StoredDecision
 from agent.store.schema import prior_image
 from agent.work.queue import enqueue
 from dicom_nodes import query, retrieve
@@ -27,7 +29,8 @@ from dicom_nodes.retrieve import ImageAddress, TooLarge
 from dicom_nodes.roles import Peer
 from dicom_nodes.scu import PeerSilent
 from tests.support.archives import Dcmqrscp, Liar, Slow, put
-from tests.support.comparing import Comparing, film
+from tests.support.comparing import NAME, Comparing, film
+from tests.support.hearing import corrected, hear, merged
 from tests.support.peers import Orthanc
 from tests.support.site import PATIENCE_S, free_port
 
@@ -130,6 +133,13 @@ def asking(tmp_path: Path, model: Model, ris: DemoRis, dcmqrscp: Dcmqrscp) -> It
 
 
 Making = Callable[..., Comparing]
+
+
+def heard_of(line: Comparing, *said: Said) -> None:
+    """Each in a message of its own, and acted on."""
+    for one in said:
+        hear(line.node.ledger, one)
+        line.do("orders")
 
 
 @pytest.fixture
@@ -296,6 +306,169 @@ def test_a_film_that_was_received_here_is_an_earlier_film_too(making: Making) ->
     assert (used.sop_instance_uid, used.source) == (before.SOPInstanceUID, "self")
     assert line.used(str(before.StudyInstanceUID)) is None
     assert "compared with the frontal film of 2025-10-01" in line.reading(str(now.StudyInstanceUID)).notes
+
+
+@pytest.mark.requirement("PRIOR-1")
+def test_a_film_under_a_number_that_was_merged_into_the_patients_is_an_earlier_film(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    """The archive was not told of the merge, or keeps what it had under the old number."""
+    (oldest,), (before,) = (
+        film("clear", day="20250901", patient_id="OLDEST"),
+        film("clear", day="20251001", patient_id="OLD"),
+    )
+    (now,) = film(seed=2)
+    put(dcmqrscp.peer(), tmp_path, oldest)
+    put(dcmqrscp.peer(), tmp_path, before)
+    heard_of(asking, merged("OLDEST", "OLD"), merged("OLD", "P1"))
+    asking.send(now)
+    asking.do("assemble", "prior")
+    search = asking.search(str(now.StudyInstanceUID))
+    assert search.prior is not None, search.remarks
+    assert search.prior.sop_instance_uid == before.SOPInstanceUID, "the newest, under whatever number"
+    assert search.remarks == ("the earlier film is filed under a Patient ID that was merged into this patient's",)
+
+
+@pytest.mark.requirement("PRIOR-2")
+@pytest.mark.parametrize(
+    ("changes", "said", "outcome", "named"),
+    [
+        ({"PatientBirthDate": "19500101"}, (), "refused", "Patient's Birth Date"),
+        ({"PatientBirthDate": ""}, (), "refused", "no birth date says"),
+        ({"PatientName": "Roe^Mary"}, (), "refused", "Patient's Name"),
+        ({"PatientSex": "M"}, (), "refused", "Patient's Sex"),
+        ({"IssuerOfPatientID": "ELSEWHERE"}, (), "refused", "Issuer of Patient ID"),
+        ({}, (corrected("OLD", NAME, issuer="HOSPITAL"),), "none", ""),
+        ({}, (corrected("OLD", "Roe^Mary", issuer="ELSEWHERE"),), "none", ""),
+        ({}, (merged("OLD", "P9", issuer="HOSPITAL"),), "none", ""),
+    ],
+)
+def test_a_merge_brings_nobody_the_film_of_somebody_else(
+    asking: Comparing,
+    dcmqrscp: Dcmqrscp,
+    tmp_path: Path,
+    changes: dict[str, str],
+    said: tuple[Said, ...],
+    outcome: str,
+    named: str,
+) -> None:
+    """Whatever differs, or is not there; a number that somebody has had since, that two issuers use, or that was merged into two
+    others."""
+    (theirs,) = film("clear", day="20251001", patient_id="OLD", **changes)
+    (now,) = film(PatientSex="F")
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    heard_of(asking, merged("OLD", "P1", issuer="HOSPITAL"), *said)
+    asking.send(now)
+    asking.do("assemble", "prior")
+    search = asking.search(str(now.StudyInstanceUID))
+    assert (search.outcome, search.prior) == (outcome, None)
+    assert named in search.remarks[0]
+    assert asking.files_of_priors() == [], "nothing of another patient stays here"
+
+
+@pytest.mark.requirement("PRIOR-2")
+def test_a_number_that_no_merge_names_is_not_asked_for_whatever_the_name(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    (theirs,), (now,) = film("clear", day="20251001", patient_id="OTHER"), film()
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    heard_of(asking, merged("OLD", "P1"), corrected("OTHER", NAME, "19640517"))
+    asking.send(now)
+    asking.do("assemble", "prior")
+    assert asking.search(str(now.StudyInstanceUID)).outcome == "none"
+
+
+@pytest.mark.requirement("PRIOR-2")
+def test_a_film_that_only_its_header_puts_under_a_merged_number_of_somebody_else_is_found_out(making: Making) -> None:
+    (theirs,) = film("clear", day="20251001", patient_id="OLD", PatientBirthDate="19500101")
+    (claimed,) = film("clear", day="20251001", patient_id="OLD")
+    (now,) = film()
+    with Liar(claimed, theirs) as archive:
+        line = making(_row(archive.peer()))
+        heard_of(line, merged("OLD", "P1"))
+        line.send(now)
+        line.do("assemble", "prior")
+    search = line.search(str(now.StudyInstanceUID))
+    assert (search.outcome, search.prior, line.files_of_priors()) == ("refused", None, [])
+
+
+@pytest.mark.requirement("PRIOR-2")
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_comparison_across_a_merge_does_not_outlive_the_merge(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path, is_read: bool
+) -> None:
+    (theirs,), (now,) = film("clear", day="20251001", patient_id="OLD"), film(seed=2)
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    heard_of(asking, merged("OLD", "P1"))
+    asking.send(now)
+    asking.do("assemble", "flag", "prior", *(["read"] if is_read else []))
+    uid = str(now.StudyInstanceUID)
+    first = asking.revision(uid)
+    assert (asking.used(uid) is not None) is is_read
+    assert asking.search(uid).prior is not None
+    # The two were not one patient: the old number stands again, and is that of somebody who has another.
+    heard_of(asking, merged("OLD", "P9"))
+    asking.do("assemble")
+    assert asking.revision(uid) != first, "it is read anew"
+    asking.do("prior")
+    assert asking.search(uid).prior is None
+
+
+@pytest.mark.requirement("PRIOR-2")
+def test_a_merge_that_is_taken_back_while_the_archive_is_asked_brings_nothing(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    (theirs,), (now,) = film("clear", day="20251001", patient_id="OLD"), film(seed=2)
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    heard_of(asking, merged("OLD", "P1"))
+    asking.send(now)
+    asking.do("assemble")
+    stage = asking.stages["prior"]
+    searched = stage._search  # type: ignore[attr-defined]
+
+    def meanwhile(*args: Any, **named: Any) -> Any:
+        found = searched(*args, **named)
+        heard_of(asking, merged("OLD", "P9"))
+        return found
+
+    stage._search = meanwhile  # type: ignore[attr-defined]
+    asking.do("prior")
+    search = asking.search(str(now.StudyInstanceUID))
+    assert (search.outcome, search.prior) == ("refused", None)
+    assert "not merged into this patient's any more" in search.remarks[-1]
+
+
+def test_a_person_who_has_said_whose_the_film_is_is_not_overruled_by_a_merge(
+    asking: Comparing, dcmqrscp: Dcmqrscp, tmp_path: Path
+) -> None:
+    (theirs,), (now,) = film("clear", day="20251001", patient_id="OLD"), film(seed=2)
+    put(dcmqrscp.peer(), tmp_path, theirs)
+    heard_of(asking, merged("OLD", "P1"))
+    asking.send(now)
+    asking.do("assemble")
+    uid = str(now.StudyInstanceUID)
+    with asking.node.ledger.begin() as tx:
+        orders.add_decision(
+            tx, StoredDecision(uid, "by the test", datetime.now(UTC), patient="images",
+                               known_statement=identity.newest_statement(tx)),
+        )  # fmt: skip
+    asking.do("prior")
+    assert asking.search(uid).outcome == "none"
+
+
+@pytest.mark.requirement("PRIOR-1")
+def test_a_film_that_came_here_under_the_merged_number_is_an_earlier_film_too(making: Making) -> None:
+    (before,), (now,) = film("clear", day="20251001", patient_id="OLD"), film(seed=2)
+    line = making(None)
+    line.send(before)
+    line.do("assemble", "flag", "prior", "read")
+    heard_of(line, merged("OLD", "P1"))
+    line.do("assemble")
+    line.send(now)
+    line.do("assemble", "prior")
+    prior = line.search(str(now.StudyInstanceUID)).prior
+    assert prior is not None
+    assert (prior.sop_instance_uid, prior.source) == (before.SOPInstanceUID, "self")
 
 
 @pytest.mark.requirement("PRIOR-2")

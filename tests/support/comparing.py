@@ -72,7 +72,7 @@ class Comparing(Line):
         self.clock = clock
         self.shelf = Shelf(ledger, node.files)
         search = PriorSearch(source_of(s, self.shelf, ledger, clock), self.shelf, s.gate, s.priors.oldest_days)
-        self.stages["prior"] = PriorStage(ledger, self.queue, clock, search)
+        self.stages["prior"] = PriorStage(ledger, self.queue, clock, search, issuer=s.identity.issuer)
 
     def revision(self, study: str) -> int:
         with self.node.ledger.read() as view:

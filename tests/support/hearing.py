@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,12 @@ def reported(accession: str, patient: str = "P1", status: str = "F", *, study: s
     return ReportSaid(
         whose, Order(accession, who.get("placer", ""), who.get("filler", "")), study, status, status in "FC"
     )
+
+
+def report_taken_back(accession: str, patient: str = "P1", status: str = "W", **who: str) -> ReportSaid:
+    """The RIS takes a report back that it had sent as finished."""
+    said = reported(accession, patient, status, **who)
+    return replace(said, is_final=False, is_taken_back=True)
 
 
 def hand(patient: str = "P1", accession: str = "", study: str = "", **attributes: object) -> Dataset:

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from agent.commissioning.films import make_study
 from dicom_nodes.contexts import COMPUTED_RADIOGRAPHY
 from structured_report.content import (
+    Assigner,
     Code,
     Finding,
     ImageUse,
@@ -244,6 +245,13 @@ def _read(draw: st.DrawFn, said: PreRead, evidence: list[Dataset]) -> PreRead:
     return replace(said, reasons=tuple(draw(st.lists(reasons, max_size=3))))
 
 
+ASSIGNERS = (
+    st.none()
+    | st.builds(Assigner, IDENTIFIERS.filter(bool))
+    | st.builds(Assigner, IDENTIFIERS, IDENTIFIERS.filter(bool), st.sampled_from(["ISO", "DNS", "UUID"]))
+)
+
+
 @st.composite
 def _studies(draw: st.DrawFn, study: Study) -> Study:
     patient = Patient(
@@ -260,6 +268,11 @@ def _studies(draw: st.DrawFn, study: Study) -> Study:
         procedure_description=draw(SHORT_TEXT),
         referring_physician=draw(IDENTIFIERS),
         indication=draw(SHORT_TEXT),
+    )
+    order = replace(
+        order,
+        placer_assigner=draw(ASSIGNERS) if order.placer_order_number else None,
+        filler_assigner=draw(ASSIGNERS) if order.filler_order_number else None,
     )
     return Study(
         study.study_instance_uid,

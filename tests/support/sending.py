@@ -17,7 +17,7 @@ from agent.settings import Settings
 from agent.store import messages, overview, results, schema
 from agent.store.dialect import upsert
 from agent.store.results import StoredDocument
-from agent.work.queue import Queue, enqueue
+from agent.work.queue import Queue, enqueue, revive
 from structured_report.content import Outcome, PreRead
 from tests.support.commitments import SetClock
 from tests.support.reports import images, preread
@@ -86,6 +86,13 @@ class Sending:
             return False
         self.outbox(job)
         return True
+
+    def try_again(self) -> None:
+        """As a person has it."""
+        now = self.clock.now()
+        with self.ledger.begin() as tx:
+            for delivery_id, name in results.try_again(tx, VALUE.study.study_instance_uid, now=now):
+                revive(tx, "deliver", str(delivery_id), lane=name, now=now)
 
     def wait(self) -> None:
         """Until whatever waits is due."""

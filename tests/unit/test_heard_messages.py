@@ -192,6 +192,40 @@ def test_only_a_finished_report_is_final(status: str, final: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("orc", "status", "rows", "taken_back"),
+    [
+        ("RE", "W", ("F",), True),
+        ("RE", "D", (), True),
+        ("RE", "X", (), True),
+        ("RE", "F", ("W",), True),
+        ("RE", "C", ("D", "W"), True),
+        ("RE", "", ("W",), True),
+        ("RE", "C", ("W", "C"), False),
+        ("RE", "F", ("F", "W"), False),
+        ("RE", "F", ("", "W"), False),
+        ("RE", "P", ("P",), False),
+        ("RE", "R", (), False),
+        ("RE||||CA", "", ("F",), True),
+        ("CA", "I", (), True),
+        ("RE||||CA", "F", ("F",), False),
+        ("RE||||CM", "", (), False),
+    ],
+)
+def test_a_report_that_the_ris_takes_back_is_understood_as_that(
+    orc: str, status: str, rows: tuple[str, ...], taken_back: bool
+) -> None:
+    """Tables 0123, 0085, 0119 and 0038. Correcting some rows of a report takes none back."""
+    segments = [f"OBX|{n}|TX|18748-4^Report^LN||words||||||{s}" for n, s in enumerate(rows, 1)]
+    identifier = "OBX|9|ST|113014^DICOM Study^DCM||1.2.3||||||O"
+    obr = segment("OBR", f2="P", f3="F", f18="ACC1", f24="RAD", f25=status)
+    said = heard(PID, f"ORC|{orc}", obr, *segments, identifier, kind="ORU^R01")
+    assert isinstance(said, ReportSaid)
+    assert said.is_taken_back is taken_back
+    assert not (said.is_taken_back and said.is_final)
+    assert Heard.from_json(Heard((said,)).to_json()).said == (said,)
+
+
 def test_the_reports_of_several_patients_stay_theirs() -> None:
     each = [f"PID|1||{n}\r{segment('OBR', f3=f'F{n}', f25='F')}\rOBX|1|ST|113014^x^DCM||1.2.{n}" for n in (1, 2)]
     said = hear(read(message(header("ORU^R01"), *each)), Dialect()).said

@@ -39,6 +39,7 @@ from tests.support.hearing import (
     hear,
     merged,
     ordered,
+    report_taken_back,
     reported,
     standing,
     takes_back,
@@ -503,6 +504,110 @@ def test_a_report_of_another_patient_leaves_the_study_waiting(tmp_path: Path, ri
     assert (row.reported_at, row.standing) == (None, "not-analysed")
 
 
+@pytest.mark.parametrize("suppress", [True, False])
+@pytest.mark.parametrize("results_left_first", [True, False])
+def test_a_study_whose_report_is_taken_back_waits_for_a_radiologist_again(
+    tmp_path: Path, ris: KeepingRis, suppress: bool, results_left_first: bool
+) -> None:
+    """Else nobody reads it: it stands as reported, and nobody has reported it."""
+    office = with_settings(tmp_path, ris, suppress_after_final=suppress)
+    projector = Projector(office.ledger, SystemClock(), threading.Event())
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work(*(() if results_left_first else ("orders", "assemble", "report")))
+    taken = office.hear(reported("ACC1"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        assert listing.page(view, Wanted(waiting=True)).rows == ()
+        before = standing_of(view, office.study(uid), "")
+    message = office.hear(report_taken_back("ACC1"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        (row,) = listing.page(view, Wanted(waiting=True)).rows
+        assert (row.reported_at, row.standing) == (None, "not-analysed")
+        assert final_report(view, uid, office.settings, ()) is None
+        assert standing_of(view, office.study(uid), "") != before, "a page that is open hears of it"
+    assert office.study(uid).state == "not-analysed"
+    assert any(f"taken back (status W, message {message})" in words for words in history(office, uid))
+    assert office.message(taken).state == DONE
+    assert len(ris.messages) == 1, "whoever has the draft gets it no second time, and whoever waits for it gets it"
+    office.hear(reported("ACC1", status="C"))
+    office.work()
+    projector.catch_up()
+    with office.ledger.read() as view:
+        assert listing.page(view, Wanted(waiting=True)).rows == (), "the report that comes next is one again"
+    office.close()
+
+
+def test_a_draft_that_was_made_after_a_report_leaves_when_that_is_taken_back(office: Office) -> None:
+    office.hear(reported("ACC1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    assert (office.ris.messages, office.study(uid).state) == ([], "reported")
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert len(office.ris.messages) == 1
+    assert (office.study(uid).state, office.study(uid).deliveries) == ("not-analysed", {"delivered": 1})
+
+
+def test_an_older_draft_does_not_leave_when_a_report_is_taken_back(office: Office) -> None:
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work("orders", "assemble", "report")
+    office.hear(reported("ACC1"))
+    office.work()
+    office.arrive(hand(accession="ACC1", study=uid))
+    office.work()
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert len(office.ris.messages) == 1
+    assert office.study(uid).deliveries == {"superseded": 1, "delivered": 1}
+
+
+def test_what_is_held_back_stays_so_when_the_report_is_taken_back(office: Office) -> None:
+    office.hear(ordered("ACC1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work("orders", "assemble", "report")
+    office.hear(reported("ACC1"))
+    office.hear(ordered("ACC1", change=OrderChange.CANCELLED))
+    office.work()
+    office.hear(report_taken_back("ACC1"))
+    office.work()
+    assert office.ris.messages == []
+    assert office.study(uid).deliveries == {"held": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        report_taken_back("ACC2"),
+        report_taken_back("ACC1", "SOMEBODY", birth_date="19800101", name="Other^Person"),
+        report_taken_back("ACC1", filler="FI2"),
+        reported("ACC1", status="P"),
+    ],
+)
+def test_a_report_stands_when_another_is_taken_back(office: Office, said: Said) -> None:
+    """Of another order, of another patient, or under another filler order number of the same accession number."""
+    office.hear(ordered("ACC1"), reported("ACC1", filler="FI1"))
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    office.hear(said)
+    office.work()
+    assert (office.study(uid).state, office.ris.messages) == ("reported", [])
+
+
+def test_taking_back_a_report_that_nobody_has_finished_changes_nothing(office: Office) -> None:
+    """Radiology systems say so of every examination that was cancelled."""
+    uid = office.arrive(hand(accession="ACC1"))
+    office.work()
+    number = office.hear(report_taken_back("ACC1", status="X"))
+    office.work()
+    assert office.message(number).state == DONE
+    office.hear(reported("ACC1"))
+    office.work()
+    assert office.study(uid).state == "reported"
+
+
 # --- whose
 
 
@@ -893,6 +998,33 @@ def test_merges_lead_to_the_same_patient_in_whatever_order_they_are_heard(
         return [(f.patient.patient_id, f.doubt.code if f.doubt else "") for f in found]
 
     assert ends(said) == ends(shuffled)
+
+
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda e: e[0] != e[1]), max_size=10),
+    issuers=st.lists(st.sampled_from(["", "A", "B"]), min_size=10, max_size=10),
+)
+def test_films_are_looked_for_under_no_number_that_may_be_somebody_elses(
+    edges: list[tuple[int, int]], issuers: list[str]
+) -> None:
+    """Whatever was merged, and how often: each number that is asked for is by now that of the patient, and of nobody else."""
+    said = [merged(f"P{a}", f"P{b}", issuer=i) for (a, b), i in zip(edges, issuers, strict=False)]
+    registry = Registry([Statement(n, n, m.stays, m.gone) for n, m in enumerate(said)])
+    asked_of = dict[str, str]()
+    for number in (f"P{n}" for n in range(6)):
+        for gone, issuer in registry.merged_away(Patient(number)):
+            now = registry.identify(Patient(gone, issuer))
+            assert (now.patient.patient_id, now.doubt) == (number, None)
+            assert asked_of.setdefault(gone, number) == number
+            last = [m for m in said if gone in (m.stays.patient_id, m.gone.patient_id)][-1]
+            assert last.gone.patient_id == gone, "its merge is the last that was heard of it"
+
+
+def test_the_numbers_that_were_merged_away_come_with_the_newest_first() -> None:
+    said = [merged("A", "B"), merged("B", "C"), merged("D", "C")]
+    registry = Registry([Statement(n, n, m.stays, m.gone) for n, m in enumerate(said)])
+    assert [number for number, _ in registry.merged_away(Patient("C"))] == ["D", "B", "A"]
+    assert registry.merged_away(Patient("B")) == (), "it is not the patient's number by now"
 
 
 def test_a_merge_that_is_turned_round_is_taken_back() -> None:

@@ -12,7 +12,7 @@ from agent.hl7.faults import Fault
 from agent.hl7.message import read
 from agent.hl7.report_text import report_text
 from agent.intake.case import case_of
-from agent.orders.weigh import FinishedReport
+from agent.orders.reports import FinishedReport
 from agent.reading.labels import label
 from agent.settings import Settings
 from agent.store import heard, orders
