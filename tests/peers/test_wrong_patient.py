@@ -268,7 +268,7 @@ def test_what_the_ris_says_by_hl7_reaches_the_result(hospital: Hospital) -> None
     says(head.format("ADT^A40^ADT_A39", "T2"), "EVN|A40|20260103", person.format("P-TEN-B"), "MRG|P-TEN^^^HOSP^MR")
     hospital.waits(uid, "read", delivered=5)
     told = [m for m in hospital.ris.messages if "W10" in str(m)]
-    assert standing(told) == {("P-TEN-B", "PL10", "FI10", "W10")}
+    assert standing(told) == {("P-TEN-B", "PL10^RIS", "FI10^RIS", "W10")}, "with who gave the numbers"
     says(head.format("ORU^R01", "T3"), person.format("P-TEN-B"), segment("OBR", **named, f25="F"))
     hospital.waits(uid, "reported")
     assert [m["state"] for m in hospital.site.json("show", uid)["messages"]] == ["done"] * 3

@@ -48,6 +48,7 @@ SAID: dict[str, Any] = {
     "transaction_uid": "2.25.7", "reasons": {f"{ONE}.1": 0}, "patient": {"patient_id": "PAT-1", "name": "One^Una"},
     "rows": 2, "columns": 2, "grid": b"abcd", "digest": "d" * 64, "address": "10.0.0.1", "association_id": "a-1",
     "study": {"patient": {"patient_id": "PAT-1"}},
+    "subjects": frozenset({("patient", "PAT-1"), ("accession", "ACC-1")}),
     "account_id": 1, "first": date(2025, 12, 1), "last": date(2026, 6, 1), "zone": UTC, "days": 14,
 }  # fmt: skip
 # Where a name means something else.
@@ -80,7 +81,10 @@ def _functions() -> Iterator[tuple[str, Function]]:
 FUNCTIONS = dict(_functions())
 READING = sorted(name for name, f in FUNCTIONS.items() if next(iter(inspect.signature(f).parameters)) == "view")
 # What takes rows away goes last: SQLite gives the number of the last row again, PostgreSQL never does.
-_AT_THE_END = ("audit.append", "restored.mark_doubt", "retention.forget_quarantine", "purging.purge")
+_AT_THE_END = (
+    "audit.append", "restored.mark_doubt", "retention.forget_quarantine", "purging.purge", "unclaimed.forget_orders",
+    "unclaimed.forget_reports", "unclaimed.forget_statements",
+)  # fmt: skip
 WRITING = sorted(
     set(FUNCTIONS) - set(READING), key=lambda name: (name in _AT_THE_END and _AT_THE_END.index(name) + 1, name)
 )

@@ -172,7 +172,7 @@ def test_the_validators_find_nothing_in_a_report_that_says_who_gave_its_numbers(
     made = about(Order("ACC1", "PL1", "FI1", placer_assigner=WARD, filler_assigner=RIS))
     path = tmp_path / "report.dcm"
     path.write_bytes(file_bytes(encode_sr(made, images())))
-    assert complaints(path) == []
+    assert complaints([path]) == {path: []}
     assert read_sr(dcmread(path)).study.order == made.study.order
 
 
