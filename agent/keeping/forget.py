@@ -23,6 +23,7 @@ from agent.store.files import FileStore
 _BREATH_S = 0.15
 _TOGETHER = 50  # files that are deleted while nobody else writes
 _T = TypeVar("_T")
+_ROUNDS_TAKE = timedelta(minutes=1)  # of orders and messages, at most
 _ROOM_FACTOR = 2  # of the reserve: below this, what may go goes before images have to be refused
 
 
@@ -172,8 +173,13 @@ class Forgetter:
         return len(paths)
 
     def _orders(self) -> int:
-        moment = self._before(self._keeping.orders_days)
-        done = 0 if moment is None else self._heard(moment)
+        """Round upon round, as long as there is more to look at, but so that what comes after it does not wait for long."""
+        if (moment := self._before(self._keeping.orders_days)) is None:
+            return 0
+        until = self._clock.now() + _ROUNDS_TAKE
+        done = self._heard(moment)
+        while self._heard.has_more and self._clock.now() < until and not self._stop.wait(_BREATH_S):
+            done += self._heard(moment)
         if done:
             self._log.info("orders and messages without a study were let go", count=done)
         return done

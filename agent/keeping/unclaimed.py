@@ -13,7 +13,7 @@ from agent.audit.event import What
 from agent.audit.trail import Trail
 from agent.clock import Clock
 from agent.orders.subjects import subjects
-from agent.store import heard, unclaimed
+from agent.store import heard, identity, unclaimed
 from agent.store.engine import Ledger
 from agent.store.unclaimed import AT_ONCE, Row, Rows, Subjects
 
@@ -28,20 +28,18 @@ InTurn = Callable[[Sequence[Sequence[int]]], Iterator[Sequence[int]]]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of what was heard. `stays`: what keeps one of it here besides a study; `what`: as the audit trail calls it."""
+    """One kind of what was heard. `stays`: what keeps one of it here besides a study; `what`: as the audit trail calls it;
+    `tied`: what goes with that row or stays with it."""
 
     name: str
     rows: Rows
     forget: Callable[[Connection, Sequence[int]], None]
     stays: Callable[[Connection, Row, datetime], bool]
     what: What
+    tied: Callable[[Connection, Row], Sequence[Row]] = lambda _, row: (row,)
 
 
-def _nothing(_view: Connection, _row: Row, _moment: datetime) -> bool:
-    return False
-
-
-# In this order: a statement is kept by an order of its patient, a message by all of them.
+# In this order: a report is kept by its order, a statement by an order of its patient, a message by all of them.
 _KINDS = (
     _Kind(
         "orders",
@@ -50,13 +48,20 @@ _KINDS = (
         lambda _, row, moment: not is_past(row.scheduled_at, moment),
         What.ORDER_DELETED,
     ),
-    _Kind("reports", unclaimed.old_reports, unclaimed.forget_reports, _nothing, What.ORDER_DELETED),
+    _Kind(
+        "reports",
+        unclaimed.old_reports,
+        unclaimed.forget_reports,
+        lambda view, row, _: unclaimed.has_order(view, row.subjects),
+        What.ORDER_DELETED,
+    ),
     _Kind(
         "patients",
         unclaimed.old_statements,
         unclaimed.forget_statements,
         lambda view, row, moment: unclaimed.is_spoken_of(view, row.subjects, moment),
         What.PATIENT_DELETED,
+        lambda view, row: unclaimed.tied_statements(view, row.subjects),
     ),
     _Kind(
         "messages",
@@ -86,6 +91,11 @@ class Unclaimed:
         rested = [kind for kind in _KINDS if now >= self._rests_until.get(kind.name, now)]
         return sum(self._some(kind, moment) for kind in rested)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there was more of a kind than one round looks at."""
+        return any(self._after.values())
+
     def _some(self, kind: _Kind, moment: datetime) -> int:
         with self._ledger.read() as view:
             rows = kind.rows(view, moment, after=self._after[kind.name])
@@ -103,7 +113,8 @@ class Unclaimed:
         """These, as far as it still holds of them that nobody has need of them."""
         now = self._clock.now()
         with self._ledger.begin() as tx:
-            rows = _unclaimed(tx, kind, kind.rows(tx, moment, among=ids), moment)
+            found = _unclaimed(tx, kind, kind.rows(tx, moment, among=ids), moment)
+            rows = list({row.id: row for one in found for row in kind.tied(tx, one)}.values())
             kind.forget(tx, [row.id for row in rows])
             patients = {value for row in rows for named, value in _subjects(row) if named == "patient"}
             for patient in sorted(patients) or ([""] if rows else []):
@@ -122,7 +133,7 @@ def _unclaimed(view: Connection, kind: _Kind, rows: Sequence[Row], moment: datet
     """Those of them of which no study is here, and about which nothing is left to do."""
     if not rows:
         return []
-    waiting = unclaimed.arriving(view).union(*(subjects(said) for _, said in heard.waiting_before(view)))
+    waiting = unclaimed.arriving(view) | _waiting(view)
     return [
         row
         for row in rows
@@ -130,6 +141,14 @@ def _unclaimed(view: Connection, kind: _Kind, rows: Sequence[Row], moment: datet
         and not kind.stays(view, row, moment)
         and not unclaimed.is_claimed(view, _subjects(row))
     ]
+
+
+def _waiting(view: Connection) -> Subjects:
+    """What the messages are about that have not been acted on, and whatever their patients were or are called: one of them may
+    be the step that leads to a study."""
+    said = frozenset[tuple[str, str]]().union(*(subjects(said) for _, said in heard.waiting_before(view)))
+    _, people = identity.statements_about(view, {value for named, value in said if named == "patient"})
+    return said | {("patient", number) for number in people}
 
 
 def _subjects(row: Row) -> Subjects:

@@ -101,11 +101,10 @@ def _patient(tx: Connection, said: PatientSaid, message_id: int, now: datetime) 
         return Done(heard.ATTENTION, "the message names no Patient ID, so that it is about nobody")
     statements, _ = identity.statements_about(tx, [number])
     same = [
-        s.patient
-        for s in statements
-        if (s.patient["patient_id"].strip(), s.patient["issuer"]) == (number, said.patient.issuer)
+        s for s in statements if (s.patient["patient_id"].strip(), s.patient["issuer"]) == (number, said.patient.issuer)
     ]
-    if same and same[-1] == asdict(said.patient):
+    if same and same[-1].patient == asdict(said.patient):
+        identity.heard_again(tx, same[-1].id, now=now)
         return Done(heard.IGNORED, "nothing new: the patient is called so already")
     identity.add_statement(tx, StoredStatement(message_id, asdict(said.patient), None, now))
     touched = touched_by_patient(tx, [number])

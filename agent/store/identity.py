@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal, or_, select
+from sqlalchemy import Connection, delete, func, insert, literal, or_, select, update
 
 from agent.store.dialect import json_text, upsert
 from agent.store.schema import (
@@ -71,6 +71,11 @@ def statements_about(view: Connection, patient_ids: Collection[str]) -> tuple[li
             found[row.id] = StoredStatement(row.message_id, row.patient, row.gone, row.heard_at, row.id)
         new = ({r.patient_id for r in rows} | {r.gone_id for r in rows}) - known - {""}
     return [found[n] for n in sorted(found)], known
+
+
+def heard_again(tx: Connection, statement_id: int, *, now: datetime) -> None:
+    """The same was said of the patient once more."""
+    tx.execute(update(patient_statement).where(patient_statement.c.id == statement_id).values(heard_at=now))
 
 
 def newest_statement(view: Connection) -> int:

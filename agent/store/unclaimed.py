@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, select, union, update
 
 from agent.store import heard, identity, orders
 from agent.store.dialect import json_text
@@ -82,7 +82,7 @@ def old_statements(
     newest = select(func.max(c.id)).scalar_subquery()
     query = select(c.id, c.patient_id, c.gone_id).where(c.heard_at < moment, c.id < newest)
     found = view.execute(_some(query, c.id, after, among))
-    return [Row(r.id, _named(patient=[r.patient_id, r.gone_id])) for r in found]
+    return [_of_statement(r) for r in found]
 
 
 def old_messages(
@@ -142,13 +142,15 @@ def arriving(view: Connection) -> Subjects:
     """Patients, whatever they were or are called, accession numbers and UIDs of the studies whose newest images have not been
     weighed yet: until then nothing says of them by what they are found."""
     c = instance.c
+    coming = select(study.c.study_instance_uid).where(study.c.state == "receiving")
     to_do = select(job.c.key).where(job.c.kind == "assemble")
     query = select(
         c.study_instance_uid,
         json_text(c.facts, "patient_id").label("patient"),
         json_text(c.facts, "accession_number").label("accession"),
-    ).join(study, study.c.study_instance_uid == c.study_instance_uid)
-    rows = view.execute(query.where(or_(study.c.state == "receiving", c.study_instance_uid.in_(to_do)))).all()
+    )
+    # One list of UIDs, not an "or" over two tables: that would have every image looked at, while nobody else can write.
+    rows = view.execute(query.where(c.study_instance_uid.in_(union(coming, to_do)))).all()
     _, people = identity.statements_about(view, {r.patient or "" for r in rows})
     return _named(
         patient=sorted(people),
@@ -163,10 +165,21 @@ def has_order(view: Connection, subjects: Subjects) -> bool:
 
 
 def is_spoken_of(view: Connection, subjects: Subjects, moment: datetime) -> bool:
-    """Whether one of these patients, whatever they were or are called, has an order here, or was spoken of since then: a merge
-    that is followed to its end needs every step."""
+    """Whether one of these patients, whatever they were or are called, has an order here, or was spoken of since then or last of
+    all: a merge that is followed to its end needs every step, and what contradicts a step is one of them."""
     statements, people = identity.statements_about(view, _of(subjects, "patient"))
-    return any(s.heard_at >= moment for s in statements) or bool(orders.orders_by(view, patient_ids=people))
+    newest = identity.newest_statement(view)
+    return any(s.heard_at >= moment or s.id == newest for s in statements) or bool(
+        orders.orders_by(view, patient_ids=people)
+    )
+
+
+def tied_statements(view: Connection, subjects: Subjects) -> list[Row]:
+    """All that was said of these patients, whatever they were or are called: it goes together or not at all."""
+    c = patient_statement.c
+    statements, _ = identity.statements_about(view, _of(subjects, "patient"))
+    query = select(c.id, c.patient_id, c.gone_id).where(c.id.in_([s.id for s in statements])).order_by(c.id)
+    return [_of_statement(r) for r in view.execute(query)]
 
 
 def _by_number(view: Connection, subjects: Subjects) -> list[StoredOrder]:
@@ -196,6 +209,10 @@ def _of_order(row: Any) -> Subjects:
         filler=[row.filler_order_number],
         study=[row.study_instance_uid],
     )
+
+
+def _of_statement(row: Any) -> Row:
+    return Row(row.id, _named(patient=[row.patient_id, row.gone_id]))
 
 
 def _named(**values: list[str]) -> Subjects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, event, insert, select, update
 
 from agent.audit.trail import Trail
 from agent.keeping.forget import Forgetter
@@ -18,8 +19,9 @@ from agent.keeping.unclaimed import is_past
 from agent.orders.act import act
 from agent.orders.said import Heard, OrderChange, OrderSaid, PatientSaid, PatientsMerged, ReportSaid, Said
 from agent.settings import Keeping
-from agent.store import audit, heard, schema
+from agent.store import audit, heard, orders, schema, unclaimed
 from agent.store.heard import HeardMessage
+from agent.store.orders import StoredDecision
 from agent.store.schema import metadata
 from agent.store.unclaimed import AT_ONCE
 from structured_report.content import Order, Patient
@@ -31,6 +33,11 @@ LIMIT = 90
 STUDY = "1.2.840.1.111"
 GWEN = Patient("PAT-GWEN", "", "Gone^Gwen", "19500101", "F")
 STAN = Patient("PAT-STAN", "", "Stays^Stan", "19600101", "M")
+_IMAGE = {
+    "sop_instance_uid": f"{STUDY}.2.1", "version": 1, "series_instance_uid": f"{STUDY}.2.0", "sop_class_uid": "1.2",
+    "transfer_syntax_uid": "1.2", "digest": "d", "size": 1, "data_set_offset": 0, "path": "p", "calling_ae_title": "CR",
+    "address": "192.0.2.2", "received_at": NOW,
+}  # fmt: skip
 
 
 class _Clock:
@@ -116,8 +123,8 @@ def test_nobody_is_named_for_ever_whose_film_went_elsewhere(planted: PlantedLedg
         said = [row.message for row in audit.rows(view)]
         assert heard.message(view, went).words.startswith("let go"), "that it was heard stays"
         assert audit.verify(view)[2] is None
-    for event in ('csd-code="110109"', 'csd-code="110110"'):
-        assert any(event in message and 'EventActionCode="D"' in message and "PAT-GWEN" in message for message in said)
+    for code in ('csd-code="110109"', 'csd-code="110110"'):
+        assert any(code in message and 'EventActionCode="D"' in message and "PAT-GWEN" in message for message in said)
     assert not any("Gone^Gwen" in message for message in said)
     assert forget(planted) == 0
 
@@ -241,9 +248,9 @@ def test_what_a_study_or_work_has_need_of_stays(planted: PlantedLedger, plant: A
 def _heard(planted: PlantedLedger) -> dict[str, list[str]]:
     """The orders, and of whom statements were heard."""
     with planted.ledger.read() as view:
-        orders = view.execute(select(schema.patient_order.c.accession_number)).scalars().all()
+        numbers = view.execute(select(schema.patient_order.c.accession_number)).scalars().all()
         statements = view.execute(select(schema.patient_statement.c.patient_id)).scalars().all()
-    return {"patient_order": sorted(orders), "patient_statement": sorted(statements)}
+    return {"patient_order": sorted(numbers), "patient_statement": sorted(statements)}
 
 
 def test_a_message_that_waits_for_a_person_stays(planted: PlantedLedger) -> None:
@@ -259,6 +266,121 @@ def test_a_merge_is_followed_to_its_end_as_long_as_a_step_of_it_is_young(planted
     newest(planted)
     assert forget(planted) == 0
     assert has(planted, "PAT-A") == (True,)
+
+
+@pytest.mark.usefixtures("ledger_url")
+@pytest.mark.parametrize("between", [AT_ONCE + 50, 60], ids=["rounds", "transactions"])
+def test_what_contradicts_a_merge_goes_no_later_than_the_merge(planted: PlantedLedger, between: int) -> None:
+    """Without it, the film of a patient of whom two things were said would be taken for one of theirs without a doubt."""
+    _said(planted, PatientsMerged(Patient("PAT-B", ""), GWEN))
+    _said(planted, *(PatientSaid(Patient(f"PAT-{number}", "")) for number in range(between)))
+    _said(planted, PatientsMerged(Patient("PAT-C", ""), GWEN))
+    newest(planted)
+    one_transaction_of(planted)
+    assert {"PAT-B", "PAT-C"} & set(_heard(planted)["patient_statement"]) in (set(), {"PAT-B", "PAT-C"})
+    forget(planted)
+    assert not any(has(planted, "PAT-B", "PAT-C", "PAT-GWEN"))
+
+
+def test_what_contradicts_the_newest_merge_stays_with_it(planted: PlantedLedger) -> None:
+    _said(planted, PatientsMerged(Patient("PAT-B", ""), GWEN), PatientsMerged(Patient("PAT-C", ""), GWEN))
+    forget(planted)
+    assert _heard(planted)["patient_statement"] == ["PAT-B", "PAT-C"]
+
+
+def _said(planted: PlantedLedger, *said: Said) -> None:
+    """That was heard long ago, by a message of which no content is here."""
+    with planted.ledger.begin() as tx:
+        before = len(tx.execute(select(schema.hl7_message.c.id)).all())
+        row = HeardMessage("RIS", "192.0.2.1", f"M{before}", "ADT^A08", "d", b"", [], NOW, heard.DONE)
+        number = heard.keep(tx, row)
+        assert number is not None
+        for one in said:
+            act(tx, one, number, now=NOW - timedelta(days=900))
+
+
+def one_transaction_of(planted: PlantedLedger) -> None:
+    """A line that is asked to stop right away: of each kind one transaction is made, and no more."""
+    stop = threading.Event()
+    stop.set()
+    Forgetter(planted.ledger, planted.files, _Clock(), Keeping(orders_days=LIMIT), Trail("PREREAD"), stop)()
+
+
+def test_a_patient_of_whom_the_same_is_said_again_was_heard_of_then(planted: PlantedLedger) -> None:
+    hear(planted, PatientSaid(GWEN), days=900)
+    hear(planted, PatientSaid(GWEN), days=1)
+    newest(planted)
+    forget(planted)
+    assert "PAT-GWEN" in _heard(planted)["patient_statement"]
+
+
+def test_an_order_stays_whose_patient_leads_to_a_study_by_a_merge_that_waits(planted: PlantedLedger) -> None:
+    _study(planted, "PAT-A", "ACC-OTHER")
+    hear(planted, order(GWEN, "ACC-GWEN"), days=900)
+    hear(planted, PatientsMerged(GWEN, Patient("PAT-B", "")), days=899)
+    hear(planted, PatientsMerged(Patient("PAT-B", ""), Patient("PAT-A", "")), days=1, state=heard.WAITING)
+    newest(planted)
+    forget(planted)
+    assert "ACC-GWEN" in _heard(planted)["patient_order"]
+
+
+def test_a_finished_report_stays_as_long_as_its_order(planted: PlantedLedger) -> None:
+    """Without it, a result would go out after the radiologist has finished the report."""
+    hear(planted, order(Patient("", ""), "ACC-GWEN"), days=900)
+    _study_of_nobody(planted)
+    with planted.ledger.begin() as tx:  # a person has chosen it, and the study is doubted
+        made = tx.execute(select(schema.patient_order.c.id)).scalar_one()
+        orders.add_decision(tx, StoredDecision(STUDY, "chosen", NOW, made))
+    hear(planted, report(Patient("", ""), "ACC-GWEN"), days=900)
+    _accessions_arrive(planted, "ACC-FILM")
+    hear(planted, of_filler("ACC-FILM", "F-FILM"), days=900)
+    hear(planted, ReportSaid(Patient("", ""), Order(filler_order_number="F-FILM"), "", "F", True), days=900)
+    newest(planted)
+    forget(planted)
+    with planted.ledger.read() as view:
+        found = orders.reports_by(view, accessions=["ACC-GWEN"]), orders.reports_by(view, fillers=["F-FILM"])
+    assert [len(f) for f in found] == [1, 1]
+
+
+def of_filler(accession: str, filler: str) -> OrderSaid:
+    return OrderSaid(
+        OrderChange.PLACED, Patient("", ""), Order(accession_number=accession, filler_order_number=filler), ""
+    )
+
+
+def _accessions_arrive(planted: PlantedLedger, accession: str) -> None:
+    """A film with that number has come, and nothing has looked at it yet."""
+    uid = f"{STUDY}.2"
+    with planted.ledger.begin() as tx:
+        tx.execute(
+            insert(schema.study).values(
+                study_instance_uid=uid, state="receiving", first_received_at=NOW, last_received_at=NOW
+            )
+        )
+        facts = json.dumps({"patient_id": "", "accession_number": accession})
+        tx.execute(insert(schema.instance).values(**_IMAGE, study_instance_uid=uid, facts=facts))
+
+
+def test_no_film_that_was_ever_received_is_looked_at_for_those_that_arrive(planted: PlantedLedger) -> None:
+    """Nobody else can write meanwhile."""
+    asked = list[tuple[str, Any]]()
+    engine: Any = planted.ledger.place.engine  # the plan is SQLite's own, and nothing else tells it
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with planted.ledger.read() as view:
+            unclaimed.arriving(view)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    questions = [(s, p) for s, p in asked if "instance" in s]
+    assert questions
+    with planted.ledger.read() as view:
+        for statement, parameters in questions:
+            plan = [r[3] for r in view.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            assert not [p for p in plan if p.startswith("SCAN instance")], plan
 
 
 def test_what_stays_keeps_nothing_behind_it_here(planted: PlantedLedger) -> None:
@@ -287,6 +409,12 @@ def test_no_order_gets_the_number_of_one_that_a_person_has_seen(planted: Planted
     with planted.ledger.read() as view:
         (after,) = view.execute(select(schema.patient_order.c.id, schema.patient_order.c.patient_id)).all()
     assert (after.patient_id, after.id > before) == ("PAT-STAN", True)
+
+
+def test_what_has_piled_up_goes_in_one_round(planted: PlantedLedger) -> None:
+    _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(2 * AT_ONCE + 1)))
+    newest(planted)
+    assert forget(planted) == 2 * AT_ONCE + 1
 
 
 @given(st.integers(-12_000, 24_000), st.sampled_from([4, 6, 8, 10, 12, 14]))
