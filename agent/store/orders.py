@@ -12,6 +12,9 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from agent.store.dialect import upsert
 from agent.store.schema import final_report, message_study, patient_order, study_decision, study_match
 
+GONE = "purged"
+"""State of a row that holds the number of an order and nothing else of it: no question finds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
@@ -68,7 +71,7 @@ def orders_by(
         conditions.append(c.id.in_(sorted(set(ids))))
     if not conditions:
         return []
-    rows = view.execute(select(patient_order).where(or_(*conditions)).order_by(c.id))
+    rows = view.execute(select(patient_order).where(or_(*conditions), c.state != GONE).order_by(c.id))
     return [StoredOrder(**row._mapping) for row in rows]
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, or_, select, update
 
 from agent.store import schema
 from agent.store.doomed import doom
 from agent.store.identity import HELD, stops_of
+from agent.store.orders import GONE
 from agent.store.overview import any_job_of, jobs_of
 from agent.store.retention import FINISHED
 from agent.store.schema import (
@@ -74,7 +75,7 @@ def purge(tx: Connection, study_instance_uid: str, *, now: datetime) -> int:
         if table not in _STAYS and (condition := _belongs(table, rows)) is not None:
             tx.execute(delete(table).where(condition))
     _forget_patient(tx, {value for kind, value in mine - others if kind == "patient"})
-    tx.execute(delete(patient_order).where(patient_order.c.id.in_(orders)))
+    _forget_orders(tx, orders)
     tx.execute(delete(final_report).where(final_report.c.message_id.in_(messages)))  # whatever it names the study by
     tx.execute(
         update(hl7_message)
@@ -196,4 +197,27 @@ def _messages_about_nothing_else(view: Connection, uid: str) -> list[int]:
 def _forget_patient(tx: Connection, patient_ids: set[str]) -> None:
     """What was said of a patient of whom there is nothing else here."""
     c = patient_statement.c
-    tx.execute(delete(patient_statement).where(or_(c.patient_id.in_(patient_ids), c.gone_id.in_(patient_ids))))
+    named = select(c.id).where(or_(c.patient_id.in_(patient_ids), c.gone_id.in_(patient_ids)))
+    ids = [int(i) for i in tx.execute(named).scalars()]
+    blank: dict[str, Any] = {"patient_id": "", "patient": {}, "gone_id": "", "gone": None}
+    _take_out(tx, patient_statement, ids, blank, c.patient_id == "")
+
+
+def _forget_orders(tx: Connection, ids: list[int]) -> None:
+    blank: dict[str, Any] = {
+        "accession_number": "", "placer_order_number": "", "filler_order_number": "", "study_instance_uid": "",
+        "patient_id": "", "patient": {}, "order": {}, "priority": "", "scheduled_at": "", "modality": "", "state": GONE,
+        "source": "", "message_id": None,
+    }  # fmt: skip
+    _take_out(tx, patient_order, ids, blank, patient_order.c.state == GONE)
+
+
+def _take_out(
+    tx: Connection, table: Table, ids: list[int], blank: dict[str, Any], is_blank: ColumnElement[bool]
+) -> None:
+    """Delete these rows, and those that were left blank before; of the newest of the table the number stays. SQLite would give it
+    to the next one, which nobody would weigh who has decided about a study: decisions count what was known by its number."""
+    c = table.c
+    newest = int(tx.execute(select(func.max(c.id))).scalar() or 0)
+    tx.execute(update(table).where(c.id.in_(ids), c.id == newest).values(**blank))
+    tx.execute(delete(table).where(or_(c.id.in_(ids), is_blank), c.id != newest))

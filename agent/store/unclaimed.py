@@ -61,7 +61,9 @@ def old_orders(
     c = patient_order.c
     newest = select(func.max(c.id)).scalar_subquery()
     given = [exists(select(t.c.order_id).where(t.c.order_id == c.id)) for t in (study_match, study_decision)]
-    query = select(patient_order).where(c.heard_at < moment, c.id < newest, *(~g for g in given))
+    query = select(patient_order).where(
+        c.heard_at < moment, c.id < newest, c.state != orders.GONE, *(~g for g in given)
+    )
     return [Row(r.id, _of_order(r), r.scheduled_at) for r in view.execute(_some(query, c.id, after, among))]
 
 
@@ -80,7 +82,7 @@ def old_statements(
     """What was said of patients before then. The newest stays, as of the orders."""
     c = patient_statement.c
     newest = select(func.max(c.id)).scalar_subquery()
-    query = select(c.id, c.patient_id, c.gone_id).where(c.heard_at < moment, c.id < newest)
+    query = select(c.id, c.patient_id, c.gone_id).where(c.heard_at < moment, c.id < newest, c.patient_id != "")
     found = view.execute(_some(query, c.id, after, among))
     return [_of_statement(r) for r in found]
 
@@ -90,8 +92,10 @@ def old_messages(
 ) -> list[Row]:
     """Messages that were heard before then and are done with, are of no study, and of nothing of the above that is still here."""
     c = hl7_message.c
-    named_by = (patient_order, patient_statement, final_report, message_study)
+    named_by = (patient_order, final_report, message_study)
     named = [exists(select(t.c.message_id).where(t.c.message_id == c.id)) for t in named_by]
+    said = patient_statement.c  # one that names nobody holds a number, and no message
+    named.append(exists(select(said.message_id).where(said.message_id == c.id, said.patient_id != "")))
     query = select(c.id, c.said).where(
         c.received_at < moment,
         c.state.in_((heard.DONE, heard.IGNORED)),

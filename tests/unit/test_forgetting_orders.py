@@ -19,7 +19,7 @@ from agent.keeping.unclaimed import is_past
 from agent.orders.act import act
 from agent.orders.said import Heard, OrderChange, OrderSaid, PatientSaid, PatientsMerged, ReportSaid, Said
 from agent.settings import Keeping
-from agent.store import audit, heard, orders, schema, unclaimed
+from agent.store import audit, heard, identity, orders, purging, schema, unclaimed
 from agent.store.heard import HeardMessage
 from agent.store.orders import StoredDecision
 from agent.store.schema import metadata
@@ -415,6 +415,56 @@ def test_what_has_piled_up_goes_in_one_round(planted: PlantedLedger) -> None:
     _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(2 * AT_ONCE + 1)))
     newest(planted)
     assert forget(planted) == 2 * AT_ONCE + 1
+
+
+@pytest.mark.usefixtures("ledger_url")
+def test_no_order_or_merge_gets_the_number_of_one_that_was_purged(planted: PlantedLedger) -> None:
+    """What a person decided about another study would be taken to know of it, and it would never be weighed."""
+    _study(planted, "PAT-GWEN", "ACC-GWEN")
+    hear(planted, order(GWEN, "ACC-GWEN"), days=900)
+    hear(planted, PatientsMerged(GWEN, Patient("PAT-FORMER", "")), days=900)
+    before = _newest_numbers(planted)
+    _purge(planted)
+    assert _newest_numbers(planted) == before
+    assert _named_in(planted, "PAT-GWEN", "Gone^Gwen", "ACC-GWEN", "PAT-FORMER") == []
+    with planted.ledger.read() as view:
+        assert orders.orders_by(view, ids=[before[0]]) == [], "nobody sees it, and nobody can choose it"
+        assert identity.statements_about(view, ["PAT-GWEN", ""]) == ([], {"PAT-GWEN"})
+    assert forget(planted) == 3, "three messages, and no order or patient that is none"
+    assert not any(has(planted, "PAT-GWEN", "Gone^Gwen"))
+    hear(planted, order(STAN, "ACC-STAN"), days=0)
+    hear(planted, PatientSaid(STAN), days=0)
+    assert all(new > old for new, old in zip(_newest_numbers(planted), before, strict=True))
+    assert forget(planted) == 0
+
+
+def test_of_what_was_purged_no_more_than_the_newest_number_is_kept(planted: PlantedLedger) -> None:
+    for _ in range(2):
+        _study_of_nobody(planted)
+        with planted.ledger.begin() as tx:
+            identity.remember_keys(tx, STUDY, {(identity.PATIENT, "PAT-GWEN"), (identity.ACCESSION, "ACC-GWEN")})
+        hear(planted, order(GWEN, "ACC-GWEN"), days=900)
+        hear(planted, PatientSaid(GWEN), days=900)
+        _purge(planted)
+    assert _heard(planted) == {"patient_order": [""], "patient_statement": [""]}
+    assert _newest_numbers(planted) == (2, 2)
+
+
+def _purge(planted: PlantedLedger) -> None:
+    with planted.ledger.begin() as tx:
+        purging.purge(tx, STUDY, now=NOW)
+
+
+def _newest_numbers(planted: PlantedLedger) -> tuple[int, int]:
+    with planted.ledger.read() as view:
+        return orders.newest_order(view), identity.newest_statement(view)
+
+
+def _named_in(planted: PlantedLedger, *texts: str) -> list[str]:
+    """Which of them the orders and the statements hold."""
+    with planted.ledger.read() as view:
+        rows = [r for t in (schema.patient_order, schema.patient_statement) for r in view.execute(t.select())]
+    return [t for t in texts if t in str(rows)]
 
 
 @given(st.integers(-12_000, 24_000), st.sampled_from([4, 6, 8, 10, 12, 14]))
