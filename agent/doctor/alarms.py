@@ -36,5 +36,5 @@ def _said(alarm: Alarm) -> tuple[Sentence, ...]:
     known = alarm.code in WORDS
     wrong = Sentence(f"system.alarm.{alarm.code}", {}) if known else sentence("alarm", code=alarm.code)
     about = (sentence("alarm-about", about=alarm.about),) if alarm.about else ()
-    told = sentence("told", at=f"{alarm.told_at:%H:%M}") if alarm.told_at else sentence("nobody-told")
+    told = sentence("told", at=f"{alarm.told_at:%Y-%m-%d %H:%M}") if alarm.told_at else sentence("nobody-told")
     return (*about, sentence("since", at=f"{alarm.raised_at:%Y-%m-%d %H:%M}"), told, wrong)

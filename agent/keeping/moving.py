@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from agent.audit.trail import Trail
 from agent.errors import Permanent
-from agent.store import audit_checks, moved
+from agent.store import audit_checks, moved, processes
 from agent.store.audit_checks import AuditCheck
 from agent.store.engine import Ledger
 from agent.work.role import RoleLock
@@ -37,17 +37,20 @@ def move(source: Ledger, target: Ledger, root: Path, trail: Trail, *, now: datet
 
     Raises:
         RoleTaken: the line runs.
-        Permanent: there is no such ledger; one of the two is of another version than this program, or the target has something in
-            it already; what arrived is not what was sent.
+        Permanent: there is no such ledger, or a line still works with it; one of the two is of another version than this program,
+            or the target has something in it already; what arrived is not what was sent.
         Transient: one of them cannot be used at the moment.
     """
+    _must_be_whole(source)
+    if not root.is_dir():
+        raise Permanent(f"storage.root {root} is not there; name the one that the line works with", code="no-root")
     with ExitStack() as stack:
         for role in ("receive", "read", "office"):
             stack.enter_context(RoleLock(root, role))
-        _must_be_whole(source)
         if target.is_there():
             target.must_be_of_this_program()
         with source.begin() as view, target.begin() as tx:
+            _must_be_at_rest(source, view, now)
             target.bring_up_to_date(tx)
             _must_be_empty(target, tx)
             moved.copy(view, tx)
@@ -62,6 +65,17 @@ def _must_be_whole(source: Ledger) -> None:
             f"there is no ledger at {source.name}; name the file that the line has worked with", code="no-ledger"
         )
     source.must_be_of_this_program()
+
+
+def _must_be_at_rest(source: Ledger, view: Connection, now: datetime) -> None:
+    """The locks are those of a storage root, and the file may be that of another line."""
+    alive = [p.role for p in processes.all_processes(view) if not processes.does_not_run(p, now)]
+    if alive:
+        raise Permanent(
+            f"processes that work with {source.name} gave a sign of life just now ({', '.join(sorted(alive))}); stop the line first, or "
+            f"wait {processes.SILENT_AFTER_S:.0f} s after it was killed",
+            code="line-runs",
+        )
 
 
 def _must_be_empty(target: Ledger, tx: Connection) -> None:

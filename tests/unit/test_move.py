@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Table, inspect, null, select, update
@@ -104,6 +105,20 @@ def test_a_line_that_runs_is_not_moved(
     assert not server_of(site).is_there()
 
 
+def test_the_file_of_another_line_that_runs_is_not_moved(
+    site: Site, file: PlantedLedger, postgres: Cluster, server_of: Opening, tmp_path: Path
+) -> None:
+    """What that line writes afterwards would be in the file alone, and its studies in two places."""
+    file.process("receive", "ready")
+    ledger = site.settings().storage.root / "preread.db"
+    (tmp_path / "another").mkdir()
+    site.set("database", url=postgres.empty())
+    site.set("storage", root=str(tmp_path / "another"))
+    done = site.run("move", str(ledger))
+    assert (done.returncode, "stop the line first" in done.stderr) == (1, True), done.stderr
+    assert not server_of(site).is_there()
+
+
 @pytest.mark.parametrize("which", ["file", "server"])
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_ledger_of_another_version_is_not_moved(
@@ -175,4 +190,17 @@ def test_it_is_said_what_is_missing(site: Site, postgres: Cluster) -> None:
     site.set("database", url=postgres.empty())
     done = site.run("move")
     assert (done.returncode, "there is no ledger at" in done.stderr) == (1, True)
-    assert not (site.settings().storage.root / "preread.db").exists(), "looking makes nothing"
+    assert list(site.settings().storage.root.glob("*")) == [], "looking makes nothing"
+
+
+def test_a_root_that_was_mistyped_is_not_made(
+    site: Site, file: PlantedLedger, postgres: Cluster, server_of: Opening, tmp_path: Path
+) -> None:
+    """Other users could look into it, and the line would find no image of its ledger there."""
+    ledger = site.settings().storage.root / "preread.db"
+    site.set("database", url=postgres.empty())
+    site.set("storage", root=str(tmp_path / "mistyped"))
+    done = site.run("move", str(ledger))
+    assert (done.returncode, "mistyped is not there" in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "mistyped").exists()
+    assert not server_of(site).is_there()

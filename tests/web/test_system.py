@@ -240,7 +240,7 @@ def test_a_sentence_keeps_the_words_of_others_apart_and_writes_numbers_as_its_la
     said = sentence("ledger.parked", n=1234, detail="ack-ae: no {such} patient"), sentence("disk.short")
     assert english(*said).startswith("1,234 parked, the last because of ack-ae: no {such} patient; images are")
     german = pieces(said[0], Texts().of("de"), "de")
-    assert german == ("Aufgegeben: 1.234. Letzter Grund: ", "ack-ae: no {such} patient", ".")
+    assert german == ("Aufgegeben: 1.234. Letzter Grund: ", "ack-ae: no {such} patient", "")
     room = sentence("disk.room", folder="/a", free=1.25, reserve=20.0)
     assert "".join(pieces(room, Texts().of("de"), "de")) == "/a: 1,2 GB frei, Reserve 20 GB."
     assert english(sentence("certificate.lasts", file="a.pem", n=1, day="2026-01-03")).startswith(
