@@ -45,6 +45,17 @@ class _Clock:
         return NOW
 
 
+class _Slow(_Clock):
+    """Whenever it is looked at a minute has passed."""
+
+    def __init__(self) -> None:
+        self._looked = 0
+
+    def now(self) -> datetime:
+        self._looked += 1
+        return NOW + timedelta(minutes=self._looked)
+
+
 @pytest.fixture
 def planted(site: Site, request: pytest.FixtureRequest) -> Iterator[PlantedLedger]:
     """The site's ledger, where the test wants it."""
@@ -415,6 +426,13 @@ def test_what_has_piled_up_goes_in_one_round(planted: PlantedLedger) -> None:
     _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(2 * AT_ONCE + 1)))
     newest(planted)
     assert forget(planted) == 2 * AT_ONCE + 1
+
+
+def test_files_and_room_do_not_wait_for_all_that_has_piled_up(planted: PlantedLedger) -> None:
+    _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(AT_ONCE + 1)))
+    newest(planted)
+    forgetter = Forgetter(planted.ledger, planted.files, _Slow(), Keeping(orders_days=LIMIT), Trail("PREREAD"))
+    assert [forgetter(), forgetter()] == [AT_ONCE, 1]
 
 
 @pytest.mark.usefixtures("ledger_url")
