@@ -423,9 +423,9 @@ def test_no_order_gets_the_number_of_one_that_a_person_has_seen(planted: Planted
 
 
 def test_what_has_piled_up_goes_in_one_round(planted: PlantedLedger) -> None:
-    _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(2 * AT_ONCE + 1)))
+    _said(planted, *(order(GWEN, f"ACC-{number}") for number in range(AT_ONCE + 1)))
     newest(planted)
-    assert forget(planted) == 2 * AT_ONCE + 1
+    assert forget(planted) == AT_ONCE + 1
 
 
 def test_files_and_room_do_not_wait_for_all_that_has_piled_up(planted: PlantedLedger) -> None:
