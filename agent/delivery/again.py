@@ -64,19 +64,22 @@ def follow(
     """Put it into the outbox behind the retraction, in the transaction that says that this is out; forget it where the retraction
     cannot be, or where a newer result, or none, holds by now."""
     if not may_be_out or _overtaken(tx, row) != again.standing:
-        if again.document is not None:
-            with contextlib.suppress(Transient):
-                files.delete(again.document.path)
+        forget(files, again)
         return
     uid = row.study_instance_uid
     if again.document is None:
         words = f"the result that {row.destination} has was taken back after it had come, and could not be sent again"
         studies.note(tx, uid, "deliver", "not-sent-again", f"{words}: {again.words}; then: preread reread", now=now)
         return
-    hold = outlet_of(tx, uid).holds(again.document.kind)
+    outlet = outlet_of(tx, uid)
+    hold = outlet.holds(again.document.kind)
     document_id = results.add_document(tx, again.standing.revision_id, again.document, now=now)
     files.must_be_there([again.document.path])
     delivery_id = results.add_delivery(tx, document_id, row.destination, hold=hold, now=now)
+    if outlet.reported:  # wanted if the report is taken back
+        words = f"{results.REPORTED}{outlet.reported}"
+        results.supersede_undelivered(tx, uid, again.standing.revision + 1, kinds=("oru",), words=words, now=now)
+        return
     if delivery_id is not None and not hold:
         enqueue(tx, "deliver", str(delivery_id), lane=row.destination, now=now)
     words = (
@@ -85,11 +88,17 @@ def follow(
     studies.note(tx, uid, "deliver", "sent-again", f"{words}: it gets it once more", now=now)
 
 
+def forget(files: FileStore, again: Again) -> None:
+    """Nothing follows, or not yet: a file that no row names would outlive its study."""
+    if again.document is not None:
+        with contextlib.suppress(Transient):
+            files.delete(again.document.path)
+
+
 def _overtaken(view: Connection, row: Outgoing) -> StandingResult | None:
-    """The result that has to be with the destination after that message, if it holds: it is of the newest revision, and nobody has
-    finished the report."""
+    """The result that has to be with the destination after that message, if it holds: it is of the newest revision."""
     standing = messages.left_before(view, row)
-    if standing is None or outlet_of(view, row.study_instance_uid).reported:
+    if standing is None:
         return None
     newest = studies.newest_revision(view, row.study_instance_uid)
     return standing if newest is not None and newest.number == standing.revision else None

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from agent.audit.event import About
 from agent.audit.trail import Trail
 from agent.clock import Clock
-from agent.delivery.again import Again, follow, prepare
+from agent.delivery.again import Again, follow, forget, prepare
 from agent.delivery.backoff import expired, next_try
 from agent.delivery.protocol import NOTHING_ARRIVED, REFUSAL, Destination, NotFiled, OutgoingDocument, Receipt
 from agent.errors import Permanent, Transient
@@ -187,6 +187,8 @@ class Outbox:
             )
             if next_at is not None:
                 self._queue.postpone(tx, job, next_at, failed=True, error=words)
+                if again is not None:
+                    forget(self._files, again)
             else:
                 if again is not None:
                     may_be_out = messages.may_have_arrived(tx, row.delivery_id)

@@ -158,6 +158,8 @@ class Assembly:
         identity.unsettle(tx, priors.compared_with(tx, uid) - {uid}, now=now)
         studies.set_state(tx, uid, Outcome.WITHDRAWN, reason="withdrawn", explanation=reason)
         studies.note(tx, uid, "withdraw", "withdrawn", reason, now=now)
+        # What takes things back and was held with the rest. Made again it is the same document, which is sent but once.
+        self._release(tx, uid)
         enqueue(tx, "report", str(revision_id), now=now)
 
     def _case(self, view: Connection, uid: str) -> Case:

@@ -7,11 +7,10 @@ from agent.mending.hand import Hand
 from agent.store import identity, results
 from agent.store.messages import RESULTS, RETRACTION
 from agent.store.outlet import outlet_of
-from agent.store.rejections import NOTE
 from agent.work.queue import enqueue
 
 _REPORTS = tuple(
-    k for k in (*results.RESULTS, RETRACTION, NOTE) if k not in RESULTS
+    k for k in (*results.RESULTS, RETRACTION, results.NOTE) if k not in RESULTS
 )  # what goes though the order was cancelled
 
 

@@ -144,7 +144,12 @@ def _identified(said: PreRead) -> PreRead:
     A second agent, an offline reading, or a line whose ledger was lost may come to the same study and revision number;
     other content under a UID that a PACS knows would be refused, or would overwrite.
     """
-    everything = json.dumps(asdict(said), sort_keys=True, default=str)
+    said_of_all = asdict(said)
+    order = said_of_all["study"]["order"]
+    for newer in ("placer_assigner", "filler_assigner"):
+        if order[newer] is None:  # who says nothing of it says what was said before there was a place for it
+            del order[newer]
+    everything = json.dumps(said_of_all, sort_keys=True, default=str)
     sr_uid = derived_uid("sr", said.study.study_instance_uid, everything)
     return replace(said, sr_instance_uid=sr_uid, sr_series_uid=series_of(sr_uid), control_id=derived_control_id(sr_uid))
 

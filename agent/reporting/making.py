@@ -50,7 +50,7 @@ _TAKES_HL7 = (Hl7DestinationSettings, FolderDestinationSettings)
 _CORRECTED = (
     "the patient or the order of the study was corrected; where a new result is sent, it stands under the right one"
 )
-_SUFFIX = {"sr": ".dcm", rejections.NOTE: ".dcm", "json": ".json", **dict.fromkeys(beside.KINDS, ".dcm")}
+_SUFFIX = {"sr": ".dcm", results.NOTE: ".dcm", "json": ".json", **dict.fromkeys(beside.KINDS, ".dcm")}
 _T = TypeVar("_T")
 
 Images = Sequence[tuple[StoredImage, Use]]
@@ -237,7 +237,7 @@ class Making:
 
             content = self._attempt(made, ("rejection-not-made", words), preread, encode)
             if content is not None:
-                made.documents.append(MadeDocument(rejections.NOTE, one.identifier, content, one.destinations))
+                made.documents.append(MadeDocument(results.NOTE, one.identifier, content, one.destinations))
 
     def _oru(self, made: Made, kind: str, preread: PreRead, destination: DestinationSettings) -> None:
         missing = (

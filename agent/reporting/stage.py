@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.errors import Transient
 from agent.reporting.making import Made, Making, Material
 from agent.settings import Settings
-from agent.store import flags, messages, rejections, results, studies
+from agent.store import flags, messages, results, studies
 from agent.store.engine import Ledger
 from agent.store.files import FileStore
 from agent.store.outlet import Outlet, outlet_of
@@ -23,7 +23,7 @@ from structured_report.content import Outcome
 
 _KEPT_HERE = "films of the constancy test: the documents are made, kept here and sent nowhere (qc.send)"
 
-_TAKES_BACK = (messages.RETRACTION, rejections.NOTE)  # made for those who have what it takes back
+_TAKES_BACK = (messages.RETRACTION, results.NOTE)  # made for those who have what it takes back
 
 _Kept = list[tuple[StoredDocument, tuple[str, ...]]]
 
@@ -115,15 +115,17 @@ class Reporting:
         now, rank = self._clock.now(), flags.urgency_of(tx, revision.study_instance_uid)
         outlet = outlet_of(tx, revision.study_instance_uid)
         steps = 0 if rank is None else rank.priority.rank
+        made = {document.identifier for document, _ in documents}
         for document, destinations in documents:
             document_id = results.add_document(tx, revision.id, document, now=now)
             self._files.must_be_there([document.path])
             hold = outlet.holds(document.kind)
             for name in destinations:
-                if document.kind in messages.RESULTS:
-                    if messages.is_out(tx, revision.id, document.kind, name):
-                        continue  # perhaps in another form: the settings have changed since, and nothing is sent twice
-                    messages.replace_undelivered(tx, revision.id, document.kind, name, document.identifier, now=now)
+                if document.kind in results.RESULTS:
+                    besides = () if document.kind in messages.RESULTS else made
+                    if messages.is_out(tx, revision.id, document.kind, name, besides=besides):
+                        continue  # in another form: the settings, or what is known here, have changed, and nothing is sent twice
+                    messages.replace_undelivered(tx, revision.id, document.kind, name, made, now=now)
                 delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)
                 if delivery_id is not None and not hold:
                     enqueue(tx, "deliver", str(delivery_id), lane=name, priority=steps, now=now)

@@ -6,6 +6,7 @@ what keeps that order when messages fail, wait and are made again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,14 +54,15 @@ def newest_sent(view: Connection, study_instance_uid: str, destination: str, up_
     return None if row is None else SentMessage(*row)
 
 
-def is_out(view: Connection, revision_id: int, kind: str, destination: str) -> bool:
-    """Whether the destination has acknowledged a message of that kind about that revision, in whatever form."""
+def is_out(view: Connection, revision_id: int, kind: str, destination: str, *, besides: Collection[str] = ()) -> bool:
+    """Whether the destination has acknowledged a document of that kind about that revision, in whatever form but `besides`."""
     found = view.execute(
         select(delivery.c.id)
         .join(document, document.c.id == delivery.c.document_id)
         .where(
             document.c.revision_id == revision_id,
             document.c.kind == kind,
+            document.c.identifier.not_in(besides),
             delivery.c.destination == destination,
             delivery.c.state.in_(OUT),
         )
@@ -69,12 +71,12 @@ def is_out(view: Connection, revision_id: int, kind: str, destination: str) -> b
 
 
 def replace_undelivered(
-    tx: Connection, revision_id: int, kind: str, destination: str, identifier: str, *, now: datetime
+    tx: Connection, revision_id: int, kind: str, destination: str, made: Collection[str], *, now: datetime
 ) -> int:
-    """Messages of that kind about that revision that were made for the destination in another form, and that it has not
-    taken, are not sent any more; returns how many."""
+    """Documents of that kind about that revision that were made for the destination in another form than these, and that it has
+    not taken, are not sent any more; returns how many."""
     others = select(document.c.id).where(
-        document.c.revision_id == revision_id, document.c.kind == kind, document.c.identifier != identifier
+        document.c.revision_id == revision_id, document.c.kind == kind, document.c.identifier.not_in(made)
     )
     changed = tx.execute(
         update(delivery)

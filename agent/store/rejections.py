@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, or_, select
 
-from agent.store.results import OBJECTS, may_have_it
-from agent.store.schema import commitment, delivery, document, study_revision
-
-NOTE = "ko"
+from agent.store.results import NOTE, OBJECTS, may_have_it
+from agent.store.schema import commitment, delivery, document, report_shortfall, study_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,8 @@ class StoredObject:
 
 
 def not_rejected(view: Connection, study_instance_uid: str, before_revision: int) -> tuple[StoredObject, ...]:
-    """The objects of earlier revisions that are out and that no earlier note has had before it, in their order."""
+    """The objects of earlier revisions that are out and that no earlier note has had before it, in their order; where not all could be
+    made that should have been, some of them again."""
     c, noted = study_revision.c, study_revision.alias()
     note, sent = document.alias(), delivery.alias()
     newest_note = (
@@ -45,6 +44,7 @@ def not_rejected(view: Connection, study_instance_uid: str, before_revision: int
             noted.c.study_instance_uid == study_instance_uid,
             noted.c.number < before_revision,
             note.c.kind == NOTE,
+            noted.c.id.not_in(select(report_shortfall.c.revision_id)),  # another note of it may not have been made
             sent.c.destination == delivery.c.destination,
         )
         .scalar_subquery()

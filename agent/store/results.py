@@ -124,6 +124,7 @@ RESULTS = ("sr", "sc", "gsps", "plain-sr", "oru", "flag", "json")
 """The kinds of documents that say something of the images, and not only that something was wrong."""
 OBJECTS = ("sr", "sc", "gsps", "plain-sr")
 """Those of them that are DICOM objects."""
+NOTE = "ko"  # rejects some of those
 _NUMBER = ("patient_id", "issuer")  # under what a document is filed
 REPORTED = "reported: "  # so begin the words of what is superseded because a person has finished the report
 HAS_IT = ("delivered", "committed")  # the destination has said that it has the document
@@ -276,10 +277,10 @@ def with_a_result(view: Connection, study_instance_uid: str) -> set[str]:
 
 def misfiled(view: Connection, study_instance_uid: str, patient: Mapping[str, str]) -> set[tuple[str, str]]:
     """(kind, destination) of the documents, messages apart, that a destination has, or may have, and of which the newest stands under
-    another Patient ID, or issuer of it, than that of `patient`."""
+    another Patient ID, or issuer of it, than that of `patient`; and of those that it was told to hide, or will be."""
     c = study_revision.c
     rows = view.execute(
-        select(document.c.kind, delivery.c.destination, c.study)
+        select(document.c.kind, delivery.c.destination, c.study, c.number)
         .join(study_revision, c.id == document.c.revision_id)
         .join(delivery, delivery.c.document_id == document.c.id)
         .where(
@@ -290,8 +291,27 @@ def misfiled(view: Connection, study_instance_uid: str, patient: Mapping[str, st
         )
         .order_by(c.number)
     )
-    newest = {(str(r.kind), str(r.destination)): r.study["patient"] for r in rows}
-    return {key for key, filed in newest.items() if any(filed[k].strip() != patient[k].strip() for k in _NUMBER)}
+    newest = {(str(r.kind), str(r.destination)): (r.study["patient"], int(r.number)) for r in rows}
+    noted = _newest_notes(view, study_instance_uid)
+    return {
+        (kind, destination)
+        for (kind, destination), (filed, number) in newest.items()
+        if any(filed[k].strip() != patient[k].strip() for k in _NUMBER)
+        or (kind in OBJECTS and number < noted.get(destination, 0))
+    }
+
+
+def _newest_notes(view: Connection, study_instance_uid: str) -> dict[str, int]:
+    """Number of the newest revision with a rejection note, by the destination that it is for."""
+    c = study_revision.c
+    rows = view.execute(
+        select(delivery.c.destination, func.max(c.number))
+        .join(document, document.c.id == delivery.c.document_id)
+        .join(study_revision, c.id == document.c.revision_id)
+        .where(c.study_instance_uid == study_instance_uid, document.c.kind == NOTE)
+        .group_by(delivery.c.destination)
+    )
+    return {str(destination): int(number) for destination, number in rows}
 
 
 def newest_sent_sr(view: Connection, study_instance_uid: str, before_revision: int) -> str | None:

@@ -18,22 +18,24 @@ from agent.mending.retrying import retry
 from agent.store import overview
 from agent.work.queue import bring_forward
 from structured_report.retraction import is_filed_with, sent_anew
-from tests.support.hearing import Office, filed_under, hand, merged, ordered, reported, takes_back
+from tests.support.hearing import Office, filed_under, hand, merged, ordered, report_taken_back, reported, takes_back
 
 
 class StubbornRis(MllpListener):
-    """Refuses for good (AR) what takes back under one of `unknown` Patient IDs, and keeps everything else in its order."""
+    """Refuses what takes back under one of `unknown` Patient IDs, for good (AR) unless `code` says otherwise, and keeps everything
+    else in its order."""
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         self.unknown: set[str] = set()
+        self.code = "AR"
         super().__init__(self._take)
 
     def _take(self, message: bytes) -> bytes:
         refused = takes_back(message) and filed_under(message)[0] in self.unknown
         if not refused:
             self.messages.append(message)
-        return acknowledge(message, code="AR" if refused else "AA", application="RIS", facility="TEST")
+        return acknowledge(message, code=self.code if refused else "AA", application="RIS", facility="TEST")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def stubborn() -> Iterator[StubbornRis]:
 @pytest.fixture
 def office(tmp_path: Path, stubborn: StubbornRis) -> Iterator[Office]:
     stubborn.messages.clear()
-    stubborn.unknown = {"OLD"}
+    stubborn.unknown, stubborn.code = {"OLD"}, "AR"
     made = Office(tmp_path / "office", stubborn)  # type: ignore[arg-type]  # it keeps its messages as that one does
     yield made
     made.close()
@@ -128,6 +130,29 @@ def test_after_the_final_report_no_draft_is_sent_again(office: Office) -> None:
     office.work()
     try_again(office, uid)
     assert told(office)[2:] == [("OLD", True)]
+
+
+def test_the_right_result_comes_after_all_when_the_final_report_is_taken_back(office: Office) -> None:
+    """Else a RIS that files by the order would have nothing but what was taken back, of a study that is open again."""
+    uid = merged_away(office)
+    office.hear(reported("ACC1", "NEW"))
+    office.work()
+    try_again(office, uid)
+    office.hear(report_taken_back("ACC1", "NEW"))
+    office.work()
+    assert told(office)[2:] == [("OLD", True), ("NEW", False)]
+
+
+def test_what_is_prepared_for_a_retraction_that_fails_does_not_lie_about(office: Office) -> None:
+    """Nothing names it, and so it would outlive the study."""
+    uid = merged_away(office)
+    before = {p.name for p in office.files.path("documents").iterdir()}
+    retry(Hand.of(office.settings, office.ledger, office.files, SystemClock()), uid)
+    office.ris.code = "AE"  # type: ignore[attr-defined]  # not now, perhaps later
+    assert office.do("deliver")
+    with office.ledger.read() as view:
+        assert "waiting" in {d["state"] for d in overview.deliveries(view, uid)}, "it is tried again"
+    assert {p.name for p in office.files.path("documents").iterdir()} == before
 
 
 def test_a_result_under_another_order_is_not_sent_again(office: Office) -> None:

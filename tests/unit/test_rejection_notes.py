@@ -19,7 +19,7 @@ from agent.store import overview
 from agent.store.schema import commitment, delivery, document
 from dicom_nodes.contexts import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from tests.support.films import small_image
-from tests.support.hearing import KeepingRis, Office, corrected, merged, ordered, reported
+from tests.support.hearing import KeepingRis, Office, corrected, merged, ordered, reported, takes_back
 from tests.unit.test_stale_results import delivered, objects_in, work
 
 pytestmark = pytest.mark.requirement("REJECT-1")
@@ -259,6 +259,61 @@ def test_what_is_held_back_is_released_with_the_reports_of_an_order_that_was_can
     release(person, uid, "it is right")
     office.work()
     assert len(objects_in(office, uid, folder, "ko")) == 1
+
+
+def test_what_takes_back_does_not_stay_held_when_the_result_is_withdrawn(offices: Offices, tmp_path: Path) -> None:
+    """Made again it is the same document, which is sent but once: held for ever, and what is wrong would stand for ever."""
+    office, folder = offices(rejection_note=True), tmp_path / "copies"
+    uid = office.arrive(chest())
+    work(office, uid)
+    person = Hand.of(office.settings, office.ledger, office.files, SystemClock())
+    hold(person, uid, "somebody looks")
+    office.hear(merged("OLD", "NEW"))
+    work(office, uid)
+    withdraw(office, uid, "wrong side")
+    assert [takes_back(m) for m in office.ris.messages[-2:]] == [False, True]
+    (note,) = objects_in(office, uid, folder, "ko")
+    assert named(note) == uids(office, uid, folder, "sr")[:1]
+    with office.ledger.read() as view:
+        assert "held" not in {d["state"] for d in overview.deliveries(view, uid)}
+
+
+def test_who_was_told_to_hide_what_proved_right_gets_it_anew(offices: Offices, tmp_path: Path) -> None:
+    """A merge that was a mistake and was undone while a note about it was held: the archive would have nothing to show."""
+    office, folder = offices(rejection_note=True), tmp_path / "copies"
+    uid = office.arrive(chest())
+    work(office, uid)
+    office.hear(reported("ACC1", "OLD"))
+    work(office, uid)
+    person = Hand.of(office.settings, office.ledger, office.files, SystemClock())
+    hold(person, uid, "somebody looks")
+    office.hear(merged("OLD", "NEW"))
+    work(office, uid)
+    office.hear(merged("NEW", "OLD"))
+    work(office, uid)
+    release(person, uid, "it is right")
+    office.work()
+    hidden = {u for note in objects_in(office, uid, folder, "ko") for u in named(note)}
+    shown = [d for d in objects_in(office, uid, folder, "sr") if str(d.SOPInstanceUID) not in hidden]
+    assert [d.PatientID for d in shown] == ["OLD"]
+
+
+def test_a_note_that_could_not_be_made_is_made_up_for(offices: Offices, tmp_path: Path) -> None:
+    office, folder = offices(rejection_note=True), tmp_path / "copies"
+    uid = office.arrive(chest())
+    work(office, uid)
+    with office.ledger.read() as view:
+        first = office.files.path(view.execute(select(document.c.path).where(document.c.kind == "sr")).scalar_one())
+    away = first.rename(tmp_path / "away")
+    office.hear(merged("OLD", "NEW"))
+    work(office, uid)
+    office.hear(merged("NEW", "NEWER"))
+    work(office, uid)
+    assert [n.PatientID for n in objects_in(office, uid, folder, "ko")] == ["NEW"]
+    away.rename(first)
+    office.hear(merged("NEWER", "NEWEST"))
+    work(office, uid)
+    assert {n.PatientID for n in objects_in(office, uid, folder, "ko")} == {"OLD", "NEW", "NEWER"}
 
 
 def test_a_file_that_is_lost_costs_nobody_the_report_and_is_said(offices: Offices, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
+from sqlalchemy import update
 
 from agent.audit.trail import Trail
 from agent.clock import SystemClock
@@ -19,6 +20,7 @@ from agent.settings import Keeping
 from agent.store import overview, priors, results, studies
 from agent.store.priors import PriorImage
 from agent.store.results import StoredReading
+from agent.store.schema import reading
 from agent.work.queue import enqueue
 from structured_report.plain import provenance_to_json
 from structured_report.read_sr import read_sr
@@ -30,6 +32,7 @@ from tests.support.hearing import (
     filed_under,
     merged,
     ordered,
+    report_taken_back,
     reported,
     standing,
     takes_back,
@@ -182,6 +185,21 @@ def test_after_the_final_report_another_spelling_or_a_new_order_sends_no_draft(
     work(office, uid)
     assert office.study(uid).revision > 1
     assert len(objects_in(office, uid, tmp_path / "copies", "sr")) == 1
+
+
+def test_a_result_that_is_made_again_in_other_words_is_not_sent_beside_itself(offices: Offices, tmp_path: Path) -> None:
+    """Something that it was made from has changed meanwhile, and the final report that kept it back is taken back."""
+    office, folder = offices(summary_image=True, plain_sr=True), tmp_path / "copies"
+    uid = office.arrive(chest())
+    work(office, uid)
+    office.hear(reported("ACC1", "OLD"))
+    office.work()
+    with office.ledger.begin() as tx:
+        tx.execute(update(reading).values(notes=["The film it was compared with was purged."]))
+    office.hear(report_taken_back("ACC1", "OLD"))
+    office.work()
+    assert [len(objects_in(office, uid, folder, kind)) for kind in ("sr", "sc", "plain-sr")] == [1, 1, 1]
+    assert len(office.ris.messages) == 1
 
 
 def test_a_reading_that_should_never_have_been_made_does_not_stand_because_nothing_is_sent_of_what_is_not_read(
