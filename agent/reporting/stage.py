@@ -122,8 +122,8 @@ class Reporting:
             hold = outlet.holds(document.kind)
             for name in destinations:
                 if document.kind in results.RESULTS:
-                    besides = () if document.kind in messages.RESULTS else made
-                    if messages.is_out(tx, revision.id, document.kind, name, besides=besides):
+                    these = () if document.kind in messages.RESULTS else made
+                    if messages.is_out(tx, revision.id, document.kind, name, made=these):
                         continue  # in another form: the settings, or what is known here, have changed, and nothing is sent twice
                     messages.replace_undelivered(tx, revision.id, document.kind, name, made, now=now)
                 delivery_id = results.add_delivery(tx, document_id, name, hold=hold, now=now)

@@ -54,15 +54,15 @@ def newest_sent(view: Connection, study_instance_uid: str, destination: str, up_
     return None if row is None else SentMessage(*row)
 
 
-def is_out(view: Connection, revision_id: int, kind: str, destination: str, *, besides: Collection[str] = ()) -> bool:
-    """Whether the destination has acknowledged a document of that kind about that revision, in whatever form but `besides`."""
+def is_out(view: Connection, revision_id: int, kind: str, destination: str, *, made: Collection[str] = ()) -> bool:
+    """Whether the destination has acknowledged a document of that kind about that revision, in whatever form but those of `made`."""
     found = view.execute(
         select(delivery.c.id)
         .join(document, document.c.id == delivery.c.document_id)
         .where(
             document.c.revision_id == revision_id,
             document.c.kind == kind,
-            document.c.identifier.not_in(besides),
+            document.c.identifier.not_in(made),
             delivery.c.destination == destination,
             delivery.c.state.in_(OUT),
         )

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, o
 
 from agent.store import schema
 from agent.store.doomed import doom
-from agent.store.identity import HELD, stops_of
+from agent.store.identity import HELD, PATIENT, statements_about, stops_of, studies_with
 from agent.store.orders import GONE
 from agent.store.overview import any_job_of, jobs_of
 from agent.store.retention import FINISHED
@@ -195,10 +195,12 @@ def _messages_about_nothing_else(view: Connection, uid: str) -> list[int]:
 
 
 def _forget_patient(tx: Connection, patient_ids: set[str]) -> None:
-    """What was said of a patient of whom there is nothing else here."""
+    """What was said of a patient of whom there is nothing else here, under whatever number: a merge is kept for those who rest on it."""
     c = patient_statement.c
-    named = select(c.id).where(or_(c.patient_id.in_(patient_ids), c.gone_id.in_(patient_ids)))
-    ids = [int(i) for i in tx.execute(named).scalars()]
+    statements, people = statements_about(tx, patient_ids)
+    if studies_with(tx, PATIENT, people):
+        return
+    ids = [s.id for s in statements]
     blank: dict[str, Any] = {"patient_id": "", "patient": {}, "gone_id": "", "gone": None}
     _take_out(tx, patient_statement, ids, blank, c.patient_id == "")
 

@@ -456,6 +456,19 @@ def test_no_order_or_merge_gets_the_number_of_one_that_was_purged(planted: Plant
     assert forget(planted) == 0
 
 
+def test_a_merge_is_kept_for_those_who_rest_on_it(planted: PlantedLedger) -> None:
+    """Of one patient under two numbers: the study that stays was compared with a film under the number that was merged away."""
+    _study(planted, "PAT-FORMER", "ACC-1")
+    planted.study(f"{STUDY}.9", state="read")
+    with planted.ledger.begin() as tx:
+        identity.remember_keys(tx, f"{STUDY}.9", {(identity.PATIENT, "PAT-GWEN")})
+    hear(planted, PatientsMerged(GWEN, Patient("PAT-FORMER", "")), days=900)
+    _purge(planted)
+    with planted.ledger.read() as view:
+        assert identity.statements_about(view, ["PAT-GWEN"])[1] == {"PAT-GWEN", "PAT-FORMER"}
+        assert identity.existing(view, [STUDY]) == set()
+
+
 def test_of_what_was_purged_no_more_than_the_newest_number_is_kept(planted: PlantedLedger) -> None:
     for _ in range(2):
         _study_of_nobody(planted)
