@@ -21,7 +21,7 @@ from structured_report import concepts
 from structured_report.content import Assigner, Code, Narrative, Outcome, Patient, PreRead, PriorStudy, Region
 from structured_report.groups import coded
 from structured_report.header import OF_THE_PERSON, evidence_dataset, size_of, valid_date
-from structured_report.identity import Place, equipment, identify, stamp
+from structured_report.identity import Place, identify, maker, stamp
 from structured_report.text import exactly, one_line
 from structured_report.tree import fits
 
@@ -77,30 +77,18 @@ def write_document(
     if not evidence:
         raise ValueError("a Structured Report needs the headers of the images it is about")
     headers = [_of_the_patient(evidence_dataset(image), preread.study.patient) for image in evidence]
-    made_by = preread.provenance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom and pydicom remark on source images we do not write
         report = kind(
             evidence=[*headers, *(_prior_evidence(p) for p in [preread.prior] if p is not None)],
             content=tree(headers),
-            series_instance_uid=place.series_uid,
-            series_number=place.series_number,
-            sop_instance_uid=place.sop_instance_uid,
-            instance_number=1,
-            manufacturer=made_by.manufacturer,
-            manufacturer_model_name=made_by.model_name,
-            software_versions=made_by.algorithm_version,
-            device_serial_number=made_by.station_name or made_by.device_uid[-16:],
-            series_description=place.series_description,
-            institution_name=made_by.institution_name or None,
+            **maker(preread, place),
             is_complete=not preread.partial,
             is_final=False,
             is_verified=False,
             performed_procedure_codes=[coded(c) for c in [preread.study.order.procedure] if c is not None and fits(c)],
-            contributing_equipment=[equipment(preread)],
             coding_schemes=[_private_scheme(preread)],
             content_qualification="RESEARCH",
-            specific_character_set="ISO_IR 192",
         )
         _complete(report, preread)
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import highdicom as hd
 from pydicom import DataElement, Dataset
@@ -97,6 +98,26 @@ def equipment(preread: PreRead) -> hd.ContributingEquipment:
     )
     equipment.DeviceUID = made_by.device_uid  # highdicom has no argument for it
     return equipment
+
+
+def maker(preread: PreRead, place: Place) -> dict[str, Any]:
+    """What highdicom's documents are told of where they go and who made them (general series and equipment, PS3.3 C.7.3.1 and
+    C.7.5.1), by the names of their arguments."""
+    made_by = preread.provenance
+    return {
+        "series_instance_uid": place.series_uid,
+        "series_number": place.series_number,
+        "series_description": place.series_description,
+        "sop_instance_uid": place.sop_instance_uid,
+        "instance_number": 1,
+        "manufacturer": made_by.manufacturer,
+        "manufacturer_model_name": made_by.model_name,
+        "software_versions": made_by.algorithm_version,
+        "device_serial_number": made_by.station_name or made_by.device_uid[-16:],
+        "institution_name": made_by.institution_name or None,
+        "contributing_equipment": [equipment(preread)],
+        "specific_character_set": "ISO_IR 192",
+    }
 
 
 def new_object(preread: PreRead, sop_class_uid: str, modality: str, place: Place) -> Dataset:

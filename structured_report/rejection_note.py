@@ -15,7 +15,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from structured_report.content import PreRead
-from structured_report.identity import Place, equipment, stamp
+from structured_report.identity import Place, maker, stamp
 from structured_report.text import one_line
 from structured_report.tree import device_observer
 
@@ -38,7 +38,6 @@ def encode_rejection_note(rejected: Sequence[Dataset], preread: PreRead, place: 
     """
     if len({(d.StudyInstanceUID, d.PatientID, d.get("IssuerOfPatientID", "")) for d in rejected}) != 1:
         raise ValueError("a rejection note names objects of one study of one patient")
-    made_by = preread.provenance
     content = hd.ko.KeyObjectSelection(
         document_title=codes.DCM.RejectedForPatientSafetyReasons,
         referenced_objects=rejected,
@@ -50,18 +49,7 @@ def encode_rejection_note(rejected: Sequence[Dataset], preread: PreRead, place: 
         note = hd.ko.KeyObjectSelectionDocument(
             evidence=rejected,
             content=content,
-            series_instance_uid=place.series_uid,
-            series_number=place.series_number,
-            sop_instance_uid=place.sop_instance_uid,
-            instance_number=1,
-            manufacturer=made_by.manufacturer,
-            manufacturer_model_name=made_by.model_name,
-            software_versions=made_by.algorithm_version,
-            device_serial_number=made_by.station_name or made_by.device_uid[-16:],
-            series_description=place.series_description,
-            institution_name=made_by.institution_name or None,
-            contributing_equipment=[equipment(preread)],
-            specific_character_set="ISO_IR 192",
+            **maker(preread, place),
         )
     stored = rejected[0]
     for keyword in _OF_THE_PATIENT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -22,9 +23,9 @@ _SHOWN = 3  # checks that are named; the others are counted
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How it stands: ``ok``, ``note`` or ``bad``; sentences; the command that the last of them is about."""
+    """How it stands; sentences; the command that the last of them is about."""
 
-    state: str
+    state: Literal["ok", "note", "bad"]
     said: tuple[Sentence, ...]
     command: str = ""
 

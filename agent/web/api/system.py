@@ -36,7 +36,7 @@ def _answer(site: Site) -> models.System:
         queue=tuple(models.Waiting.model_validate(w) for w in site.queue),
         disk=models.Disk.model_validate(site.disk),
         constancy_test=models.ConstancyTest(
-            state=site.test.state,  # type: ignore[arg-type]  # one of the three: agent.evaluation.qc.state
+            state=site.test.state,
             words=site.test.words,
             runs=tuple(_run(run) for run in site.test_runs),
         ),
