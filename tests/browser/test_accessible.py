@@ -89,7 +89,8 @@ def test_nothing_keeps_anybody_out_of_a_page_in_any_theme_or_language(
 
 def settled(page: Page) -> Page:
     """The page with all its controls: the tools of a film come with a script, after the page."""
-    page.wait_for_function("!document.querySelector('#viewer .film') || document.querySelector('#viewer.live')")
+    if page.locator("#viewer .film").count():
+        page.locator("#viewer.live").wait_for()
     return page
 
 
